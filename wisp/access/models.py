@@ -1,0 +1,103 @@
+"""Wanted and applied state of each client on its router, the synchronisation of a router, and outages."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wisp.core.db import Base, UTCDateTime
+
+
+class Access(Base):
+    """One client: what should be on its router (wanted) and what the router last confirmed (applied).
+
+    ``reason`` of a suspension: ``debt``, ``manual``, ``pause``; only ``debt`` is lifted by money. ``basis``:
+    the cut counted ``overdue`` invoices or all ``open`` ones (cut by hand with invoices not yet due).
+    ``keep`` = paid with "solo registrar": stays suspended. ``wanted_version`` grows with each change of a wanted
+    column; the row is settled where ``applied_version`` has reached it. ``foreign``: an entry of somebody else holds
+    the address in our list. The applied_* columns say what stands on router ``applied_router_id``.
+    """
+
+    __tablename__ = "access"
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"))
+    suspended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    reason: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    basis: Mapped[str] = mapped_column(String(8), default="overdue", server_default="overdue")
+    keep: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    suspended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    notice: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    wanted_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    applied_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    applied_suspended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    applied_notice: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    applied_address: Mapped[str | None] = mapped_column(String(45))
+    applied_router_id: Mapped[int | None]
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    foreign: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    error: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+    __table_args__ = (
+        CheckConstraint("reason IN ('', 'debt', 'manual', 'pause')", name="reason"),
+        CheckConstraint("basis IN ('overdue', 'open')", name="basis"),
+        CheckConstraint("suspended = (reason <> '')", name="suspended_has_reason"),
+        CheckConstraint("NOT (suspended AND notice)", name="cut_has_no_notice"),
+        Index(None, "router_id", "suspended", "notice"),
+        Index(
+            "ix_access_unsettled", "router_id",
+            sqlite_where=text("wanted_version <> applied_version"),
+            postgresql_where=text("wanted_version <> applied_version"),
+        ),
+    )  # fmt: skip
+
+
+class RouterSync(Base):
+    """The synchronisation of one router.
+
+    ``requested`` counts the orders, ``done`` is the count that the last complete synchronisation had seen at its start;
+    they are equal where nothing is asked. The lease lets one job at a time in.
+    """
+
+    __tablename__ = "router_sync"
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), primary_key=True)
+    requested: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_owner: Mapped[str] = mapped_column(String(64), default="")
+    synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    error: Mapped[str] = mapped_column(String(16), default="")
+    error_detail: Mapped[str] = mapped_column(Text, default="")
+
+
+class Outage(Base):
+    """A time in which a router could not be reached; at most one open per router."""
+
+    __tablename__ = "outage"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"))
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    alerted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    error: Mapped[str] = mapped_column(String(16), default="")
+
+    __table_args__ = (
+        Index(
+            "uq_outage_open", "router_id", unique=True,
+            sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+
+class OutageTask(Base):
+    """A task whose work waits for the router in this outage; alerted once."""
+
+    __tablename__ = "outage_task"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    outage_id: Mapped[int] = mapped_column(ForeignKey("outage.id"))
+    task_id: Mapped[int] = mapped_column(ForeignKey("periodic_task.id"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("task_run.id"))
+    alerted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (UniqueConstraint("outage_id", "task_id"),)

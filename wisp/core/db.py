@@ -1,0 +1,151 @@
+"""The database: declarative base, column types, and the only place where a transaction begins and commits.
+
+SQLite (WAL) and PostgreSQL are both first-class. Outside ``transaction()`` a session only reads; a flush or a
+bulk statement there raises. On SQLite a transaction is BEGIN IMMEDIATE: a reader that turns writer half-way
+would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy import DateTime, Engine, MetaData, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=15000", "synchronous=NORMAL")
+
+
+class Base(DeclarativeBase):
+    """Parent of every model."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware moment, stored in UTC. Refuses naive values."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database: UTC; without the offset on SQLite, which has no such type."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database: aware, UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class GuardedSession(FlaskSession):
+    """A session that writes only inside ``transaction()``."""
+
+
+@event.listens_for(GuardedSession, "before_flush")
+def _guard_flush(session: Session, *_: Any) -> None:
+    if not session.info.get("writing") and (session.new or session.dirty or session.deleted):
+        raise RuntimeError("flush outside transaction()")
+
+
+@event.listens_for(GuardedSession, "do_orm_execute")
+def _guard_statement(state: ORMExecuteState) -> None:
+    writes = state.is_insert or state.is_update or state.is_delete
+    if writes and not state.session.info.get("writing"):
+        raise RuntimeError("write statement outside transaction()")
+
+
+db = SQLAlchemy(
+    model_class=Base,
+    session_options={"class_": GuardedSession, "autoflush": False, "expire_on_commit": False},
+)
+
+
+def listen(engine: Engine) -> None:
+    """Make SQLite behave: our own BEGIN, WAL, foreign keys, waiting for a lock. Nothing on PostgreSQL."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute("PRAGMA " + pragma)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql("BEGIN " + mode)
+
+
+def session() -> Session:
+    """The session of the present context."""
+    return db.session()
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One write transaction: commits at the end, rolls back on any exception, does not nest.
+
+    What was read before is read again inside, under the lock. Callbacks given to ``after_commit`` run after
+    the commit, in order; they are forgotten on a roll-back. Only views, jobs and commands open one.
+    """
+    s = session()
+    if s.info.get("writing"):
+        raise RuntimeError("transaction() does not nest")
+    if s.new or s.dirty or s.deleted:
+        raise RuntimeError("changes made before transaction()")
+    s.rollback()
+    s.info["writing"] = True
+    s.info["after_commit"] = []
+    try:
+        s.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        yield s
+        s.commit()
+    except BaseException:
+        s.rollback()
+        s.info["after_commit"] = []
+        raise
+    finally:
+        s.info["writing"] = False
+    callbacks, s.info["after_commit"] = s.info["after_commit"], []
+    for callback in callbacks:
+        callback()
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Run ``callback`` once the present transaction has committed; raises outside one."""
+    s = session()
+    if not s.info.get("writing"):
+        raise RuntimeError("after_commit() outside transaction()")
+    s.info["after_commit"].append(callback)
+
+
+def dialect() -> str:
+    """``sqlite`` or ``postgresql``."""
+    return session().get_bind().dialect.name
+
+
+def insert_into(table: Table | type[Base]) -> Any:
+    """An INSERT of the present dialect that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    makers = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    return makers[dialect()](table)

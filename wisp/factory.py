@@ -1,0 +1,81 @@
+"""Puts the program together: extensions, slices, events, start-up checks."""
+
+import importlib
+import logging
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask
+
+from wisp.core import config, db, extensions
+
+ROOT = Path(__file__).resolve().parent.parent
+SLICES = (
+    "settings", "outbox", "schedules", "routers", "staff", "clients", "invoices", "access", "payments", "tasks",
+    "dashboard", "demo",
+)  # fmt: skip
+LANGUAGES = ("es", "en")
+
+
+def create_app(settings: config.Config | None = None) -> Flask:
+    """The application, ready to serve, to run jobs or commands. Raises ConfigError on a wrong environment."""
+    wisp = settings or config.load()
+    logging.basicConfig(level=wisp.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    app = Flask("wisp", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(
+        WISP=wisp,
+        SECRET_KEY=wisp.secret_key,
+        SQLALCHEMY_DATABASE_URI=wisp.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        BABEL_DEFAULT_LOCALE="es",
+        BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "wisp" / "translations"),
+        WTF_CSRF_TIME_LIMIT=None,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=wisp.production and wisp.url.startswith("https://"),
+        MAX_CONTENT_LENGTH=16 * 1024 * 1024,
+        RATELIMIT_STORAGE_URI="memory://",
+    )
+    wisp.data.mkdir(parents=True, exist_ok=True)
+    _bind(app)
+    _slices(app)
+    return app
+
+
+def _bind(app: Flask) -> None:
+    """Extensions, then the listeners that must be there before the first connection."""
+    db.db.init_app(app)
+    extensions.csrf.init_app(app)
+    extensions.limiter.init_app(app)
+    extensions.login_manager.init_app(app)
+    extensions.migrate.init_app(
+        app,
+        db.db,
+        directory=str(ROOT / "migrations"),
+        render_as_batch=True,
+        compare_type=True,
+        render_item=_render_item,
+    )
+    with app.app_context():
+        db.listen(db.db.engine)
+
+
+def _render_item(kind: str, item: object, _context: object) -> str | bool:
+    """How a migration spells our own column types: by what the database stores."""
+    if kind == "type" and isinstance(item, db.UTCDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+def _slices(app: Flask) -> None:
+    """Load each slice: models and jobs, then what its ``setup(app)`` adds (blueprint, commands, events, registries)."""
+    for name in SLICES:
+        for part in ("models", "jobs"):
+            if (ROOT / "wisp" / name / f"{part}.py").exists():
+                importlib.import_module(f"wisp.{name}.{part}")
+    sa.orm.configure_mappers()
+    for name in SLICES:
+        module = importlib.import_module(f"wisp.{name}")
+        setup = getattr(module, "setup", None)
+        if setup is not None:
+            setup(app)

@@ -1,0 +1,153 @@
+"""Invoices, their lines and series, and the account: payments and how they settle invoices."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from wisp.core.db import Base, UTCDateTime
+
+
+class InvoiceSeries(Base):
+    """A gapless sequence of numbers; ``next_number`` is advanced under the row's lock."""
+
+    __tablename__ = "invoice_series"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    next_number: Mapped[int] = mapped_column(default=1)
+
+    __table_args__ = (CheckConstraint("next_number >= 1", name="next_number"),)
+
+
+class Invoice(Base):
+    """What a client owes for a period. It copies what it says (name, plan, tax) and is immutable once issued; only
+    ``paid``, ``state`` and the void columns change. Money in minor units of ``currency``.
+
+    ``month`` is the billing month (first day) of a recurring invoice; NULL for an opening balance.
+    """
+
+    __tablename__ = "invoice"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("invoice_series.id"))
+    number: Mapped[int]
+    label: Mapped[str] = mapped_column(String(40))
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("task_run.id"))
+    kind: Mapped[str] = mapped_column(String(9))
+    month: Mapped[date | None]
+    period_from: Mapped[date | None]
+    period_to: Mapped[date | None]
+    issued: Mapped[date]
+    due: Mapped[date]
+    currency: Mapped[str] = mapped_column(String(3))
+    customer: Mapped[str] = mapped_column(String(160))
+    customer_tax_id: Mapped[str] = mapped_column(String(40), default="")
+    tax_bp: Mapped[int]
+    net: Mapped[int]
+    tax: Mapped[int]
+    total: Mapped[int]
+    paid: Mapped[int] = mapped_column(default=0, server_default="0")
+    state: Mapped[str] = mapped_column(String(7), default="pending")
+    voided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    void_reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    invoice_again: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    lines: Mapped[list["InvoiceLine"]] = relationship(order_by="InvoiceLine.position")
+
+    __table_args__ = (
+        UniqueConstraint("series_id", "number"),
+        CheckConstraint("kind IN ('recurring', 'opening')", name="kind"),
+        CheckConstraint("state IN ('pending', 'partial', 'paid', 'void')", name="state"),
+        CheckConstraint("net + tax = total", name="adds_up"),
+        CheckConstraint("paid >= 0 AND paid <= total", name="paid"),
+        CheckConstraint("kind <> 'recurring' OR (month IS NOT NULL AND period_from IS NOT NULL)", name="recurring"),
+        Index(
+            "uq_invoice_client_month", "client_id", "month", unique=True,
+            sqlite_where=text("kind = 'recurring' AND state <> 'void'"),
+            postgresql_where=text("kind = 'recurring' AND state <> 'void'"),
+        ),
+        Index(
+            "uq_invoice_client_period", "client_id", "period_from", unique=True,
+            sqlite_where=text("kind = 'recurring' AND state <> 'void'"),
+            postgresql_where=text("kind = 'recurring' AND state <> 'void'"),
+        ),
+        Index(
+            "ix_invoice_open", "client_id", "due",
+            sqlite_where=text("state IN ('pending', 'partial')"),
+            postgresql_where=text("state IN ('pending', 'partial')"),
+        ),
+        Index(None, "run_id"),
+        Index(None, "issued", "id"),
+    )  # fmt: skip
+
+
+class InvoiceLine(Base):
+    """One line. ``total`` = ``net`` + ``tax``; ``discount`` is already taken off."""
+
+    __tablename__ = "invoice_line"
+    invoice_id: Mapped[int] = mapped_column(ForeignKey("invoice.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    description: Mapped[str] = mapped_column(String(200))
+    quantity: Mapped[int] = mapped_column(default=1, server_default="1")
+    discount: Mapped[int] = mapped_column(default=0, server_default="0")
+    net: Mapped[int]
+    tax: Mapped[int]
+    total: Mapped[int]
+
+
+class Payment(Base):
+    """Money (or a credit) on a client's account. ``remaining`` is what no invoice has used: the credit.
+
+    ``activate`` False = "registrar sin activar": the client stays suspended although it has paid.
+    """
+
+    __tablename__ = "payment"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
+    amount: Mapped[int]
+    remaining: Mapped[int]
+    method: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str] = mapped_column(String(120), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    paid_on: Mapped[date]
+    activate: Mapped[bool] = mapped_column(default=True)
+    token: Mapped[str | None] = mapped_column(String(64), unique=True)
+    actor: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    voided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    void_reason: Mapped[str] = mapped_column(String(200), default="")
+
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("remaining >= 0 AND remaining <= amount", name="remaining"),
+        CheckConstraint("method IN ('cash', 'transfer', 'card', 'deposit', 'credit', 'other')", name="method"),
+        Index(None, "client_id", "id"),
+        Index(
+            "ix_payment_credit", "client_id",
+            sqlite_where=text("remaining > 0 AND voided_at IS NULL"),
+            postgresql_where=text("remaining > 0 AND voided_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+
+class Allocation(Base):
+    """How much of a payment settles an invoice."""
+
+    __tablename__ = "allocation"
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), primary_key=True)
+    invoice_id: Mapped[int] = mapped_column(ForeignKey("invoice.id"), primary_key=True, index=True)
+    amount: Mapped[int]
+
+    __table_args__ = (CheckConstraint("amount > 0", name="amount"),)
+
+
+class Promise(Base):
+    """ "Promesa de pago": until ``until`` (included) the client is neither notified nor cut."""
+
+    __tablename__ = "promise"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), index=True)
+    until: Mapped[date]
+    actor: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -1,0 +1,59 @@
+"""Routers and their billing zones."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from wisp.core.db import Base, UTCDateTime
+from wisp.schedules.models import BillingSchedule
+
+
+class Router(Base):
+    """A MikroTik router that this program talks to. ``password`` is encrypted (core.crypto).
+
+    ``online`` is None until it was first asked; ``error`` is the code of wisp.gateway.ErrorCode of the last failure.
+    """
+
+    __tablename__ = "router"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    host: Mapped[str] = mapped_column(String(253))
+    port: Mapped[int]
+    username: Mapped[str] = mapped_column(String(80))
+    password: Mapped[str] = mapped_column(Text)
+    tls: Mapped[bool] = mapped_column(default=False)
+    fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    online: Mapped[bool | None]
+    online_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    offline_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    version: Mapped[str] = mapped_column(String(64), default="")
+    identity: Mapped[str] = mapped_column(String(120), default="")
+    error: Mapped[str] = mapped_column(String(16), default="")
+    error_detail: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    archived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+        Index(
+            "uq_router_name", "name", unique=True,
+            sqlite_where=text("archived_at IS NULL"), postgresql_where=text("archived_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+
+class Zone(Base):
+    """A billing zone of a router: always has a schedule, hence always its three tasks."""
+
+    __tablename__ = "zone"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("billing_schedule.id"), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    router: Mapped[Router] = relationship()
+    schedule: Mapped[BillingSchedule] = relationship()
+
+    __table_args__ = (UniqueConstraint("router_id", "name"), UniqueConstraint("id", "router_id"))

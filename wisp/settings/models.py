@@ -1,0 +1,52 @@
+"""The company: one row that holds what the whole program needs to know about its owner."""
+
+from sqlalchemy import CheckConstraint, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wisp.core.db import Base
+
+
+class Company(Base):
+    """The provider that runs this program; exactly one row, id 1. Money in minor units, tax in basis points."""
+
+    __tablename__ = "company"
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    name: Mapped[str] = mapped_column(String(120), default="")
+    legal_name: Mapped[str] = mapped_column(String(160), default="")
+    tax_id: Mapped[str] = mapped_column(String(40), default="")
+    address: Mapped[str] = mapped_column(String(300), default="")
+    phone: Mapped[str] = mapped_column(String(40), default="")
+    email: Mapped[str] = mapped_column(String(254), default="")
+    timezone: Mapped[str] = mapped_column(String(64), default="America/Mexico_City")
+    currency: Mapped[str] = mapped_column(String(3), default="MXN")
+    language: Mapped[str] = mapped_column(String(5), default="es")
+    tax_bp: Mapped[int] = mapped_column(default=0)
+    tax_mode: Mapped[str] = mapped_column(String(8), default="included")
+    document_title: Mapped[str] = mapped_column(String(40), default="")
+    how_to_pay: Mapped[str] = mapped_column(Text, default="")
+    alert_addresses: Mapped[str] = mapped_column(Text, default="")
+    min_days_to_pay: Mapped[int] = mapped_column(default=3)
+    late_days: Mapped[int] = mapped_column(default=10)
+    prorate: Mapped[bool] = mapped_column(default=False)
+    invoice_suspended: Mapped[bool] = mapped_column(default=True)
+    tolerance: Mapped[int] = mapped_column(default=0)
+    notice_minimum: Mapped[int] = mapped_column(default=1)
+    review_days: Mapped[int] = mapped_column(default=2)
+    hold_mail_days: Mapped[int] = mapped_column(default=3)
+    outage_minutes: Mapped[int] = mapped_column(default=5)
+    list_overdue: Mapped[str] = mapped_column(String(64), default="wisp-overdue")
+    list_notice: Mapped[str] = mapped_column(String(64), default="wisp-notice")
+    mail_server: Mapped[str] = mapped_column(String(200), default="")
+    mail_port: Mapped[int] = mapped_column(default=587)
+    mail_security: Mapped[str] = mapped_column(String(8), default="starttls")
+    mail_username: Mapped[str] = mapped_column(String(200), default="")
+    mail_password: Mapped[str] = mapped_column(Text, default="")
+    mail_sender: Mapped[str] = mapped_column(String(254), default="")
+
+    __table_args__ = (
+        CheckConstraint("id = 1", name="single_row"),
+        CheckConstraint("tax_mode IN ('included', 'added')", name="tax_mode"),
+        CheckConstraint("tax_bp BETWEEN 0 AND 10000", name="tax_bp"),
+        CheckConstraint("mail_security IN ('none', 'starttls', 'tls')", name="mail_security"),
+        CheckConstraint("min_days_to_pay >= 0 AND late_days >= 0 AND tolerance >= 0", name="not_negative"),
+    )

@@ -1,0 +1,107 @@
+"""Task runs and run items: the ledger."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from wisp.core.db import Base, UTCDateTime
+
+
+class TaskRun(Base):
+    """One run of a periodic task for one billing month.
+
+    ``phase`` says where a running run stands: ``planning``, ``writing``, ``syncing``. ``cursor`` is the last client
+    id that a chunk has finished with, so a killed run goes on there. ``sync_order`` is the order of its router's
+    synchronisation (RouterSync.requested) that the run waits for. ``planned_for`` is the configured moment of an
+    automatic run. Counts are kept up in the same transactions that write the items.
+    """
+
+    __tablename__ = "task_run"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("periodic_task.id"))
+    month: Mapped[date]
+    trigger: Mapped[str] = mapped_column(String(8))
+    scope: Mapped[str] = mapped_column(String(4), default="")
+    state: Mapped[str] = mapped_column(String(8))
+    phase: Mapped[str] = mapped_column(String(8), default="")
+    token: Mapped[str | None] = mapped_column(String(64), unique=True)
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    actor: Mapped[str] = mapped_column(String(200))
+    planned_for: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    completed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_owner: Mapped[str] = mapped_column(String(64), default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    cursor: Mapped[int] = mapped_column(default=0)
+    sync_order: Mapped[int | None]
+    expected: Mapped[int] = mapped_column(default=0)
+    invoiced: Mapped[int] = mapped_column(default=0)
+    notified: Mapped[int] = mapped_column(default=0)
+    cut: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    waiting: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    mails: Mapped[int] = mapped_column(default=0)
+    without_email: Mapped[int] = mapped_column(default=0)
+    amount: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (
+        CheckConstraint("trigger IN ('schedule', 'late', 'manual', 'undo')", name="trigger"),
+        CheckConstraint(
+            "state IN ('queued', 'running', 'held', 'error', 'success', 'undone')", name="state"
+        ),
+        Index(
+            "uq_task_run_open", "task_id", unique=True,
+            sqlite_where=text("state IN ('queued', 'running')"),
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+        Index(
+            "uq_task_run_scheduled", "task_id", "month", unique=True,
+            sqlite_where=text("trigger IN ('schedule', 'late')"),
+            postgresql_where=text("trigger IN ('schedule', 'late')"),
+        ),
+        Index(
+            "ix_task_run_working", "state", "lease_until",
+            sqlite_where=text("state IN ('queued', 'running')"),
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+        Index(None, "task_id", "id"),
+        Index(None, "created_at"),
+    )  # fmt: skip
+
+
+class RunItem(Base):
+    """One client in one run: acted upon, tried, or left out by a rule (``skipped`` with its ``reason``).
+
+    ``reason`` is a code (tasks.domain.Reason); ``detail`` its argument (a date, the router's answer).
+    """
+
+    __tablename__ = "run_item"
+    run_id: Mapped[int] = mapped_column(ForeignKey("task_run.id"), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+    amount: Mapped[int] = mapped_column(default=0, server_default="0")
+    invoice_id: Mapped[int | None] = mapped_column(ForeignKey("invoice.id"))
+    address: Mapped[str | None] = mapped_column(String(45))
+    task_id: Mapped[int | None]
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('done', 'unchanged', 'waiting', 'failed', 'skipped', 'superseded')", name="state"
+        ),
+        Index(None, "client_id", "run_id"),
+        Index(
+            "ix_run_item_open", "client_id",
+            sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'"),
+        ),
+    )  # fmt: skip
