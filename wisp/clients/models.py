@@ -1,13 +1,29 @@
-"""Plans and clients with their connection."""
+"""Plans, clients with their connection, what they are found by, and CSV files that wait for a confirmation."""
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from wisp.clients.domain import fold
 from wisp.core.db import Base, UTCDateTime
 from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
+
+
+def _bytewise(length: int) -> String:
+    """Text that both databases compare byte by byte: an index serves prefixes, and both sort alike."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def _name_key(context: Any) -> str:
+    return name_key(context.get_current_parameters()["name"])
+
+
+def name_key(name: str) -> str:
+    """What clients are sorted by: the name without accents and capitals."""
+    return fold(name)[:120]
 
 
 class Plan(Base):
@@ -32,13 +48,15 @@ class Client(Base):
 
     ``router_id`` repeats the zone's router (the composite foreign key keeps it true), so that a fixed address
     can be unique among the non-cancelled clients of a router. Whether a client is suspended is kept in
-    ``access``. ``billed_through``: the last day that another system has billed.
+    ``access``. ``billed_through``: the last day that another system has billed. ``password`` (PPPoE, hotspot) is
+    encrypted (core.crypto). ``name_key`` follows the name by itself, except in an UPDATE that is not made by the ORM.
     """
 
     __tablename__ = "client"
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(120))
+    name_key: Mapped[str] = mapped_column(_bytewise(120), default=_name_key)
     email: Mapped[str] = mapped_column(String(254), default="")
     phone: Mapped[str] = mapped_column(String(40), default="")
     language: Mapped[str] = mapped_column(String(5), default="es")
@@ -83,5 +101,37 @@ class Client(Base):
             postgresql_where=text("cancelled_at IS NULL AND username <> ''"),
         ),
         Index(None, "zone_id", "id"),
-        Index(None, "name"),
+        Index(None, "name_key", "id"),
     )  # fmt: skip
+
+    @validates("name")
+    def _follow_name(self, _key: str, value: str) -> str:
+        self.name_key = name_key(value)
+        return value
+
+
+class ClientTerm(Base):
+    """Something by whose beginning a client is found (domain.search_terms). Kept by clients.search alone."""
+
+    __tablename__ = "client_term"
+    term: Mapped[str] = mapped_column(_bytewise(64), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True, index=True, autoincrement=False)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class ClientImport(Base):
+    """A CSV file that was uploaded and reviewed. ``token`` lets it be confirmed once; ``content`` is encrypted (it may
+    hold passwords) and emptied when done."""
+
+    __tablename__ = "client_import"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(String(64), unique=True)
+    filename: Mapped[str] = mapped_column(String(120))
+    content: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    added: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
