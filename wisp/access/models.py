@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wisp.core.db import Base, UTCDateTime
@@ -16,6 +16,8 @@ class Access(Base):
     ``keep`` = paid with "solo registrar": stays suspended. ``wanted_version`` grows with each change of a wanted
     column; the row is settled where ``applied_version`` has reached it. ``foreign``: an entry of somebody else holds
     the address in our list. The applied_* columns say what stands on router ``applied_router_id``.
+    ``sent_version`` is the version for which commands went out on a connection that broke before the end: what the
+    next synchronisation then finds as wanted is our own work.
     """
 
     __tablename__ = "access"
@@ -29,6 +31,7 @@ class Access(Base):
     notice: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     wanted_version: Mapped[int] = mapped_column(default=0, server_default="0")
     applied_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    sent_version: Mapped[int] = mapped_column(default=-1, server_default="-1")
     applied_suspended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     applied_notice: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     applied_address: Mapped[str | None] = mapped_column(String(45))
@@ -55,7 +58,8 @@ class RouterSync(Base):
     """The synchronisation of one router.
 
     ``requested`` counts the orders, ``done`` is the count that the last complete synchronisation had seen at its start;
-    they are equal where nothing is asked. The lease lets one job at a time in.
+    they are equal where nothing is asked. ``next_attempt_at`` set = look again then, whether or not something is asked.
+    The lease lets one job at a time in. ``lists``: names of the address lists (JSON) that may hold entries of ours.
     """
 
     __tablename__ = "router_sync"
@@ -69,6 +73,7 @@ class RouterSync(Base):
     synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     error: Mapped[str] = mapped_column(String(16), default="")
     error_detail: Mapped[str] = mapped_column(Text, default="")
+    lists: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class Outage(Base):
@@ -91,13 +96,19 @@ class Outage(Base):
 
 
 class OutageTask(Base):
-    """A task whose work waits for the router in this outage; alerted once."""
+    """A task whose work waits for the router in this outage; alerted once.
+
+    ``waiting`` counts its clients at that moment, ``clients`` names the first of them.
+    """
 
     __tablename__ = "outage_task"
     id: Mapped[int] = mapped_column(primary_key=True)
     outage_id: Mapped[int] = mapped_column(ForeignKey("outage.id"))
     task_id: Mapped[int] = mapped_column(ForeignKey("periodic_task.id"))
     run_id: Mapped[int] = mapped_column(ForeignKey("task_run.id"))
+    waiting: Mapped[int] = mapped_column(default=0, server_default="0")
+    clients: Mapped[list[str] | None] = mapped_column(JSON)
+    noted_at: Mapped[datetime] = mapped_column(UTCDateTime)
     alerted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (UniqueConstraint("outage_id", "task_id"),)
