@@ -1,0 +1,37 @@
+"""The router's language. Knows no tables and no web: values in, values out, errors as codes."""
+
+from wisp.gateway.connection import BATCH, WINDOW, Connection, connect
+from wisp.gateway.errors import ErrorCode, GatewayError
+from wisp.gateway.records import (
+    ActivePpp,
+    Command,
+    Entry,
+    NewEntry,
+    Outcome,
+    PppSecret,
+    Resource,
+    Row,
+    SimpleQueue,
+    Status,
+)
+from wisp.gateway.target import Target
+
+__all__ = [
+    "BATCH",
+    "WINDOW",
+    "ActivePpp",
+    "Command",
+    "Connection",
+    "Entry",
+    "ErrorCode",
+    "GatewayError",
+    "NewEntry",
+    "Outcome",
+    "PppSecret",
+    "Resource",
+    "Row",
+    "SimpleQueue",
+    "Status",
+    "Target",
+    "connect",
+]

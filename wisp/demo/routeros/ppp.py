@@ -1,0 +1,101 @@
+"""PPP clients that dial in: a session for an enabled secret, and what goes with it."""
+
+from __future__ import annotations
+
+import ipaddress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from wisp.demo.routeros.spec import Row
+
+if TYPE_CHECKING:
+    from wisp.demo.routeros.router import Router
+    from wisp.demo.routeros.table import Table
+
+_FIRST_OF_POOL = ipaddress.IPv4Address("100.64.0.2")
+
+
+class Dialer:
+    """Starts PPP sessions. All methods run under the router's lock."""
+
+    def __init__(self, router: Router, delay: float | None) -> None:
+        self.delay = delay
+        self._router = router
+        self._expected: dict[str, float] = {}
+        self._given = 0
+
+    def expect(self, name: str) -> None:
+        """This client dials in after the delay, if its secret lets it."""
+        if self.delay is not None:
+            self._expected.setdefault(name, monotonic() + self.delay)
+
+    def expect_all(self) -> None:
+        """All clients dial in after the delay, as after a reboot."""
+        for row in self._router.table("/ppp/secret").rows.values():
+            self.expect(row["name"])
+
+    def forget(self) -> None:
+        """Nobody is dialling."""
+        self._expected.clear()
+
+    def advance(self) -> None:
+        """Start the sessions that are due."""
+        if self._expected:
+            now = monotonic()
+            due = {name for name, at in self._expected.items() if at <= now}
+            for name in due:
+                del self._expected[name]
+            if due:
+                self._start(due)
+
+    def dial_all(self) -> None:
+        """Start a session for each enabled secret that has none."""
+        self._start({row["name"] for row in self._router.table("/ppp/secret").rows.values()})
+
+    def _start(self, names: set[str]) -> None:
+        online = {row["name"] for row in self._router.table("/ppp/active").rows.values()}
+        for secret in list(self._router.table("/ppp/secret").rows.values()):
+            if secret["name"] in names - online and secret["disabled"] == "false":
+                self._session(secret)
+
+    def _session(self, secret: Row) -> None:
+        router = self._router
+        address = secret.get("remote-address", "")
+        if not address[:1].isdigit():
+            address = str(_FIRST_OF_POOL + self._given)
+            self._given += 1
+        session = router.table("/ppp/active")
+        row_id = session.add(
+            {
+                "name": secret["name"],
+                "service": "pppoe",
+                "caller-id": secret.get("caller-id") or "02:00:00:00:00:01",
+                "address": address,
+                "uptime": "0s",
+                "encoding": "",
+                "limit-bytes-in": "0",
+                "limit-bytes-out": "0",
+                "radius": "false",
+            },
+            loading=True,
+        )
+        session.rows[row_id]["session-id"] = f"0x8{int(row_id[1:], 16):07x}"
+        profile = next(
+            (row for row in router.table("/ppp/profile").rows.values() if row["name"] == secret["profile"]), {}
+        )
+        lists = router.table("/ip/firewall/address-list")
+        for name in filter(None, profile.get("address-list", "").split(",")):
+            values = {"list": name, "address": address, "dynamic": "true", "creation-time": router.now()}
+            if not any(row["list"] == name and row["address"] == address for row in lists.rows.values()):
+                lists.add(values, loading=True)
+                self._router.session_entries.setdefault(row_id, []).append((name, address))
+
+
+def session_removed(router: Router, table: Table, row_id: str, row: Row) -> None:
+    """A session has ended: what the profile put on lists goes, and the client will try again."""
+    lists = router.table("/ip/firewall/address-list")
+    for name, address in router.session_entries.pop(row_id, []):
+        for found, entry in list(lists.rows.items()):
+            if (entry["list"], entry["address"], entry.get("dynamic")) == (name, address, "true"):
+                lists.remove(found, forced=True)
+    router.dialer.expect(row["name"])

@@ -1,0 +1,182 @@
+"""A simulated router: its tables, its users, its version, and the answer to each command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from threading import RLock
+from time import monotonic
+
+from wisp.demo.routeros import commands
+from wisp.demo.routeros.faults import Counters, Faults, Switches
+from wisp.demo.routeros.menus import MENUS
+from wisp.demo.routeros.ppp import Dialer
+from wisp.demo.routeros.reply import Request, Result
+from wisp.demo.routeros.spec import Menu, Row, Trap
+from wisp.demo.routeros.table import Table
+from wisp.demo.routeros.values import printed_time
+
+Value = str | bytes
+
+
+class Router:
+    """The state of a simulated router. Every public method may be called from any thread.
+
+    `version` as the router prints it decides the log-in, the dates, `!empty` and the texts of errors.
+    `users` maps names to passwords. `dial_in` are the seconds after which a PPP client whose session was
+    removed comes back (None: never). With `atomic_batches` a comma list of ids with a missing one changes
+    nothing; otherwise the rows before it are changed, as nobody has documented either.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "MikroTik",
+        version: str = "7.20.6 (stable)",
+        users: Mapping[str, str] | None = None,
+        dial_in: float | None = None,
+        atomic_batches: bool = False,
+        empty_all: bool = False,
+    ) -> None:
+        self.lock = RLock()
+        self.version = version
+        self.users = dict(users if users is not None else {"wisp": "secret"})
+        self.atomic_batches = atomic_batches
+        self.empty_all = empty_all
+        self.interfaces = {"all", "bridge", *(f"ether{number}" for number in range(1, 6)), "wlan1"}
+        self.switches = Switches()
+        self.faults = Faults()
+        self.counters = Counters()
+        self.booted = monotonic()
+        self.session_entries: dict[str, list[tuple[str, str]]] = {}
+        self.dialer = Dialer(self, dial_in)
+        self._tables = {menu.path: Table(menu, self) for menu in MENUS}
+        self._folders = {path[:at] for path in self._tables for at in range(1, len(path)) if path[at] == "/"}
+        for menu in MENUS:
+            for row in menu.initial:
+                self._tables[menu.path].add(dict(row), loading=True)
+        self.table("/system/identity").set("*0", {"name": name}, loading=True)
+        self.table("/system/resource").set("*0", {"version": version}, loading=True)
+
+    # For tests, the demo and the control port
+
+    def snapshot(self, menu: str) -> list[Row]:
+        """The rows of a menu as they are now, with `.id`, texts decoded (UTF-8, else cp1252)."""
+        with self.lock:
+            self.advance()
+            table = self.table(menu)
+            return [{name: _readable(value) for name, value in table.view(row_id).items()} for row_id in table.rows]
+
+    def load(self, menu: str, rows: Iterable[Mapping[str, Value]]) -> list[str]:
+        """Put rows into a menu as if they had always been there; their ids. Bytes stay as they are.
+
+        What only the router writes (`dynamic`, an active session) may be given too. A menu with a single
+        row takes the values into it.
+        """
+        with self.lock:
+            table = self.table(menu)
+            ids = []
+            for row in rows:
+                values = {name: _raw(value) for name, value in row.items()}
+                if table.menu.single:
+                    table.set("*0", values, loading=True)
+                    ids.append("*0")
+                else:
+                    ids.append(table.add(values, loading=True))
+            return ids
+
+    def clear(self, menu: str) -> None:
+        """Empty a menu, without consequences elsewhere."""
+        with self.lock:
+            self.table(menu).clear()
+
+    def dial_all(self) -> None:
+        """Every enabled PPP secret that has no session gets one now."""
+        with self.lock:
+            self.dialer.dial_all()
+
+    def lose_power(self) -> None:
+        """What a reboot does to the state: timed and dynamic rows and sessions are gone, the clock of uptime starts."""
+        with self.lock:
+            for path in ("/ppp/active", "/ip/hotspot/active", "/ip/firewall/connection"):
+                self.table(path).clear()
+            for table in self._tables.values():
+                for row_id in [row_id for row_id, row in table.rows.items() if row.get("dynamic") == "true"]:
+                    table.remove(row_id, forced=True)
+            self.dialer.forget()
+            self.booted = monotonic()
+            if self.dialer.delay is not None:
+                self.dialer.expect_all()
+
+    # For the menus and the sessions of the API
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The version's numbers, for comparing."""
+        found = re.match(r"\d+(\.\d+)*", self.version)
+        return tuple(int(part) for part in found[0].split(".")) if found else (7,)
+
+    def table(self, path: str) -> Table:
+        """The table of a menu. KeyError where there is none."""
+        return self._tables[path]
+
+    def not_found(self, menu: Menu) -> str:
+        """`no such item`, in the words of this version and menu."""
+        return "no such item (4)" if self.release < (7,) else menu.not_found
+
+    def now(self) -> str:
+        """Date and time as this version prints them."""
+        now = datetime.now(UTC)
+        form = "%Y-%m-%d %H:%M:%S" if self.release >= (7, 10) else "%b/%d/%Y %H:%M:%S"
+        return now.strftime(form).lower()
+
+    def advance(self) -> None:
+        """Let time pass: rows run out, clients dial in, uptime grows. The caller holds the lock."""
+        for table in self._tables.values():
+            table.run_out()
+        self.dialer.advance()
+        self.table("/system/resource").rows["*0"]["uptime"] = printed_time(int(monotonic() - self.booted))
+
+    def execute(self, request: Request) -> Result:
+        """The answer to a command of a logged-in user."""
+        with self.lock:
+            self.advance()
+            try:
+                return self._execute(request)
+            except Trap as trap:
+                return Result(traps=[trap])
+
+    def _execute(self, request: Request) -> Result:
+        path, _, verb = request.path.rpartition("/")
+        table = self._tables.get(path)
+        if table is None:
+            return self._no_such_menu(path)
+        return commands.execute(self, table, verb, request)
+
+    def _no_such_menu(self, path: str) -> Result:
+        if path in self._folders:
+            return Result(traps=[Trap("no such command")])
+        if self.release < (7,):
+            return Result(traps=[Trap("no such command prefix")])
+        known = ""
+        name = path
+        for part in path.strip("/").split("/"):
+            name = part
+            known += f"/{part}"
+            if known not in self._folders and known not in self._tables:
+                break
+        missing = Trap(f"no such command or directory ({name})", category=0)
+        return Result(traps=[missing, Trap("no such command prefix")])
+
+
+def _raw(value: Value) -> str:
+    return (value if isinstance(value, bytes) else value.encode()).decode("latin-1")
+
+
+def _readable(value: str) -> str:
+    raw = value.encode("latin-1")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")

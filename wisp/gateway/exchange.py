@@ -1,0 +1,99 @@
+"""Questions out, answers in: tagged, pipelined, each answer matched to its question.
+
+Untagged answers come in the order of the questions, so that one that never comes gives every later answer
+to the wrong question. With tags they may come in any order and stay right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from librouteros.exceptions import ProtocolError
+
+from wisp.gateway.errors import ErrorCode, GatewayError
+from wisp.gateway.transport import Transport
+from wisp.gateway.wire import Wire, encode, from_wire
+
+Words = tuple[str, ...]
+
+
+@dataclass
+class Reply:
+    """Everything that came back for one command."""
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    traps: list[str] = field(default_factory=list)
+    ret: str = ""
+
+
+class Exchange:
+    """The conversation on one connection. Tags are never used twice, so that no late answer finds a taker."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._wire = Wire(transport)
+        self._next_tag = 1
+
+    def ask(self, commands: Sequence[Words], replies: list[Reply | None], window: int) -> None:
+        """Send the commands, at most `window` of them unanswered at a time, and fill in `replies` as they come.
+
+        Commands of one call may run at the same time on the router: what depends on order belongs into
+        separate calls. Raises whatever breaks the connection; `replies` then holds what was answered.
+        """
+        first = self._next_tag
+        self._next_tag += len(commands)
+        open_replies: dict[str, tuple[int, Reply]] = {}
+        sent = 0
+        while sent < len(commands) or open_replies:
+            sentence = self._wire.take()
+            if sentence:
+                self._transport.answered()
+                self._accept(sentence, open_replies, replies)
+            elif sentence is None and sent < len(commands) and len(open_replies) <= window // 2 and self._idle():
+                batch = commands[sent : sent + window - len(open_replies)]
+                for index, _ in enumerate(batch, start=sent):
+                    open_replies[str(first + index)] = (index, Reply())
+                self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
+                sent += len(batch)
+            elif sentence is None:
+                self._transport.fill()
+
+    def _idle(self) -> bool:
+        """Nothing has arrived that could be read first: taking that in before refilling makes for fewer turns."""
+        return not self._transport.waiting()
+
+    @staticmethod
+    def _accept(sentence: list[str], open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:
+        kind = sentence[0]
+        if kind == "!fatal":
+            raise GatewayError(ErrorCode.fatal, from_wire(" ".join(sentence[1:])))
+        tag, values = _attributes(sentence)
+        if tag not in open_replies:
+            raise ProtocolError("an answer to a question that was not asked")
+        index, reply = open_replies[tag]
+        if kind == "!re":
+            reply.rows.append(values)
+        elif kind == "!trap":
+            reply.traps.append(values.get("message", ""))
+        elif kind == "!done":
+            reply.ret = values.get("ret", "")
+            replies[index] = reply
+            del open_replies[tag]
+        elif kind != "!empty":
+            raise ProtocolError(f"an answer of unknown kind {kind[:20]!r}")
+
+
+def _attributes(sentence: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The tag and the `=name=value` words of an answer, its texts decoded."""
+    tag = ""
+    values: dict[str, str] = {}
+    for word in sentence[1:]:
+        if word.startswith("="):
+            name, separator, value = word[1:].partition("=")
+            if not separator:
+                raise ProtocolError("an attribute without a value")
+            values[name] = from_wire(value)
+        elif word.startswith(".tag="):
+            tag = word[5:]
+        else:
+            raise ProtocolError("a word that is neither attribute nor tag")
+    return tag, values

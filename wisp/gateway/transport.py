@@ -1,0 +1,85 @@
+"""A socket under librouteros that keeps to time and reads in large pieces."""
+
+import select
+import socket
+import ssl
+from time import monotonic
+
+from librouteros.connections import SocketTransport
+from librouteros.exceptions import ConnectionClosed
+
+from wisp.gateway.errors import DeadlinePassed, ReplyTimeout
+
+_PIECE = 65536
+
+
+class Transport(SocketTransport):
+    """Buffers what the router sends and holds two clocks against it.
+
+    A socket's own timeout starts anew with every byte, so a router that drips would be waited for without
+    end. Here one clock runs for the whole job (`deadline`, a `monotonic()` value) and one for each answer
+    (`reply_timeout` seconds, started again by `answered()`).
+    """
+
+    def __init__(self, sock: socket.socket, *, deadline: float, reply_timeout: float) -> None:
+        super().__init__(sock)
+        self.buffer = bytearray()
+        self.heard = False
+        self._deadline = deadline
+        self._reply_timeout = reply_timeout
+        self._answer_until = monotonic() + reply_timeout
+
+    def answered(self) -> None:
+        """A whole answer has come (or a question is about to go out): the next one has its full time."""
+        self._answer_until = monotonic() + self._reply_timeout
+
+    def write(self, data: bytes) -> None:
+        """Send all of it, within the time of an answer and of the job."""
+        self.answered()
+        self._arm()
+        self.sock.sendall(data)
+
+    def fill(self) -> None:
+        """Wait for at least one byte and take all that is there, up to 64 kB."""
+        self._arm()
+        try:
+            piece = self.sock.recv(_PIECE)
+        except TimeoutError:
+            self._arm()  # names the clock that ran out
+            raise ReplyTimeout("no answer in time") from None
+        if not piece:
+            raise ConnectionClosed("the router closed the connection")
+        self.heard = True
+        self.buffer += piece
+
+    def read(self, length: int) -> bytes:
+        """Exactly `length` bytes, as librouteros asks for them."""
+        while len(self.buffer) < length:
+            self.fill()
+        data = bytes(self.buffer[:length])
+        del self.buffer[:length]
+        return data
+
+    def waiting(self) -> bool:
+        """Whether more has arrived and could be read without waiting."""
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
+        poll = select.poll()  # unlike select() it has no limit on the socket's number
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _arm(self) -> None:
+        now = monotonic()
+        if now >= self._deadline:
+            raise DeadlinePassed("the time for the whole job is over")
+        if now >= self._answer_until:
+            raise ReplyTimeout("no answer in time")
+        self.sock.settimeout(min(self._deadline, self._answer_until) - now)
+
+
+def open_socket(host: str, port: int, timeout: float) -> socket.socket:
+    """A TCP connection with keepalive. Raises OSError."""
+    sock = socket.create_connection((host, port), timeout=timeout)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
