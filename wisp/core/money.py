@@ -1,4 +1,4 @@
-"""Amounts: integer minor units inside (cents, or whole pesos where a currency has no cents), text at the edges."""
+"""Amounts: integer minor units inside (cents, or whole pesos where there are no cents), text at the edges."""
 
 import re
 from decimal import Decimal
@@ -27,10 +27,11 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 
 def to_minor(amount: Decimal, currency: str) -> int:
     """A Decimal as minor units. ValueError where it is not a number, too large or finer than the currency."""
-    if not amount.is_finite() or amount.adjusted() > 20:
+    if not amount.is_finite() or abs(amount.adjusted()) > 20:  # keeps the integers below small
         raise ValueError(f"not an amount: {amount}")
+    scale: int = 10 ** decimals(currency)
     numerator, denominator = amount.as_integer_ratio()
-    minor, rest = divmod(numerator * 10 ** decimals(currency), denominator)
+    minor, rest = divmod(numerator * scale, denominator)
     if rest:
         raise ValueError(f"{currency} has {decimals(currency)} decimals: {amount}")
     if abs(minor) > MAX_MINOR:
@@ -41,9 +42,9 @@ def to_minor(amount: Decimal, currency: str) -> int:
 def parse_money(text: str, currency: str, *, allow_negative: bool = False) -> int:
     """ "350", "350.00" or "1,350.50" as minor units.
 
-    The point is the decimal mark and the comma groups thousands; whatever could be read in two ways is refused.
-    ValueError for anything else, for more decimals than the currency has, for a sign unless `allow_negative`, and
-    above MAX_MINOR.
+    The point is the decimal mark and the comma groups thousands; whatever could be read in two ways is
+    refused. ValueError for anything else, for more decimals than the currency has, for a sign unless
+    `allow_negative`, and above MAX_MINOR.
     """
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
@@ -54,7 +55,7 @@ def parse_money(text: str, currency: str, *, allow_negative: bool = False) -> in
     if len(fraction) > decimals(currency):
         raise ValueError(f"{currency} has {decimals(currency)} decimals: {text!r}")
     digits = (match["whole"].replace(",", "") + fraction.ljust(decimals(currency), "0")).lstrip("0")
-    if len(digits) > len(str(MAX_MINOR)):  # before int(): it refuses, slowly, what is thousands of digits long
+    if len(digits) > len(str(MAX_MINOR)):  # checked before int(), which has a limit of its own
         raise ValueError("amount too large")
     minor = int(digits or "0")
     return -minor if match["sign"] else minor

@@ -1,0 +1,386 @@
+"""Cycles, periods, amounts and states of invoices."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, timedelta
+from fractions import Fraction
+from itertools import pairwise, product
+from math import floor
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from wisp.invoices import domain
+from wisp.invoices.domain import (
+    SQL_NET_INCLUDED,
+    SQL_PRORATED,
+    SQL_TAX_ADDED,
+    InvoiceState,
+    Nothing,
+    NothingReason,
+    Period,
+    allocate,
+    client_period,
+    cycle,
+    due_date,
+    format_number,
+    is_overdue,
+    prorated,
+    state_of,
+    tax_split,
+)
+
+DAY = timedelta(days=1)
+MONTHS_OF_TWENTY_YEARS = [date(2015 + n // 12, n % 12 + 1, 1) for n in range(20 * 12)]
+MONTHS = st.sampled_from(MONTHS_OF_TWENTY_YEARS)
+DAYS = st.integers(1, 31)
+TYPES = st.sampled_from(["prepaid", "postpaid"])
+DATES = st.dates(date(2015, 1, 1), date(2035, 12, 31))
+PRICES = st.integers(0, 99_999_999_999_999)
+RATES = st.integers(0, 10_000)
+
+
+def half_up(value: Fraction) -> int:
+    return floor(value + Fraction(1, 2))
+
+
+# --- cycles
+
+
+@pytest.mark.parametrize(
+    "month, invoice_day, due_day, due, period",
+    [
+        (date(2026, 11, 1), 15, 20, date(2026, 11, 20), (date(2026, 11, 20), date(2026, 12, 19))),
+        (date(2026, 11, 1), 25, 1, date(2026, 12, 1), (date(2026, 12, 1), date(2026, 12, 31))),
+        (date(2026, 11, 1), 20, 20, date(2026, 11, 20), (date(2026, 11, 20), date(2026, 12, 19))),
+        (date(2027, 2, 1), 15, 31, date(2027, 2, 28), (date(2027, 2, 28), date(2027, 3, 30))),
+        (date(2027, 1, 1), 31, 30, date(2027, 2, 28), (date(2027, 2, 28), date(2027, 3, 29))),
+        (date(2027, 2, 1), 31, 30, date(2027, 3, 30), (date(2027, 3, 30), date(2027, 4, 29))),
+        (date(2028, 1, 1), 31, 30, date(2028, 2, 29), (date(2028, 2, 29), date(2028, 3, 29))),
+        (date(2026, 12, 1), 28, 5, date(2027, 1, 5), (date(2027, 1, 5), date(2027, 2, 4))),
+    ],
+)
+def test_a_prepaid_cycle_charges_from_its_due_day_to_the_day_before_the_next(
+    month: date, invoice_day: int, due_day: int, due: date, period: tuple[date, date]
+) -> None:
+    found = cycle(month, invoice_day, due_day, "prepaid")
+    assert (found.month, found.due, (found.period_from, found.period_to)) == (month, due, period)
+
+
+def test_a_postpaid_cycle_charges_what_ends_the_day_before_its_due_day() -> None:
+    found = cycle(date(2026, 11, 1), 15, 20, "postpaid")
+    assert found.due == date(2026, 11, 20)
+    assert (found.period_from, found.period_to) == (date(2026, 10, 20), date(2026, 11, 19))
+
+
+@pytest.mark.parametrize("billing_type", ["prepaid", "postpaid"])
+def test_periods_tile_for_all_days_over_a_leap_year_and_the_next(billing_type: str) -> None:
+    months = [month for month in MONTHS_OF_TWENTY_YEARS if month.year in (2027, 2028, 2029)]
+    for invoice_day, due_day in product(range(1, 32), range(1, 32)):
+        cycles = [cycle(month, invoice_day, due_day, billing_type) for month in months]
+        for this, following in pairwise(cycles):
+            assert this.period_from <= this.period_to, (invoice_day, due_day, this)
+            assert this.period_to + DAY == following.period_from, (invoice_day, due_day, this)
+            assert this.due < following.due
+
+
+@settings(max_examples=300, deadline=None)
+@given(MONTHS, DAYS, DAYS, TYPES)
+def test_consecutive_periods_adjoin_and_none_is_empty(month: date, invoice_day: int, due_day: int, kind: str) -> None:
+    index = MONTHS_OF_TWENTY_YEARS.index(month)
+    assume(index + 1 < len(MONTHS_OF_TWENTY_YEARS))
+    this = cycle(month, invoice_day, due_day, kind)
+    following = cycle(MONTHS_OF_TWENTY_YEARS[index + 1], invoice_day, due_day, kind)
+    assert this.period_to + DAY == following.period_from
+    assert 28 <= (this.period_to - this.period_from).days + 1 <= 31
+    assert (this.period_from if kind == "prepaid" else this.period_to + DAY) == this.due
+
+
+@settings(max_examples=300, deadline=None)
+@given(MONTHS, DAYS, DAYS)
+def test_due_is_never_before_the_occurrence_nor_a_month_after_it(month: date, invoice_day: int, due_day: int) -> None:
+    found = cycle(month, invoice_day, due_day, "prepaid")
+    assert found.occurrence.replace(day=1) == month
+    assert found.occurrence.day == invoice_day or (found.occurrence + DAY).day == 1
+    assert found.occurrence <= found.due <= found.occurrence + timedelta(days=30)
+
+
+@settings(max_examples=300, deadline=None)
+@given(MONTHS, st.integers(1, 28), st.integers(1, 28))
+def test_due_is_the_first_due_day_on_or_after_the_occurrence(month: date, invoice_day: int, due_day: int) -> None:
+    due = month.replace(day=invoice_day)
+    while due.day != due_day:
+        due += DAY
+    assert cycle(month, invoice_day, due_day, "postpaid").due == due
+
+
+@pytest.mark.parametrize("arguments", [(0, 5, "prepaid"), (5, 32, "prepaid"), (5, 5, "weekly")])
+def test_a_cycle_of_impossible_days_or_type_is_refused(arguments: tuple[int, int, str]) -> None:
+    with pytest.raises(ValueError):
+        cycle(date(2026, 11, 1), *arguments)
+
+
+# --- due dates
+
+
+def test_an_early_run_keeps_the_cycles_due_date() -> None:
+    assert due_date(date(2026, 11, 20), date(2026, 11, 2), 3) == date(2026, 11, 20)
+
+
+def test_a_late_run_leaves_the_minimum_days_to_pay() -> None:
+    assert due_date(date(2026, 11, 20), date(2026, 11, 17), 3) == date(2026, 11, 20)
+    assert due_date(date(2026, 11, 20), date(2026, 11, 18), 3) == date(2026, 11, 21)
+    assert due_date(date(2026, 11, 20), date(2026, 11, 25), 0) == date(2026, 11, 25)
+
+
+def test_the_due_day_itself_is_still_in_time() -> None:
+    assert not is_overdue(date(2026, 11, 20), date(2026, 11, 20))
+    assert is_overdue(date(2026, 11, 20), date(2026, 11, 21))
+
+
+# --- what a cycle charges one client
+
+NOVEMBER = cycle(date(2026, 11, 1), 15, 20, "prepaid")
+RUN = date(2026, 11, 15)
+
+
+def test_a_client_never_billed_and_long_installed_pays_the_whole_period() -> None:
+    expected = Period(date(2026, 11, 20), date(2026, 12, 19), 30, 30, shortened=False)
+    assert client_period(NOVEMBER, RUN, None, None, prorate=True) == expected
+    assert client_period(NOVEMBER, RUN, date(2026, 11, 19), date(2020, 1, 1), prorate=True) == expected
+    assert client_period(NOVEMBER, RUN, date(2026, 9, 30), None, prorate=False) == expected
+
+
+def test_a_period_starts_the_day_after_what_was_billed() -> None:
+    found = client_period(NOVEMBER, RUN, date(2026, 11, 29), None, prorate=True)
+    assert found == Period(date(2026, 11, 30), date(2026, 12, 19), 20, 30, shortened=True)
+
+
+def test_without_proration_a_shortened_period_is_charged_whole_and_named() -> None:
+    found = client_period(NOVEMBER, RUN, date(2026, 11, 29), None, prorate=False)
+    assert found == Period(date(2026, 11, 30), date(2026, 12, 19), 30, 30, shortened=True)
+
+
+def test_a_period_starts_at_the_installation() -> None:
+    postpaid = cycle(date(2026, 11, 1), 15, 20, "postpaid")
+    found = client_period(postpaid, RUN, None, date(2026, 11, 10), prorate=True)
+    assert found == Period(date(2026, 11, 10), date(2026, 11, 19), 10, 31, shortened=True)
+
+
+def test_a_client_billed_to_the_end_of_the_period_is_left_out() -> None:
+    for until in (date(2026, 12, 19), date(2027, 3, 1)):
+        expected = Nothing(NothingReason.already_billed, until)
+        assert client_period(NOVEMBER, RUN, until, None, prorate=True) == expected
+    last_day = client_period(NOVEMBER, RUN, date(2026, 12, 18), None, prorate=True)
+    assert last_day == Period(date(2026, 12, 19), date(2026, 12, 19), 1, 30, shortened=True)
+
+
+def test_a_client_installed_later_than_the_run_is_not_invoiced_yet() -> None:
+    expected = Nothing(NothingReason.not_installed, date(2026, 11, 16))
+    assert client_period(NOVEMBER, RUN, None, date(2026, 11, 16), prorate=True) == expected
+    assert isinstance(client_period(NOVEMBER, RUN, None, RUN, prorate=True), Period)
+
+
+def test_a_client_installed_after_the_period_is_not_invoiced_for_it_by_a_late_run() -> None:
+    postpaid = cycle(date(2026, 11, 1), 15, 20, "postpaid")
+    found = client_period(postpaid, date(2026, 11, 24), None, date(2026, 11, 20), prorate=True)
+    assert found == Nothing(NothingReason.not_installed, date(2026, 11, 20))
+
+
+@settings(max_examples=400, deadline=None)
+@given(MONTHS, DAYS, DAYS, TYPES, st.integers(-20, 60), st.integers(-90, 90), st.integers(-90, 90), st.booleans())
+def test_no_day_is_charged_twice_nor_before_the_installation(
+    month: date, invoice_day: int, due_day: int, kind: str, run: int, billed: int, installed: int, prorate: bool
+) -> None:
+    found_cycle = cycle(month, invoice_day, due_day, kind)
+    today = found_cycle.occurrence + run * DAY
+    billed_through = found_cycle.period_from + billed * DAY
+    installed_on = found_cycle.period_from + installed * DAY
+    chargeable = [
+        day
+        for n in range((found_cycle.period_to - found_cycle.period_from).days + 1)
+        if billed_through < (day := found_cycle.period_from + n * DAY) >= installed_on
+    ]
+    found = client_period(found_cycle, today, billed_through, installed_on, prorate)
+    if installed_on > today or not chargeable:
+        if installed_on > min(today, found_cycle.period_to):
+            assert found == Nothing(NothingReason.not_installed, installed_on)
+        else:
+            assert found == Nothing(NothingReason.already_billed, billed_through)
+        return
+    assert isinstance(found, Period)
+    assert (found.start, found.end) == (chargeable[0], chargeable[-1])
+    assert found.shortened == (len(chargeable) < found.of_days)
+    assert found.days == (len(chargeable) if prorate else found.of_days)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(DAYS, DAYS, TYPES), min_size=24, max_size=24), st.booleans())
+def test_whatever_is_edited_from_month_to_month_no_day_is_charged_twice(
+    edits: list[tuple[int, int, str]], prorate: bool
+) -> None:
+    billed_through = None
+    for month, (invoice_day, due_day, kind) in zip(MONTHS_OF_TWENTY_YEARS, edits, strict=False):
+        found = client_period(cycle(month, invoice_day, due_day, kind), month, billed_through, None, prorate)
+        if isinstance(found, Period):
+            assert billed_through is None or found.start > billed_through
+            assert found.start <= found.end
+            assert 1 <= found.days <= found.of_days
+            billed_through = found.end
+
+
+# --- amounts
+
+
+@pytest.mark.parametrize(
+    "price, rate, mode, amounts",
+    [
+        (35000, 1600, "included", (30172, 4828, 35000)),
+        (35000, 1600, "added", (35000, 5600, 40600)),
+        (35000, 0, "included", (35000, 0, 35000)),
+        (0, 1600, "included", (0, 0, 0)),
+        (1, 1600, "included", (1, 0, 1)),
+        (3, 10000, "included", (2, 1, 3)),  # 1.5 is rounded up
+        (5, 1000, "added", (5, 1, 6)),  # 0.5 is rounded up
+        (4, 1000, "added", (4, 0, 4)),
+    ],
+)
+def test_tax_is_split_to_the_cent(price: int, rate: int, mode: str, amounts: tuple[int, int, int]) -> None:
+    assert tax_split(price, rate, mode) == amounts
+
+
+@settings(max_examples=400, deadline=None)
+@given(PRICES, RATES)
+def test_tax_is_exact_half_up_and_adds_up(price: int, rate: int) -> None:
+    included = tax_split(price, rate, "included")
+    assert included.total == price
+    assert included.net == half_up(Fraction(price * 10000, 10000 + rate))
+    added = tax_split(price, rate, "added")
+    assert added.net == price
+    assert added.tax == half_up(Fraction(price * rate, 10000))
+    for amounts in (included, added):
+        assert amounts.net + amounts.tax == amounts.total
+        assert min(amounts) >= 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(PRICES, st.integers(1, 31), st.integers(0, 31))
+def test_proration_is_exact_half_up_and_never_more_than_the_price(price: int, of_days: int, days: int) -> None:
+    assume(days <= of_days)
+    part = prorated(price, days, of_days)
+    assert part == half_up(Fraction(price * days, of_days))
+    assert 0 <= part <= price
+    assert abs(part + prorated(price, of_days - days, of_days) - price) <= 1
+
+
+def test_a_whole_period_costs_the_price_and_none_costs_nothing() -> None:
+    assert prorated(35000, 30, 30) == 35000
+    assert prorated(35000, 0, 30) == 0
+    assert prorated(5, 1, 2) == 3
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tax_split(-1, 1600, "included"),
+        lambda: tax_split(1, -1, "added"),
+        lambda: tax_split(1, 1600, "free"),
+        lambda: prorated(-1, 1, 30),
+        lambda: prorated(1, 31, 30),
+        lambda: prorated(1, -1, 30),
+        lambda: prorated(1, 0, 0),
+        lambda: allocate(-1, []),
+    ],
+)
+def test_amounts_that_cannot_be_are_refused(call: object) -> None:
+    with pytest.raises(ValueError):
+        call()  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def sqlite() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:")
+    yield connection
+    connection.close()
+
+
+@settings(max_examples=400, deadline=None)
+@given(price=PRICES, rate=RATES, of_days=st.integers(1, 31), days=st.integers(0, 31))
+@example(price=5, rate=1000, of_days=2, days=1)  # halves of a cent
+@example(price=3, rate=10_000, of_days=30, days=15)
+@example(price=99_999_999_999_999, rate=10_000, of_days=31, days=31)
+def test_sql_computes_the_same_amounts(
+    sqlite: sqlite3.Connection, price: int, rate: int, of_days: int, days: int
+) -> None:
+    assume(days <= of_days)
+    query = "SELECT {}, {}, {} FROM (SELECT ? AS p, ? AS r, ? AS d, ? AS n)".format(
+        SQL_NET_INCLUDED.format(price="p", rate="r"),
+        SQL_TAX_ADDED.format(price="p", rate="r"),
+        SQL_PRORATED.format(price="p", days="d", of_days="n"),
+    )
+    assert sqlite.execute(query, (price, rate, days, of_days)).fetchone() == (
+        tax_split(price, rate, "included").net,
+        tax_split(price, rate, "added").tax,
+        prorated(price, days, of_days),
+    )
+
+
+def test_sql_takes_expressions_as_arguments(sqlite: sqlite3.Connection) -> None:
+    part = SQL_PRORATED.format(price="30000 + 5000", days="5 + 5", of_days="29 + 1")
+    query = f"SELECT {SQL_NET_INCLUDED.format(price=part, rate='1500 + 100')}"
+    assert sqlite.execute(query).fetchone() == (tax_split(prorated(35000, 10, 30), 1600, "included").net,)
+
+
+# --- states and payments
+
+
+@pytest.mark.parametrize(
+    "total, paid, void, state",
+    [
+        (100, 0, False, InvoiceState.pending),
+        (100, 1, False, InvoiceState.partial),
+        (100, 99, False, InvoiceState.partial),
+        (100, 100, False, InvoiceState.paid),
+        (0, 0, False, InvoiceState.paid),
+        (100, 0, True, InvoiceState.void),
+        (100, 100, True, InvoiceState.void),
+    ],
+)
+def test_the_state_follows_from_what_is_paid(total: int, paid: int, void: bool, state: InvoiceState) -> None:
+    assert state_of(total, paid, void) is state
+
+
+def test_a_payment_settles_the_oldest_first_and_leaves_the_rest_as_credit() -> None:
+    invoices = [("a", 100), ("b", 50), ("c", 70)]
+    assert allocate(120, invoices) == ([("a", 100), ("b", 20)], 0)
+    assert allocate(250, invoices) == ([("a", 100), ("b", 50), ("c", 70)], 30)
+    assert allocate(0, invoices) == ([], 0)
+    assert allocate(10, []) == ([], 10)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(-50, 2_000), max_size=8))
+def test_nothing_of_a_payment_is_lost_or_doubled(amount: int, balances: list[int]) -> None:
+    allocations, rest = allocate(amount, list(enumerate(balances)))
+    assert sum(part for _, part in allocations) + rest == amount
+    assert rest >= 0
+    given_to = dict(allocations)
+    assert len(given_to) == len(allocations)
+    assert all(0 < part <= balances[index] for index, part in allocations)
+    # Whoever gets less than the whole balance is the last to get anything, and nothing is left over.
+    for index, balance in enumerate(balances):
+        if balance > given_to.get(index, 0):
+            assert rest == 0
+            assert all(later not in given_to for later in range(index + 1, len(balances)))
+
+
+def test_a_number_ends_in_its_sequence() -> None:
+    assert format_number("A-", 123) == "A-000123"
+    assert format_number("", 1) == "000001"
+    assert format_number("A-", 1_234_567) == "A-1234567"
+
+
+def test_the_rules_need_nothing_but_the_standard_library() -> None:
+    modules = {getattr(value, "__module__", "") or "" for value in vars(domain).values()}
+    assert not {name for name in modules if name.startswith("wisp") and name != domain.__name__}
