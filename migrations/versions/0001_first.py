@@ -1,0 +1,980 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+COMPANY = {
+    "id": 1,
+    "name": "",
+    "legal_name": "",
+    "tax_id": "",
+    "address": "",
+    "phone": "",
+    "email": "",
+    "timezone": "America/Mexico_City",
+    "currency": "MXN",
+    "language": "es",
+    "tax_bp": 0,
+    "tax_mode": "included",
+    "document_title": "",
+    "how_to_pay": "",
+    "alert_addresses": "",
+    "min_days_to_pay": 3,
+    "late_days": 10,
+    "prorate": False,
+    "invoice_suspended": True,
+    "tolerance": 0,
+    "notice_minimum": 1,
+    "review_days": 2,
+    "hold_mail_days": 3,
+    "outage_minutes": 5,
+    "list_overdue": "wisp-overdue",
+    "list_notice": "wisp-notice",
+    "mail_server": "",
+    "mail_port": 587,
+    "mail_security": "starttls",
+    "mail_username": "",
+    "mail_password": "",
+    "mail_sender": "",
+}
+
+
+def _first_rows() -> None:
+    """The rows that always exist: the company, and the series that invoices are numbered in."""
+    company = sa.table("company", *(sa.column(name) for name in COMPANY))
+    series = sa.table("invoice_series", sa.column("prefix"), sa.column("next_number"))
+    op.execute(company.insert().values(**COMPANY))
+    op.execute(series.insert().values(prefix="A", next_number=1))  # its id is 1: the first of a new table
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_entry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("ip", sa.String(length=45), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("target", sa.String(length=200), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=True),
+        sa.Column("after", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
+    )
+    with op.batch_alter_table("audit_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_entry_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_entry_target_at"), ["target", "at"], unique=False)
+
+    op.create_table(
+        "billing_schedule",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("billing_type", sa.String(length=8), nullable=False),
+        sa.Column("due_day", sa.Integer(), nullable=False),
+        sa.Column("timezone", sa.String(length=64), nullable=False),
+        sa.CheckConstraint("billing_type IN ('prepaid', 'postpaid')", name=op.f("ck_billing_schedule_billing_type")),
+        sa.CheckConstraint("due_day BETWEEN 1 AND 31", name=op.f("ck_billing_schedule_due_day")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_billing_schedule")),
+    )
+    op.create_table(
+        "client_import",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("token", sa.String(length=64), nullable=False),
+        sa.Column("filename", sa.String(length=120), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_client_import")),
+        sa.UniqueConstraint("token", name=op.f("uq_client_import_token")),
+    )
+    op.create_table(
+        "company",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("legal_name", sa.String(length=160), nullable=False),
+        sa.Column("tax_id", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=300), nullable=False),
+        sa.Column("phone", sa.String(length=40), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("timezone", sa.String(length=64), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("tax_bp", sa.Integer(), nullable=False),
+        sa.Column("tax_mode", sa.String(length=8), nullable=False),
+        sa.Column("document_title", sa.String(length=40), nullable=False),
+        sa.Column("how_to_pay", sa.Text(), nullable=False),
+        sa.Column("alert_addresses", sa.Text(), nullable=False),
+        sa.Column("min_days_to_pay", sa.Integer(), nullable=False),
+        sa.Column("late_days", sa.Integer(), nullable=False),
+        sa.Column("prorate", sa.Boolean(), nullable=False),
+        sa.Column("invoice_suspended", sa.Boolean(), nullable=False),
+        sa.Column("tolerance", sa.Integer(), nullable=False),
+        sa.Column("notice_minimum", sa.Integer(), nullable=False),
+        sa.Column("review_days", sa.Integer(), nullable=False),
+        sa.Column("hold_mail_days", sa.Integer(), nullable=False),
+        sa.Column("outage_minutes", sa.Integer(), nullable=False),
+        sa.Column("list_overdue", sa.String(length=64), nullable=False),
+        sa.Column("list_notice", sa.String(length=64), nullable=False),
+        sa.Column("mail_server", sa.String(length=200), nullable=False),
+        sa.Column("mail_port", sa.Integer(), nullable=False),
+        sa.Column("mail_security", sa.String(length=8), nullable=False),
+        sa.Column("mail_username", sa.String(length=200), nullable=False),
+        sa.Column("mail_password", sa.Text(), nullable=False),
+        sa.Column("mail_sender", sa.String(length=254), nullable=False),
+        sa.CheckConstraint("mail_security IN ('none', 'starttls', 'tls')", name=op.f("ck_company_mail_security")),
+        sa.CheckConstraint("tax_mode IN ('included', 'added')", name=op.f("ck_company_tax_mode")),
+        sa.CheckConstraint("id = 1", name=op.f("ck_company_single_row")),
+        sa.CheckConstraint(
+            "min_days_to_pay >= 0 AND late_days >= 0 AND tolerance >= 0", name=op.f("ck_company_not_negative")
+        ),
+        sa.CheckConstraint("tax_bp BETWEEN 0 AND 10000", name=op.f("ck_company_tax_bp")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_company")),
+    )
+    op.create_table(
+        "invoice_series",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("prefix", sa.String(length=16), nullable=False),
+        sa.Column("next_number", sa.Integer(), nullable=False),
+        sa.CheckConstraint("next_number >= 1", name=op.f("ck_invoice_series_next_number")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice_series")),
+        sa.UniqueConstraint("prefix", name=op.f("uq_invoice_series_prefix")),
+    )
+    op.create_table(
+        "mail_server",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.String(length=16), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_mail_server_single_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_server")),
+    )
+    op.create_table(
+        "plan",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("price", sa.Integer(), nullable=False),
+        sa.Column("down", sa.Integer(), nullable=False),
+        sa.Column("up", sa.Integer(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("down >= 0 AND up >= 0", name=op.f("ck_plan_speed")),
+        sa.CheckConstraint("price >= 0", name=op.f("ck_plan_price")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
+        sa.UniqueConstraint("name", name=op.f("uq_plan_name")),
+    )
+    op.create_table(
+        "router",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("host", sa.String(length=253), nullable=False),
+        sa.Column("port", sa.Integer(), nullable=False),
+        sa.Column("username", sa.String(length=80), nullable=False),
+        sa.Column("password", sa.Text(), nullable=False),
+        sa.Column("tls", sa.Boolean(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("online", sa.Boolean(), nullable=True),
+        sa.Column("online_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("offline_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("identity", sa.String(length=120), nullable=False),
+        sa.Column("error", sa.String(length=16), nullable=False),
+        sa.Column("error_detail", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("port BETWEEN 1 AND 65535", name=op.f("ck_router_port")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_router")),
+    )
+    with op.batch_alter_table("router", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_router_name",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("archived_at IS NULL"),
+            postgresql_where=sa.text("archived_at IS NULL"),
+        )
+
+    op.create_table(
+        "staff_user",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("role", sa.String(length=12), nullable=False),
+        sa.Column("password_hash", sa.String(length=255), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("session_epoch", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_login_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "role IN ('admin', 'finance', 'support', 'technician', 'cashier')", name=op.f("ck_staff_user_role")
+        ),
+        sa.CheckConstraint("email = lower(email)", name=op.f("ck_staff_user_email_lower")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_user")),
+        sa.UniqueConstraint("email", name=op.f("uq_staff_user_email")),
+    )
+    op.create_table(
+        "outage",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alerted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_outage_router_id_router")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outage")),
+    )
+    with op.batch_alter_table("outage", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_outage_open",
+            ["router_id"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.create_table(
+        "periodic_task",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("schedule_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("minute", sa.Integer(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_month", sa.Date(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("shift_days", sa.Integer(), nullable=False),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("state_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state_run_id", sa.Integer(), nullable=True),
+        sa.Column("last_run_id", sa.Integer(), nullable=True),
+        sa.Column("last_applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("applied", sa.Integer(), nullable=False),
+        sa.Column("applied_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("applied_ever", sa.Integer(), nullable=False),
+        sa.CheckConstraint("kind IN ('invoices', 'notice', 'cut')", name=op.f("ck_periodic_task_kind")),
+        sa.CheckConstraint("state IN ('pending', 'success', 'error', 'missed')", name=op.f("ck_periodic_task_state")),
+        sa.CheckConstraint("day BETWEEN 1 AND 31", name=op.f("ck_periodic_task_day")),
+        sa.CheckConstraint("minute BETWEEN 0 AND 1439", name=op.f("ck_periodic_task_minute")),
+        sa.CheckConstraint(
+            "next_at IS NULL OR (enabled AND archived_at IS NULL)", name=op.f("ck_periodic_task_next_only_active")
+        ),
+        sa.ForeignKeyConstraint(
+            ["schedule_id"], ["billing_schedule.id"], name=op.f("fk_periodic_task_schedule_id_billing_schedule")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_periodic_task")),
+        sa.UniqueConstraint("schedule_id", "kind", name=op.f("uq_periodic_task_schedule_id_kind")),
+    )
+    with op.batch_alter_table("periodic_task", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_periodic_task_due",
+            ["next_at"],
+            unique=False,
+            sqlite_where=sa.text("next_at IS NOT NULL"),
+            postgresql_where=sa.text("next_at IS NOT NULL"),
+        )
+
+    op.create_table(
+        "router_sync",
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("requested", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_owner", sa.String(length=64), nullable=False),
+        sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.String(length=16), nullable=False),
+        sa.Column("error_detail", sa.Text(), nullable=False),
+        sa.Column("lists", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_sync_router_id_router")),
+        sa.PrimaryKeyConstraint("router_id", name=op.f("pk_router_sync")),
+    )
+    op.create_table(
+        "staff_grant",
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("permission", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_grant_staff_id_staff_user")),
+        sa.PrimaryKeyConstraint("staff_id", "permission", name=op.f("pk_staff_grant")),
+    )
+    op.create_table(
+        "zone",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("schedule_id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_zone_router_id_router")),
+        sa.ForeignKeyConstraint(
+            ["schedule_id"], ["billing_schedule.id"], name=op.f("fk_zone_schedule_id_billing_schedule")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_zone")),
+        sa.UniqueConstraint("id", "router_id", name=op.f("uq_zone_id_router_id")),
+        sa.UniqueConstraint("router_id", "name", name=op.f("uq_zone_router_id_name")),
+        sa.UniqueConstraint("schedule_id", name=op.f("uq_zone_schedule_id")),
+    )
+    with op.batch_alter_table("zone", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_zone_router_id"), ["router_id"], unique=False)
+
+    op.create_table(
+        "client",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column(
+            "name_key",
+            sa.String(length=120).with_variant(sa.String(length=120, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("phone", sa.String(length=40), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("legal_name", sa.String(length=160), nullable=False),
+        sa.Column("tax_id", sa.String(length=40), nullable=False),
+        sa.Column("fiscal_address", sa.String(length=300), nullable=False),
+        sa.Column("zone_id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("plan_id", sa.Integer(), nullable=False),
+        sa.Column("connection", sa.String(length=8), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=True),
+        sa.Column("mac", sa.String(length=17), nullable=False),
+        sa.Column("username", sa.String(length=64), nullable=False),
+        sa.Column("password", sa.Text(), nullable=False),
+        sa.Column("installed_on", sa.Date(), nullable=True),
+        sa.Column("billed_through", sa.Date(), nullable=True),
+        sa.Column("own_billing", sa.Boolean(), nullable=False),
+        sa.Column("schedule_id", sa.Integer(), nullable=True),
+        sa.Column("free", sa.Boolean(), nullable=False),
+        sa.Column("no_notice", sa.Boolean(), nullable=False),
+        sa.Column("no_cut", sa.Boolean(), nullable=False),
+        sa.Column("no_cut_until", sa.Date(), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("connection IN ('static', 'pppoe', 'hotspot', 'dhcp')", name=op.f("ck_client_connection")),
+        sa.CheckConstraint("NOT own_billing OR schedule_id IS NOT NULL", name=op.f("ck_client_own_billing")),
+        sa.CheckConstraint("length(code) > 0", name=op.f("ck_client_code")),
+        sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_client_plan_id_plan")),
+        sa.ForeignKeyConstraint(
+            ["schedule_id"], ["billing_schedule.id"], name=op.f("fk_client_schedule_id_billing_schedule")
+        ),
+        sa.ForeignKeyConstraint(
+            ["zone_id", "router_id"], ["zone.id", "zone.router_id"], name=op.f("fk_client_zone_id_router_id_zone")
+        ),
+        sa.ForeignKeyConstraint(["zone_id"], ["zone.id"], name=op.f("fk_client_zone_id_zone")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_client")),
+        sa.UniqueConstraint("code", name=op.f("uq_client_code")),
+        sa.UniqueConstraint("schedule_id", name=op.f("uq_client_schedule_id")),
+    )
+    with op.batch_alter_table("client", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_client_name_key_id"), ["name_key", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_client_plan_id"), ["plan_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_client_zone_id_id"), ["zone_id", "id"], unique=False)
+        batch_op.create_index(
+            "uq_client_router_address",
+            ["router_id", "address"],
+            unique=True,
+            sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_client_router_username",
+            ["router_id", "connection", "username"],
+            unique=True,
+            sqlite_where=sa.text("cancelled_at IS NULL AND username <> ''"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND username <> ''"),
+        )
+
+    op.create_table(
+        "occurrence",
+        sa.Column("task_id", sa.Integer(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint("state IN ('claimed', 'missed', 'skipped')", name=op.f("ck_occurrence_state")),
+        sa.ForeignKeyConstraint(["task_id"], ["periodic_task.id"], name=op.f("fk_occurrence_task_id_periodic_task")),
+        sa.PrimaryKeyConstraint("task_id", "month", name=op.f("pk_occurrence")),
+    )
+    with op.batch_alter_table("occurrence", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_occurrence_run_id"), ["run_id"], unique=False)
+
+    op.create_table(
+        "task_plan",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.Integer(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=True),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("nothing_to_do", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["periodic_task.id"], name=op.f("fk_task_plan_task_id_periodic_task")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_plan")),
+    )
+    with op.batch_alter_table("task_plan", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_task_plan_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
+        "access",
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("suspended", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("reason", sa.String(length=8), server_default="", nullable=False),
+        sa.Column("basis", sa.String(length=8), server_default="overdue", nullable=False),
+        sa.Column("keep", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("suspended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("notice", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("wanted_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("applied_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("sent_version", sa.Integer(), server_default="-1", nullable=False),
+        sa.Column("applied_suspended", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("applied_notice", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("applied_address", sa.String(length=45), nullable=True),
+        sa.Column("applied_router_id", sa.Integer(), nullable=True),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("foreign", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint("basis IN ('overdue', 'open')", name=op.f("ck_access_basis")),
+        sa.CheckConstraint("reason IN ('', 'debt', 'manual', 'pause')", name=op.f("ck_access_reason")),
+        sa.CheckConstraint("suspended = (reason <> '')", name=op.f("ck_access_suspended_has_reason")),
+        sa.CheckConstraint("NOT (suspended AND notice)", name=op.f("ck_access_cut_has_no_notice")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_access_client_id_client")),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_access_router_id_router")),
+        sa.PrimaryKeyConstraint("client_id", name=op.f("pk_access")),
+    )
+    with op.batch_alter_table("access", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_access_router_id_suspended_notice"), ["router_id", "suspended", "notice"], unique=False
+        )
+        batch_op.create_index(
+            "ix_access_unsettled",
+            ["router_id"],
+            unique=False,
+            sqlite_where=sa.text("wanted_version <> applied_version"),
+            postgresql_where=sa.text("wanted_version <> applied_version"),
+        )
+
+    op.create_table(
+        "client_term",
+        sa.Column(
+            "term", sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("client_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_client_term_client_id_client")),
+        sa.PrimaryKeyConstraint("term", "client_id", name=op.f("pk_client_term")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("client_term", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_client_term_client_id"), ["client_id"], unique=False)
+
+    op.create_table(
+        "payment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("remaining", sa.Integer(), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("reference", sa.String(length=120), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("paid_on", sa.Date(), nullable=False),
+        sa.Column("activate", sa.Boolean(), nullable=False),
+        sa.Column("token", sa.String(length=64), nullable=True),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("void_reason", sa.String(length=200), nullable=False),
+        sa.CheckConstraint(
+            "method IN ('cash', 'transfer', 'card', 'deposit', 'credit', 'other')", name=op.f("ck_payment_method")
+        ),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
+        sa.CheckConstraint("remaining >= 0 AND remaining <= amount", name=op.f("ck_payment_remaining")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_payment_client_id_client")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment")),
+        sa.UniqueConstraint("token", name=op.f("uq_payment_token")),
+    )
+    with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_payment_client_id_id"), ["client_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_payment_credit",
+            ["client_id"],
+            unique=False,
+            sqlite_where=sa.text("remaining > 0 AND voided_at IS NULL"),
+            postgresql_where=sa.text("remaining > 0 AND voided_at IS NULL"),
+        )
+
+    op.create_table(
+        "plan_item",
+        sa.Column("plan_id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("action", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=32), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("amount", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=True),
+        sa.Column("without_email", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.CheckConstraint("action IN ('invoice', 'notify', 'cut', 'none')", name=op.f("ck_plan_item_action")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_plan_item_client_id_client")),
+        sa.ForeignKeyConstraint(
+            ["plan_id"], ["task_plan.id"], name=op.f("fk_plan_item_plan_id_task_plan"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("plan_id", "client_id", name=op.f("pk_plan_item")),
+    )
+    op.create_table(
+        "promise",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("until", sa.Date(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_promise_client_id_client")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_promise")),
+    )
+    with op.batch_alter_table("promise", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_promise_client_id"), ["client_id"], unique=False)
+
+    op.create_table(
+        "task_run",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.Integer(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("trigger", sa.String(length=8), nullable=False),
+        sa.Column("scope", sa.String(length=4), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("phase", sa.String(length=8), nullable=False),
+        sa.Column("token", sa.String(length=64), nullable=True),
+        sa.Column("options", sa.JSON(), nullable=True),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("planned_for", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_owner", sa.String(length=64), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("cursor", sa.Integer(), nullable=False),
+        sa.Column("sync_order", sa.Integer(), nullable=True),
+        sa.Column("expected", sa.Integer(), nullable=False),
+        sa.Column("invoiced", sa.Integer(), nullable=False),
+        sa.Column("notified", sa.Integer(), nullable=False),
+        sa.Column("cut", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("skipped", sa.Integer(), nullable=False),
+        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.Column("without_email", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("plan_id", sa.Integer(), nullable=True),
+        sa.Column("taken_by", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('queued', 'running', 'held', 'error', 'success', 'undone')", name=op.f("ck_task_run_state")
+        ),
+        sa.CheckConstraint("trigger IN ('schedule', 'late', 'manual', 'undo')", name=op.f("ck_task_run_trigger")),
+        sa.ForeignKeyConstraint(["plan_id"], ["task_plan.id"], name=op.f("fk_task_run_plan_id_task_plan")),
+        sa.ForeignKeyConstraint(["taken_by"], ["task_run.id"], name=op.f("fk_task_run_taken_by_task_run")),
+        sa.ForeignKeyConstraint(["task_id"], ["periodic_task.id"], name=op.f("fk_task_run_task_id_periodic_task")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_run")),
+        sa.UniqueConstraint("token", name=op.f("uq_task_run_token")),
+    )
+    with op.batch_alter_table("task_run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_task_run_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_task_run_task_id_id"), ["task_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_task_run_working",
+            ["state", "lease_until"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
+        )
+        batch_op.create_index(
+            "uq_task_run_open",
+            ["task_id"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
+        )
+        batch_op.create_index(
+            "uq_task_run_scheduled",
+            ["task_id", "month"],
+            unique=True,
+            sqlite_where=sa.text("trigger IN ('schedule', 'late')"),
+            postgresql_where=sa.text("trigger IN ('schedule', 'late')"),
+        )
+
+    op.create_table(
+        "invoice",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("series_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("label", sa.String(length=40), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(length=9), nullable=False),
+        sa.Column("month", sa.Date(), nullable=True),
+        sa.Column("period_from", sa.Date(), nullable=True),
+        sa.Column("period_to", sa.Date(), nullable=True),
+        sa.Column("issued", sa.Date(), nullable=False),
+        sa.Column("due", sa.Date(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("customer", sa.String(length=160), nullable=False),
+        sa.Column("customer_tax_id", sa.String(length=40), nullable=False),
+        sa.Column("tax_bp", sa.Integer(), nullable=False),
+        sa.Column("net", sa.Integer(), nullable=False),
+        sa.Column("tax", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("paid", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("state", sa.String(length=7), nullable=False),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("void_reason", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("invoice_again", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "kind <> 'recurring' OR (month IS NOT NULL AND period_from IS NOT NULL)", name=op.f("ck_invoice_recurring")
+        ),
+        sa.CheckConstraint("kind IN ('recurring', 'opening')", name=op.f("ck_invoice_kind")),
+        sa.CheckConstraint("state IN ('pending', 'partial', 'paid', 'void')", name=op.f("ck_invoice_state")),
+        sa.CheckConstraint("net + tax = total", name=op.f("ck_invoice_adds_up")),
+        sa.CheckConstraint("paid >= 0 AND paid <= total", name=op.f("ck_invoice_paid")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_invoice_client_id_client")),
+        sa.ForeignKeyConstraint(["run_id"], ["task_run.id"], name=op.f("fk_invoice_run_id_task_run")),
+        sa.ForeignKeyConstraint(["series_id"], ["invoice_series.id"], name=op.f("fk_invoice_series_id_invoice_series")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice")),
+        sa.UniqueConstraint("series_id", "number", name=op.f("uq_invoice_series_id_number")),
+    )
+    with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_issued_id"), ["issued", "id"], unique=False)
+        batch_op.create_index(
+            "ix_invoice_open",
+            ["client_id", "due"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('pending', 'partial')"),
+            postgresql_where=sa.text("state IN ('pending', 'partial')"),
+        )
+        batch_op.create_index(batch_op.f("ix_invoice_run_id"), ["run_id"], unique=False)
+        batch_op.create_index(
+            "uq_invoice_client_month",
+            ["client_id", "month"],
+            unique=True,
+            sqlite_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+            postgresql_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+        )
+        batch_op.create_index(
+            "uq_invoice_client_period",
+            ["client_id", "period_from"],
+            unique=True,
+            sqlite_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+            postgresql_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+        )
+
+    op.create_table(
+        "outage_task",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("outage_id", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("clients", sa.JSON(), nullable=True),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("alerted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["outage_id"], ["outage.id"], name=op.f("fk_outage_task_outage_id_outage")),
+        sa.ForeignKeyConstraint(["run_id"], ["task_run.id"], name=op.f("fk_outage_task_run_id_task_run")),
+        sa.ForeignKeyConstraint(["task_id"], ["periodic_task.id"], name=op.f("fk_outage_task_task_id_periodic_task")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outage_task")),
+        sa.UniqueConstraint("outage_id", "task_id", name=op.f("uq_outage_task_outage_id_task_id")),
+    )
+    op.create_table(
+        "allocation",
+        sa.Column("payment_id", sa.Integer(), nullable=False),
+        sa.Column("invoice_id", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_allocation_amount")),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_allocation_invoice_id_invoice")),
+        sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_allocation_payment_id_payment")),
+        sa.PrimaryKeyConstraint("payment_id", "invoice_id", name=op.f("pk_allocation")),
+    )
+    with op.batch_alter_table("allocation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_allocation_invoice_id"), ["invoice_id"], unique=False)
+
+    op.create_table(
+        "invoice_line",
+        sa.Column("invoice_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("description", sa.String(length=200), nullable=False),
+        sa.Column("quantity", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("discount", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("net", sa.Integer(), nullable=False),
+        sa.Column("tax", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_invoice_line_invoice_id_invoice")),
+        sa.PrimaryKeyConstraint("invoice_id", "position", name=op.f("pk_invoice_line")),
+    )
+    op.create_table(
+        "message",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("sequence", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("invoice_id", sa.Integer(), nullable=True),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("payment_id", sa.Integer(), nullable=True),
+        sa.Column("client_id", sa.Integer(), nullable=True),
+        sa.Column("resend_of", sa.Integer(), nullable=True),
+        sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=True),
+        sa.Column("subject", sa.String(length=300), server_default="", nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("possible_duplicate", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'held')", name=op.f("ck_message_state")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_message_client_id_client")),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_message_invoice_id_invoice")),
+        sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_message_payment_id_payment")),
+        sa.ForeignKeyConstraint(["resend_of"], ["message.id"], name=op.f("fk_message_resend_of_message")),
+        sa.ForeignKeyConstraint(["run_id"], ["task_run.id"], name=op.f("fk_message_run_id_task_run")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+        sa.UniqueConstraint("resend_of", name=op.f("uq_message_resend_of")),
+    )
+    with op.batch_alter_table("message", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_message_client_id"), ["client_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_message_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_message_run_id"), ["run_id"], unique=False)
+        batch_op.create_index(
+            "ix_message_unsent",
+            ["state", "priority", "next_attempt_at"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'sent'"),
+            postgresql_where=sa.text("state <> 'sent'"),
+        )
+        batch_op.create_index(
+            "uq_message_invoice_kind_sequence",
+            ["invoice_id", "kind", "sequence"],
+            unique=True,
+            sqlite_where=sa.text("invoice_id IS NOT NULL"),
+            postgresql_where=sa.text("invoice_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_message_payment_kind_sequence",
+            ["payment_id", "kind", "sequence"],
+            unique=True,
+            sqlite_where=sa.text("payment_id IS NOT NULL"),
+            postgresql_where=sa.text("payment_id IS NOT NULL"),
+        )
+
+    op.create_table(
+        "run_item",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("reason", sa.String(length=32), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("amount", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("invoice_id", sa.Integer(), nullable=True),
+        sa.Column("address", sa.String(length=45), nullable=True),
+        sa.Column("task_id", sa.Integer(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('done', 'unchanged', 'waiting', 'failed', 'skipped', 'superseded')",
+            name=op.f("ck_run_item_state"),
+        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_run_item_client_id_client")),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_run_item_invoice_id_invoice")),
+        sa.ForeignKeyConstraint(["run_id"], ["task_run.id"], name=op.f("fk_run_item_run_id_task_run")),
+        sa.PrimaryKeyConstraint("run_id", "client_id", name=op.f("pk_run_item")),
+    )
+    with op.batch_alter_table("run_item", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_run_item_client_id_run_id"), ["client_id", "run_id"], unique=False)
+        batch_op.create_index(
+            "ix_run_item_open",
+            ["client_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    _first_rows()
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("run_item", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_run_item_open", sqlite_where=sa.text("state = 'waiting'"), postgresql_where=sa.text("state = 'waiting'")
+        )
+        batch_op.drop_index(batch_op.f("ix_run_item_client_id_run_id"))
+
+    op.drop_table("run_item")
+    with op.batch_alter_table("message", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_message_payment_kind_sequence",
+            sqlite_where=sa.text("payment_id IS NOT NULL"),
+            postgresql_where=sa.text("payment_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "uq_message_invoice_kind_sequence",
+            sqlite_where=sa.text("invoice_id IS NOT NULL"),
+            postgresql_where=sa.text("invoice_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_message_unsent", sqlite_where=sa.text("state <> 'sent'"), postgresql_where=sa.text("state <> 'sent'")
+        )
+        batch_op.drop_index(batch_op.f("ix_message_run_id"))
+        batch_op.drop_index(batch_op.f("ix_message_created_at"))
+        batch_op.drop_index(batch_op.f("ix_message_client_id"))
+
+    op.drop_table("message")
+    op.drop_table("invoice_line")
+    with op.batch_alter_table("allocation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_allocation_invoice_id"))
+
+    op.drop_table("allocation")
+    op.drop_table("outage_task")
+    with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_invoice_client_period",
+            sqlite_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+            postgresql_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+        )
+        batch_op.drop_index(
+            "uq_invoice_client_month",
+            sqlite_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+            postgresql_where=sa.text("kind = 'recurring' AND state <> 'void'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_invoice_run_id"))
+        batch_op.drop_index(
+            "ix_invoice_open",
+            sqlite_where=sa.text("state IN ('pending', 'partial')"),
+            postgresql_where=sa.text("state IN ('pending', 'partial')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_invoice_issued_id"))
+
+    op.drop_table("invoice")
+    with op.batch_alter_table("task_run", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_task_run_scheduled",
+            sqlite_where=sa.text("trigger IN ('schedule', 'late')"),
+            postgresql_where=sa.text("trigger IN ('schedule', 'late')"),
+        )
+        batch_op.drop_index(
+            "uq_task_run_open",
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
+        )
+        batch_op.drop_index(
+            "ix_task_run_working",
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_task_run_task_id_id"))
+        batch_op.drop_index(batch_op.f("ix_task_run_created_at"))
+
+    op.drop_table("task_run")
+    with op.batch_alter_table("promise", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_promise_client_id"))
+
+    op.drop_table("promise")
+    op.drop_table("plan_item")
+    with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_payment_credit",
+            sqlite_where=sa.text("remaining > 0 AND voided_at IS NULL"),
+            postgresql_where=sa.text("remaining > 0 AND voided_at IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_payment_client_id_id"))
+
+    op.drop_table("payment")
+    with op.batch_alter_table("client_term", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_client_term_client_id"))
+
+    op.drop_table("client_term")
+    with op.batch_alter_table("access", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_access_unsettled",
+            sqlite_where=sa.text("wanted_version <> applied_version"),
+            postgresql_where=sa.text("wanted_version <> applied_version"),
+        )
+        batch_op.drop_index(batch_op.f("ix_access_router_id_suspended_notice"))
+
+    op.drop_table("access")
+    with op.batch_alter_table("task_plan", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_task_plan_created_at"))
+
+    op.drop_table("task_plan")
+    with op.batch_alter_table("occurrence", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_occurrence_run_id"))
+
+    op.drop_table("occurrence")
+    with op.batch_alter_table("client", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_client_router_username",
+            sqlite_where=sa.text("cancelled_at IS NULL AND username <> ''"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND username <> ''"),
+        )
+        batch_op.drop_index(
+            "uq_client_router_address",
+            sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_client_zone_id_id"))
+        batch_op.drop_index(batch_op.f("ix_client_plan_id"))
+        batch_op.drop_index(batch_op.f("ix_client_name_key_id"))
+
+    op.drop_table("client")
+    with op.batch_alter_table("zone", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_zone_router_id"))
+
+    op.drop_table("zone")
+    op.drop_table("staff_grant")
+    op.drop_table("router_sync")
+    with op.batch_alter_table("periodic_task", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_periodic_task_due",
+            sqlite_where=sa.text("next_at IS NOT NULL"),
+            postgresql_where=sa.text("next_at IS NOT NULL"),
+        )
+
+    op.drop_table("periodic_task")
+    with op.batch_alter_table("outage", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_outage_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
+        )
+
+    op.drop_table("outage")
+    op.drop_table("staff_user")
+    with op.batch_alter_table("router", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_router_name",
+            sqlite_where=sa.text("archived_at IS NULL"),
+            postgresql_where=sa.text("archived_at IS NULL"),
+        )
+
+    op.drop_table("router")
+    op.drop_table("plan")
+    op.drop_table("mail_server")
+    op.drop_table("invoice_series")
+    op.drop_table("company")
+    op.drop_table("client_import")
+    op.drop_table("billing_schedule")
+    with op.batch_alter_table("audit_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_audit_entry_target_at"))
+        batch_op.drop_index(batch_op.f("ix_audit_entry_at"))
+
+    op.drop_table("audit_entry")
