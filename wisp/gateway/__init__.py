@@ -1,6 +1,6 @@
 """The router's language. Knows no tables and no web: values in, values out, errors as codes."""
 
-from wisp.gateway.connection import BATCH, WINDOW, Connection, connect
+from wisp.gateway.connection import BATCH, WINDOW, Connection, connect, fetch_fingerprint
 from wisp.gateway.errors import ErrorCode, GatewayError
 from wisp.gateway.records import (
     ActivePpp,
@@ -13,6 +13,7 @@ from wisp.gateway.records import (
     Row,
     SimpleQueue,
     Status,
+    canonical_address,
 )
 from wisp.gateway.target import Target
 
@@ -33,5 +34,7 @@ __all__ = [
     "SimpleQueue",
     "Status",
     "Target",
+    "canonical_address",
     "connect",
+    "fetch_fingerprint",
 ]

@@ -1,9 +1,12 @@
 """One session with one router: log in, read, change, hang up."""
 
+import contextlib
 import hashlib
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic
 
 from wisp.gateway.errors import BROKEN, ErrorCode, GatewayError, translate, trap_code
@@ -23,7 +26,7 @@ from wisp.gateway.records import (
     status_of_trap,
 )
 from wisp.gateway.target import Target
-from wisp.gateway.tls import secure
+from wisp.gateway.tls import fingerprint_of, handshake, secure
 from wisp.gateway.transport import Transport, open_socket
 
 WINDOW = 250
@@ -58,7 +61,12 @@ class Connection:
         Raises GatewayError; `trap` with the text `no such command…` where this router has no such menu.
         """
         attributes = {".proplist": ",".join(proplist)}
-        return self._answer(Command(f"{path}/print", attributes, queries).words()).rows
+        rows = self._answer(Command(f"{path}/print", attributes, queries).words()).rows
+        if ".id" in proplist and not all(".id" in row for row in rows):
+            self.error = GatewayError(ErrorCode.protocol, f"{path}: a row without its id")
+            self.close()
+            raise self.error
+        return rows
 
     def identity(self) -> str:
         """The router's name."""
@@ -264,7 +272,25 @@ def connect(target: Target, *, deadline: float) -> Iterator[Connection]:
         connection.close()
 
 
-def _dial(target: Target, until: float) -> Transport:
+def fetch_fingerprint(target: Target) -> str | None:
+    """SHA-256 of the certificate that the router shows now, unverified, for a person to confirm and to pin.
+
+    None where it has no certificate and offers anonymous encryption only. Raises GatewayError.
+    """
+    until = monotonic() + target.connect_timeout
+    try:
+        with contextlib.closing(_dial(replace(target, tls=True, anonymous=False), until, secure=handshake)) as line:
+            return fingerprint_of(line.sock)
+    except GatewayError as error:
+        if error.code is not ErrorCode.tls:
+            raise
+    _dial(replace(target, tls=True, anonymous=True), until).close()
+    return None
+
+
+def _dial(
+    target: Target, until: float, *, secure: Callable[[socket.socket, Target], ssl.SSLSocket] = secure
+) -> Transport:
     patience = max(0.001, min(target.connect_timeout, until - monotonic()))
     try:
         sock: socket.socket = open_socket(target.host, target.port, patience)
@@ -275,7 +301,8 @@ def _dial(target: Target, until: float) -> Transport:
     try:
         if target.tls:
             sock = secure(sock, target)
-    except (OSError, ValueError) as error:
-        sock.close()
+    except ValueError as error:
+        raise GatewayError(ErrorCode.tls, str(error)) from error
+    except OSError as error:
         raise translate(error, heard=False) from error
     return Transport(sock, deadline=until, reply_timeout=target.reply_timeout)

@@ -57,8 +57,8 @@ class DeadlinePassed(TimeoutError):
     """The time allowed for the whole job is over."""
 
 
-# What reading or writing a connection may raise (librouteros lets the last three through).
-BROKEN = (LibRouterosError, OSError, ValueError, IndexError, KeyError)
+# What reading or writing a connection may raise, TimeoutError and ssl.SSLError among them.
+BROKEN = (LibRouterosError, OSError, ValueError)
 
 
 def translate(error: Exception, *, heard: bool) -> GatewayError:

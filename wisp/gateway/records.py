@@ -1,5 +1,6 @@
 """What the gateway reads and writes, as plain values. Texts are the router's own strings, never cast."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -132,6 +133,19 @@ class SimpleQueue:
     comment: str
     disabled: bool
     dynamic: bool
+
+
+def canonical_address(address: str) -> str:
+    """The same text for the same host, however it is written: `/32` and `/128` left out, IPv6 shortened.
+
+    Prefixes lose their host bits. What is no address (a range, a name) stays as it is.
+    """
+    try:
+        network = ipaddress.ip_network(address.strip(), strict=False)
+    except ValueError:
+        return address
+    alone = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if alone else network)
 
 
 def flag(row: Mapping[str, str], name: str) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import ssl
+from collections.abc import Callable
 
 from wisp.gateway.errors import ErrorCode, GatewayError
 from wisp.gateway.target import Target
@@ -38,18 +39,27 @@ def _anonymous() -> ssl.SSLContext:
 
 
 def secure(sock: socket.socket, target: Target) -> ssl.SSLSocket:
-    """Make the handshake and check the pinned certificate; on failure the socket is closed."""
-    try:
-        wrapped = context_for(target).wrap_socket(sock, server_hostname=target.host)
-    except BaseException:
-        sock.close()
-        raise
+    """Make the handshake and verify the router; on failure the socket is closed. Raises OSError or GatewayError."""
+    wrapped = _wrap(sock, target, context_for)
     if target.fingerprint is not None and not target.anonymous:
         found = fingerprint_of(wrapped)
         if found != normalised(target.fingerprint):
             wrapped.close()
             raise GatewayError(ErrorCode.tls, f"the certificate's fingerprint is {found}")
     return wrapped
+
+
+def handshake(sock: socket.socket, target: Target) -> ssl.SSLSocket:
+    """The handshake without verifying anything: for looking at the certificate, never for logging in."""
+    return _wrap(sock, target, lambda _: _unverified())
+
+
+def _wrap(sock: socket.socket, target: Target, context: Callable[[Target], ssl.SSLContext]) -> ssl.SSLSocket:
+    try:
+        return context(target).wrap_socket(sock, server_hostname=target.host)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def fingerprint_of(sock: ssl.SSLSocket) -> str:

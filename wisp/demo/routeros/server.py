@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from threading import Event, Thread
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from wisp.demo.routeros.faults import Action, Counters, Fault, Switches
 from wisp.demo.routeros.router import Router
@@ -142,13 +142,17 @@ class SimulatorServer:
         self._rebooting = None
         self._apply()
 
+    def run_in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Let the router's thread do something, and wait for what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+
     # Inside
 
     def _in_loop(self, act: Callable[[], Result]) -> Result:
         async def call() -> Result:
             return act()
 
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(_PATIENCE)
+        return self.run_in_loop(call())
 
     def _bind(self) -> socket.socket:
         """A socket that holds the port without listening: connections are refused."""
