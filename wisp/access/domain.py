@@ -1,0 +1,317 @@
+"""What a router's address lists must change so that they say what is wanted. Pure: values in, values out."""
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from typing import Protocol
+
+TAG = "wisp:"
+_OURS = re.compile(r"wisp:([A-Za-z0-9._@-]{1,64})")
+
+
+class Row(Protocol):
+    """An entry as read from a router's address list."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def list(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def comment(self) -> str: ...
+    @property
+    def disabled(self) -> bool: ...
+    @property
+    def dynamic(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Names of the list of the suspended and of the list of notices; ``former``: earlier names, to be emptied."""
+
+    cut: str
+    notice: str
+    former: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every list that may hold entries of ours, each once."""
+        return tuple(dict.fromkeys((self.cut, self.notice, *self.former)))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A client and the list it belongs on; ``list`` empty = on none. ``address`` None = not known at present."""
+
+    client_id: int
+    code: str
+    address: str | None
+    list: str
+
+
+@dataclass(frozen=True)
+class Add:
+    """An entry to add for a client."""
+
+    client_id: int
+    code: str
+    list: str
+    address: str
+
+    @property
+    def comment(self) -> str:
+        """Our mark on it."""
+        return TAG + self.code
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entry of ours, to be enabled or removed. ``client_id`` None: its client wants nothing here (an orphan)."""
+
+    id: str
+    list: str
+    address: str
+    code: str
+    client_id: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Where a client stands before any command is sent.
+
+    ``problem`` not empty = cannot be as wanted, whatever is sent: ``no_address``, ``not_ipv4``,
+    ``foreign: <list>`` (somebody else's entry holds a client who should be free), ``shared: <code>`` (the address
+    is held for another client). ``foreign``: somebody else's entry does the work ("ajena"). ``shared_with``: the
+    client whose entry serves this one too. ``held``: an enabled entry of ours was on the wanted list already,
+    whatever its address.
+    """
+
+    address: str | None = None
+    problem: str = ""
+    foreign: bool = False
+    shared_with: int | None = None
+    held: bool = False
+
+
+@dataclass
+class Difference:
+    """The commands that make the lists right, in the order remove, enable, add; and a verdict for each client.
+
+    ``foreign`` counts the entries that are not ours: they are never touched.
+    """
+
+    remove: list[Change] = field(default_factory=list)
+    enable: list[Change] = field(default_factory=list)
+    add: list[Add] = field(default_factory=list)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    foreign: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to send."""
+        return not (self.remove or self.enable or self.add)
+
+
+def code_of(entry: Row) -> str | None:
+    """The code of the client for whom we wrote this entry; None where it is not ours.
+
+    A dynamic row is never ours, whatever it says: the router made it and takes it away again.
+    """
+    found = None if entry.dynamic else _OURS.fullmatch(entry.comment)
+    return found[1] if found else None
+
+
+def normal(address: str) -> str:
+    """An address as the router prints it: a /32 is the bare address."""
+    return address.strip().removesuffix("/32")
+
+
+def is_ipv4(address: str) -> bool:
+    """Whether this is one IPv4 address: the only thing that we put on a list."""
+    try:
+        IPv4Address(address)
+    except AddressValueError:
+        return False
+    return True
+
+
+def difference(
+    wanted: Sequence[Wanted], entries: Iterable[Row], lists: Lists, busy: Collection[str] = frozenset()
+) -> Difference:
+    """Compare what is wanted now with what the router's lists hold.
+
+    ``wanted`` holds everybody who belongs on a list and those whose release is to be judged; an entry of ours
+    for anybody else is removed. Two clients on one address share one entry, since the router takes an address
+    once per list: it is there while any of them belongs on the list, and whoever of them should be free is
+    told so. A client whose address is not known keeps the entry that it has, unless that address is among
+    ``busy``: those that somebody else uses now.
+    """
+    return _Comparison(wanted, entries, lists, busy).run()
+
+
+class _Comparison:
+    """The work of ``difference``: choose for each client the entry that serves it, then clear away the rest of ours."""
+
+    def __init__(self, wanted: Sequence[Wanted], entries: Iterable[Row], lists: Lists, busy: Collection[str]) -> None:
+        self.lists = lists
+        self.busy = busy
+        self.result = Difference()
+        self.by_code = {client.code: client for client in wanted}
+        self.ours: dict[str, list[Row]] = defaultdict(list)
+        self.foreign: dict[tuple[str, str], Row] = {}
+        self.claims: dict[tuple[str, str], Wanted] = {}
+        self.kept: set[str] = set()
+        foreign_addresses: dict[str, list[str]] = defaultdict(list)
+        for entry in entries:
+            if entry.list not in lists.names:
+                continue
+            code = code_of(entry)
+            if code is not None:
+                self.ours[code].append(entry)
+                continue
+            self.result.foreign += 1
+            if not entry.disabled:
+                self.foreign[entry.list, normal(entry.address)] = entry
+                foreign_addresses[entry.list].append(entry.address)
+        self.cover = {name: _Cover(addresses) for name, addresses in foreign_addresses.items()}
+
+    def run(self) -> Difference:
+        on_a_list = [client for client in self.by_code.values() if client.list]
+        # Whoever holds the entry of a shared address keeps it: nothing is moved without need.
+        for client in sorted(on_a_list, key=lambda c: (not self._holds(c), c.client_id)):
+            self.result.verdicts[client.client_id] = self._place(client)
+        for client in self.by_code.values():
+            if not client.list:
+                self.result.verdicts[client.client_id] = self._release(client)
+        for code, entries in self.ours.items():
+            owner = self.by_code.get(code)
+            self.result.remove += [
+                Change(entry.id, entry.list, normal(entry.address), code, owner.client_id if owner else None)
+                for entry in entries
+                if entry.id not in self.kept
+            ]
+        return self.result
+
+    def _holds(self, client: Wanted) -> bool:
+        return any(not entry.disabled for entry in self._entries_at(client))
+
+    def _entries_at(self, client: Wanted) -> list[Row]:
+        """Our entries for this client on its list: at its address, or anywhere while the address is not known."""
+        entries = [entry for entry in self.ours.get(client.code, ()) if entry.list == client.list]
+        if client.address is None:
+            return [entry for entry in entries if normal(entry.address) not in self.busy]
+        return [entry for entry in entries if normal(entry.address) == normal(client.address)]
+
+    def _place(self, client: Wanted) -> Verdict:
+        held = any(e.list == client.list and not e.disabled for e in self.ours.get(client.code, ()))
+        candidates = sorted(self._entries_at(client), key=lambda entry: entry.disabled)
+        if client.address is not None:
+            address = normal(client.address)
+            if not is_ipv4(address):
+                return Verdict(address, problem="not_ipv4", held=held)
+        elif candidates:
+            address = normal(candidates[0].address)
+        else:
+            return Verdict(problem="no_address", held=held)
+        key = (client.list, address)
+        if key in self.claims:
+            return Verdict(address, shared_with=self.claims[key].client_id, held=held)
+        self.claims[key] = client
+        if candidates and not candidates[0].disabled:
+            self.kept.add(candidates[0].id)
+        elif key in self.foreign:
+            return Verdict(address, foreign=True, held=held)
+        elif candidates:
+            entry = candidates[0]
+            self.kept.add(entry.id)
+            self.result.enable.append(Change(entry.id, client.list, address, client.code, client.client_id))
+        else:
+            self.result.add.append(Add(client.client_id, client.code, client.list, address))
+        return Verdict(address, held=held)
+
+    def _release(self, client: Wanted) -> Verdict:
+        """A client who should be free is not while another entry, not ours to remove, holds its address."""
+        if client.address is None:
+            return Verdict()
+        address = normal(client.address)
+        for name in (self.lists.cut, self.lists.notice):
+            if name in self.cover and self.cover[name].holds(address):
+                return Verdict(address, problem=f"foreign: {name}", foreign=True)
+            other = self.claims.get((name, address))
+            if other is not None:
+                return Verdict(address, problem=f"shared: {other.code}")
+        return Verdict(address)
+
+
+class _Cover:
+    """Which IPv4 addresses a set of addresses, prefixes and ranges covers; names are not followed."""
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        spans = sorted(span for span in map(_span, addresses) if span is not None)
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, end in spans:
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def holds(self, address: str) -> bool:
+        if not is_ipv4(address):
+            return False
+        number = int(IPv4Address(address))
+        at = bisect_right(self._starts, number) - 1
+        return at >= 0 and number <= self._ends[at]
+
+
+def _span(address: str) -> tuple[int, int] | None:
+    """First and last address of an entry, as numbers; None for a name or an IPv6 address."""
+    try:
+        first, dash, last = address.partition("-")
+        if dash:
+            return int(IPv4Address(first.strip())), int(IPv4Address(last.strip()))
+        network = IPv4Network(address.strip(), strict=False)
+        return int(network.network_address), int(network.broadcast_address)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a synchronisation did for one client.
+
+    ``state``: ``written`` (a command of ours made it so), ``unchanged`` (read on the router as wanted) or ``failed``
+    (``detail`` says why: a problem of Verdict, or ``router: <its answer>``). ``wanted``: ``cut``, ``notice``, ``none``.
+    """
+
+    state: str
+    wanted: str
+    address: str | None = None
+    detail: str = ""
+    foreign: bool = False
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """One attempt to synchronise a router.
+
+    ``order``: every order up to this one is dealt with, where ``reached``. Not reached: nothing was recorded as
+    applied, ``error`` is the code and ``detail`` the words of what went wrong. ``outcomes`` by client id:
+    whoever is wanted on a list or was not settled.
+    """
+
+    order: int
+    reached: bool
+    error: str = ""
+    detail: str = ""
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+
+def pause(attempts: int) -> int:
+    """Seconds until the next attempt after so many failed ones: 30, doubling, at most 15 minutes."""
+    return int(min(900, 30 * 2 ** min(max(attempts - 1, 0), 10)))
