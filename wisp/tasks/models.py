@@ -15,7 +15,8 @@ class TaskRun(Base):
     ``phase`` says where a running run stands: ``planning``, ``writing``, ``syncing``. ``cursor`` is the last client
     id that a chunk has finished with, so a killed run goes on there. ``sync_order`` is the order of its router's
     synchronisation (RouterSync.requested) that the run waits for. ``planned_for`` is the configured moment of an
-    automatic run. Counts are kept up in the same transactions that write the items.
+    automatic run. Counts are kept up in the same transactions that write the items. ``taken_by`` is the later run
+    of the task that took over what this one left open.
     """
 
     __tablename__ = "task_run"
@@ -36,6 +37,7 @@ class TaskRun(Base):
     completed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_owner: Mapped[str] = mapped_column(String(64), default="")
+    retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     cursor: Mapped[int] = mapped_column(default=0)
     sync_order: Mapped[int | None]
@@ -51,6 +53,8 @@ class TaskRun(Base):
     without_email: Mapped[int] = mapped_column(default=0)
     amount: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(Text, default="")
+    plan_id: Mapped[int | None] = mapped_column(ForeignKey("task_plan.id"))
+    taken_by: Mapped[int | None] = mapped_column(ForeignKey("task_run.id"))
 
     __table_args__ = (
         CheckConstraint("trigger IN ('schedule', 'late', 'manual', 'undo')", name="trigger"),
@@ -72,9 +76,42 @@ class TaskRun(Base):
             sqlite_where=text("state IN ('queued', 'running')"),
             postgresql_where=text("state IN ('queued', 'running')"),
         ),
+        Index(
+            "ix_task_run_retry", "retry_at",
+            sqlite_where=text("retry_at IS NOT NULL"), postgresql_where=text("retry_at IS NOT NULL"),
+        ),
         Index(None, "task_id", "id"),
         Index(None, "created_at"),
     )  # fmt: skip
+
+
+class TaskPlan(Base):
+    """What a simulation found, kept for a day so that it can be handed over to a run as its plan."""
+
+    __tablename__ = "task_plan"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("periodic_task.id"))
+    month: Mapped[date]
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    actor: Mapped[str] = mapped_column(String(200))
+    nothing: Mapped[int] = mapped_column("nothing_to_do", default=0)  # NOTHING is a keyword of SQLite
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class PlanItem(Base):
+    """One client of a simulation: ``action`` invoice, notify, cut, or none with the ``reason`` that leaves it out."""
+
+    __tablename__ = "plan_item"
+    plan_id: Mapped[int] = mapped_column(ForeignKey("task_plan.id", ondelete="CASCADE"), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    action: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+    amount: Mapped[int] = mapped_column(default=0, server_default="0")
+    address: Mapped[str | None] = mapped_column(String(45))
+    without_email: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+
+    __table_args__ = (CheckConstraint("action IN ('invoice', 'notify', 'cut', 'none')", name="action"),)
 
 
 class RunItem(Base):

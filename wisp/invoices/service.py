@@ -1,0 +1,292 @@
+"""The account of clients: what they owe, issuing a recurring cycle, settling with payments.
+
+One rule for debt, used by everything that asks: what is open of the invoices that are neither paid nor void. Overdue
+debt is the part whose due date lies before the local date of the client's schedule; the due day itself is in time.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery, case, func, literal, or_, select, update
+
+from wisp.clients.models import Client
+from wisp.core import audit, clock
+from wisp.core.db import insert_into, session
+from wisp.core.errors import Refused
+from wisp.core.scope import EVERYTHING, Scope
+from wisp.invoices import domain
+from wisp.invoices.models import Allocation, Invoice, InvoiceSeries, Payment, Promise
+from wisp.routers.models import Zone
+from wisp.schedules import service as schedules
+from wisp.schedules.models import BillingSchedule
+from wisp.settings import service as settings
+
+OPEN_STATES = ("pending", "partial")
+
+
+def balance_of(
+    client_id: ColumnElement[int], due_before: ColumnElement[date] | date | None = None
+) -> ScalarSelect[int]:
+    """What ``client_id`` owes, in minor units, 0 where nothing: of all open invoices or of those due before a date."""
+    query = select(func.coalesce(func.sum(Invoice.total - Invoice.paid), 0)).where(
+        Invoice.client_id == client_id, Invoice.state.in_(OPEN_STATES)
+    )
+    if due_before is not None:
+        query = query.where(Invoice.due < due_before)
+    return query.scalar_subquery()
+
+
+def local_today(now: datetime) -> ColumnElement[date]:
+    """The local date at ``now`` in the time zone of the joined BillingSchedule row."""
+    names = session().scalars(select(BillingSchedule.timezone).distinct()).all()
+    default = now.astimezone(settings.timezone()).date()
+    days = {name: now.astimezone(schedules.zone_info(name)).date() for name in names if name}
+    other = {name: day for name, day in days.items() if day != default}
+    if not other:
+        return literal(default)
+    return case(
+        *[(BillingSchedule.timezone == name, literal(day)) for name, day in other.items()], else_=literal(default)
+    )
+
+
+def schedule_of_client() -> ColumnElement[bool]:
+    """The join condition that gives a client (joined with its zone) the schedule it is billed by."""
+    return BillingSchedule.id == case((Client.own_billing, Client.schedule_id), else_=Zone.schedule_id)
+
+
+def debts(now: datetime, *where: ColumnElement[bool]) -> Subquery:
+    """client_id, open_debt, overdue_debt (minor units) of the clients that ``where`` (over Client) selects."""
+    return (
+        select(
+            Client.id.label("client_id"),
+            balance_of(Client.id).label("open_debt"),
+            balance_of(Client.id, local_today(now)).label("overdue_debt"),
+        )
+        .join(Zone, Zone.id == Client.zone_id)
+        .join(BillingSchedule, schedule_of_client())
+        .where(*where)
+        .subquery()
+    )
+
+
+class Debt(NamedTuple):
+    """What one client owes, in minor units, and the credit on its account."""
+
+    open: int
+    overdue: int
+    credit: int
+
+
+def debt_of(client_id: int) -> Debt:
+    """The debt of one client now."""
+    table = debts(clock.now(), Client.id == client_id)
+    row = session().execute(select(table.c.open_debt, table.c.overdue_debt)).one_or_none()
+    credit = session().scalar(
+        select(func.coalesce(func.sum(Payment.remaining), 0)).where(
+            Payment.client_id == client_id, Payment.voided_at.is_(None)
+        )
+    )
+    return Debt(row[0] if row else 0, row[1] if row else 0, credit or 0)
+
+
+def promised(client_id: Any, today: ColumnElement[date] | date) -> ColumnElement[bool]:
+    """True where ``client_id`` has a payment promise that is alive on ``today``."""
+    return (
+        select(Promise.id)
+        .where(Promise.client_id == client_id, Promise.ended_at.is_(None), Promise.until >= today)
+        .exists()
+    )
+
+
+def lock_series() -> InvoiceSeries:
+    """The series that new invoices are numbered in, its row locked until the end of the transaction."""
+    series = (
+        session()
+        .scalars(
+            select(InvoiceSeries)
+            .order_by(InvoiceSeries.id)
+            .limit(1)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        .one()
+    )
+
+
+def use_credit(client_ids: Iterable[int]) -> list[int]:
+    """Settle open invoices, oldest first, with what payments of these clients have left; the clients changed."""
+    changed = []
+    for client_id in client_ids:
+        payments = (
+            session()
+            .scalars(
+                select(Payment)
+                .where(Payment.client_id == client_id, Payment.remaining > 0, Payment.voided_at.is_(None))
+                .order_by(Payment.paid_on, Payment.id)
+            )
+            .all()
+        )
+        if sum(allocate(payment) for payment in payments):
+            changed.append(client_id)
+    return changed
+
+
+def allocate(payment: Payment, first: int | None = None) -> int:
+    """Spread what ``payment`` has left over the client's open invoices (``first``, then oldest due); the sum used."""
+    rows = (
+        session()
+        .execute(
+            select(Invoice.id, Invoice.total - Invoice.paid)
+            .where(Invoice.client_id == payment.client_id, Invoice.state.in_(OPEN_STATES))
+            .order_by(case((Invoice.id == first, 0), else_=1), Invoice.due, Invoice.id)
+            .with_for_update(of=Invoice)
+        )
+        .tuples()
+        .all()
+    )
+    parts, rest = domain.allocate(payment.remaining, rows)
+    for invoice_id, amount in parts:
+        session().execute(
+            insert_into(Allocation)
+            .values(payment_id=payment.id, invoice_id=invoice_id, amount=amount)
+            .on_conflict_do_update(
+                index_elements=["payment_id", "invoice_id"], set_={"amount": Allocation.amount + amount}
+            )
+        )
+        _settle(invoice_id, amount)
+    used = payment.remaining - rest
+    payment.remaining = rest
+    session().flush()
+    return used
+
+
+def _settle(invoice_id: int, amount: int) -> None:
+    """Add ``amount`` (negative: take back) to what is paid of an invoice and set its state."""
+    paid = Invoice.paid + amount
+    state = case((paid >= Invoice.total, "paid"), (paid > 0, "partial"), else_="pending")
+    session().execute(
+        update(Invoice)
+        .where(Invoice.id == invoice_id)
+        .values(paid=paid, state=state)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def clients_with_credit(*where: ColumnElement[bool]) -> Sequence[int]:
+    """Ids of the clients with unused credit, among those that ``where`` (over Payment) selects."""
+    return (
+        session()
+        .scalars(select(Payment.client_id).where(Payment.remaining > 0, Payment.voided_at.is_(None), *where).distinct())
+        .all()
+    )
+
+
+def void(invoice: Invoice, reason: str, again: bool) -> None:
+    """Void an invoice: it keeps its number, what was paid on it goes back to the account as credit.
+
+    ``again``: the client may be invoiced for that month once more; otherwise it is exempt that month.
+    """
+    if invoice.state == "void":
+        raise Refused("invoices.already_void", number=invoice.label)
+    if not reason.strip():
+        raise Refused("invoices.void_reason")
+    before = {"state": invoice.state, "paid": invoice.paid}
+    for allocation in session().scalars(select(Allocation).where(Allocation.invoice_id == invoice.id)):
+        payment = session().get_one(Payment, allocation.payment_id)
+        payment.remaining += allocation.amount
+        session().delete(allocation)
+    invoice.paid = 0
+    invoice.state, invoice.voided_at, invoice.void_reason = "void", clock.now(), reason.strip()
+    invoice.invoice_again = again
+    session().flush()
+    use_credit([invoice.client_id])
+    audit.record("invoice.void", f"invoice:{invoice.label}", before, {"state": "void", "paid": 0, "reason": reason})
+
+
+def find(label: str) -> Invoice:
+    """The invoice with that number as printed. Refused("invoices.unknown")."""
+    found = session().scalars(select(Invoice).where(Invoice.label == label)).one_or_none()
+    if found is None:
+        raise Refused("invoices.unknown", number=label)
+    return found
+
+
+def listing(
+    scope: Scope = EVERYTHING,
+    *,
+    text: str = "",
+    state: str = "",
+    month: date | None = None,
+    client_id: int | None = None,
+    run_id: int | None = None,
+    zone_id: int | None = None,
+    overdue: bool = False,
+) -> Select[Any]:
+    """Invoices with their client, for lists: filtered by what is given."""
+    query: Select[Any] = select(Invoice, Client).join(Client, Client.id == Invoice.client_id)
+    if scope.zone_ids is not None:
+        query = query.where(Client.zone_id.in_(scope.zone_ids))
+    if text:
+        like = text.strip().replace("%", "").replace("_", "") + "%"
+        query = query.where(or_(Invoice.label.ilike(like), Client.code.ilike(like), Client.name.ilike("%" + like)))
+    if state:
+        query = query.where(Invoice.state == state)
+    if overdue:
+        query = query.where(Invoice.state.in_(OPEN_STATES), Invoice.due < settings.today())
+    if month is not None:
+        query = query.where(Invoice.month == month)
+    if client_id is not None:
+        query = query.where(Invoice.client_id == client_id)
+    if run_id is not None:
+        query = query.where(Invoice.run_id == run_id)
+    if zone_id is not None:
+        query = query.where(Client.zone_id == zone_id)
+    return query
+
+
+def issue_opening(amounts: dict[int, int], today: date) -> None:
+    """Bring balances over from another system: an opening invoice for who owes, a credit for who is ahead.
+
+    ``amounts``: client id to minor units, negative = credit. Dated today, due after the minimum days, no e-mail.
+    """
+    company, now = settings.company(), clock.now()
+    owing = {client_id: amount for client_id, amount in amounts.items() if amount > 0}
+    if owing:
+        series = lock_series()
+        for client in session().scalars(select(Client).where(Client.id.in_(owing)).order_by(Client.id)):
+            session().add(
+                Invoice(
+                    series_id=series.id,
+                    number=series.next_number,
+                    label=domain.format_number(series.prefix, series.next_number),
+                    client_id=client.id,
+                    kind="opening",
+                    issued=today,
+                    due=domain.due_date(today, today, company.min_days_to_pay),
+                    currency=company.currency,
+                    customer=client.legal_name or client.name,
+                    customer_tax_id=client.tax_id,
+                    tax_bp=0,
+                    net=owing[client.id],
+                    tax=0,
+                    total=owing[client.id],
+                    created_at=now,
+                )
+            )
+            series.next_number += 1
+    for client_id, amount in amounts.items():
+        if amount < 0:
+            session().add(
+                Payment(
+                    client_id=client_id,
+                    amount=-amount,
+                    remaining=-amount,
+                    method="credit",
+                    paid_on=today,
+                    note="",
+                    actor=audit.actor().name,
+                    created_at=now,
+                )
+            )
+    session().flush()

@@ -1,0 +1,239 @@
+"""What a run writes, one chunk of clients at a time: effects and ledger lines in the same transaction, set-based."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, func, literal, select, update
+
+from wisp.access import service as access
+from wisp.clients.models import Client, Plan
+from wisp.core import i18n
+from wisp.core.db import insert_into, session
+from wisp.invoices import service as invoices
+from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
+from wisp.outbox.models import Message
+from wisp.schedules.domain import Kind
+from wisp.tasks.domain import NOTHING_TO_DO, Action, ItemState, Reason
+from wisp.tasks.models import RunItem
+from wisp.tasks.planning import Spec, candidates
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one chunk has written; the counts are added to the run's."""
+
+    last: int
+    clients: int = 0
+    invoiced: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    waiting: int = 0
+    mails: int = 0
+    without_email: int = 0
+    amount: int = 0
+
+
+def next_range(spec: Spec, after: int, size: int) -> tuple[int, int] | None:
+    """(last client id, how many) of the next ``size`` clients after ``after``; None where there are no more."""
+    ids = select(Client.id).where(spec.clients(), Client.id > after).order_by(Client.id).limit(size).subquery()
+    last, count = session().execute(select(func.max(ids.c.id), func.count())).one()
+    return (last, count) if count else None
+
+
+def apply_chunk(spec: Spec, run_id: int, after: int, last: int, clients: int) -> Chunk:
+    """Write the effects on the clients with ``after`` < id ≤ ``last`` and their ledger lines; may be repeated."""
+    within = (Client.id > after, Client.id <= last)
+    if spec.kind == Kind.invoices:
+        return _invoice_chunk(spec, run_id, within, last, clients)
+    return _access_chunk(spec, run_id, within, last, clients)
+
+
+def _insert(table: Any, columns: list[str], query: Any) -> int:
+    """INSERT … SELECT, passing over what is there already; how many rows were inserted."""
+    statement = insert_into(table).from_select(columns, query).on_conflict_do_nothing()
+    result = session().execute(statement, execution_options={"preserve_rowcount": True})
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _invoice_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int) -> Chunk:
+    series = invoices.lock_series()
+    first = series.next_number
+    issued = _insert_invoices(spec, run_id, within, series)
+    session().execute(update(InvoiceSeries).where(InvoiceSeries.id == series.id).values(next_number=first + issued))
+    session().expire(series)
+    numbered = and_(Invoice.series_id == series.id, Invoice.number >= first, Invoice.number < first + issued)
+    mails = amount = 0
+    if issued:
+        _insert_lines(spec, numbered)
+        mails = _insert_mails(spec, run_id, numbered)
+        _insert_done(spec, run_id, numbered)
+        amount = session().scalar(select(func.coalesce(func.sum(Invoice.total), 0)).where(numbered)) or 0
+        invoices.use_credit(
+            invoices.clients_with_credit(Payment.client_id.in_(select(Invoice.client_id).where(numbered)))
+        )
+    skipped = _insert_left_out(spec, run_id, within)
+    return Chunk(
+        last=last,
+        clients=clients,
+        invoiced=issued,
+        unchanged=clients - issued - skipped,
+        skipped=skipped,
+        mails=mails,
+        without_email=issued - mails,
+        amount=amount,
+    )
+
+
+def _insert_invoices(spec: Spec, run_id: int, within: Any, series: InvoiceSeries) -> int:
+    """Number exactly the eligible clients: they are chosen under the series' lock, which every issuer takes."""
+    rows = candidates(spec, *within)
+    c = rows.c
+    number = literal(series.next_number - 1, Integer) + func.row_number().over(order_by=c.client_id)
+    eligible = (
+        select(c.client_id, c.period_from, c.net, c.tax, c.amount, number.label("number"))
+        .where(c.action == Action.INVOICE.value)
+        .subquery("eligible")
+    )
+    e = eligible.c
+    values: dict[str, Any] = {
+        "series_id": literal(series.id),
+        "number": e.number,
+        "label": literal(series.prefix) + _padded(e.number),
+        "client_id": e.client_id,
+        "run_id": literal(run_id),
+        "kind": literal("recurring"),
+        "month": literal(spec.month),
+        "period_from": e.period_from,
+        "period_to": literal(spec.cycle.period_to),
+        "issued": literal(spec.today),
+        "due": literal(spec.due),
+        "currency": literal(spec.company.currency),
+        "customer": case((Client.legal_name != "", Client.legal_name), else_=Client.name),
+        "customer_tax_id": Client.tax_id,
+        "tax_bp": literal(spec.company.tax_bp),
+        "net": e.net,
+        "tax": e.tax,
+        "total": e.amount,
+        "state": case((e.amount == 0, "paid"), else_="pending"),
+        "created_at": literal(spec.now, Invoice.created_at.type),
+    }
+    query = (
+        select(*[value.label(name) for name, value in values.items()])
+        .join_from(eligible, Client, Client.id == e.client_id)
+        .where(e.client_id > 0)  # SQLite needs a WHERE before ON CONFLICT
+        .order_by(e.client_id)
+    )
+    # No ON CONFLICT here: a number must not be spent on a row that is not inserted. A conflict would be a
+    # defect, rolls the chunk back, and is then found client by client.
+    result = session().execute(
+        insert_into(Invoice).from_select(list(values), query), execution_options={"preserve_rowcount": True}
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _padded(number: ColumnElement[int]) -> ColumnElement[str]:
+    """The sequence with at least six digits, as invoices.domain.format_number writes it."""
+    return case((number > 999_999, cast(number, String)), else_=func.substr(cast(number + 1_000_000, String), 2))
+
+
+def _period_text(spec: Spec, language: str, start: Any, end: Any) -> str:
+    return i18n.translate(
+        language,
+        "%(start)s to %(end)s",
+        start=i18n.long_day(start, language),
+        end=i18n.long_day(end, language),
+    )
+
+
+def _insert_lines(spec: Spec, numbered: ColumnElement[bool]) -> None:
+    texts = {
+        language: " · " + _period_text(spec, language, spec.cycle.period_from, spec.cycle.period_to)
+        for language in i18n.LANGUAGES
+    }
+    period = case(*[(Client.language == language, text) for language, text in texts.items()], else_=texts[i18n.DEFAULT])
+    query = (
+        select(Invoice.id, literal(1), Plan.name + period, Invoice.net, Invoice.tax, Invoice.total)
+        .join_from(Invoice, Client, Client.id == Invoice.client_id)
+        .join(Plan, Plan.id == Client.plan_id)
+        .where(numbered)
+    )
+    columns = ["invoice_id", "position", "description", "net", "tax", "total"]
+    session().execute(insert_into(InvoiceLine).from_select(columns, query))
+    shortened = (
+        select(Invoice.id, Invoice.period_from, Client.language, Plan.name)
+        .join_from(Invoice, Client, Client.id == Invoice.client_id)
+        .join(Plan, Plan.id == Client.plan_id)
+        .where(numbered, Invoice.period_from != spec.cycle.period_from)
+    )
+    for invoice_id, start, language, plan in session().execute(shortened).all():
+        text = f"{plan} · {_period_text(spec, language, start, spec.cycle.period_to)}"
+        session().execute(update(InvoiceLine).where(InvoiceLine.invoice_id == invoice_id).values(description=text))
+
+
+def _insert_mails(spec: Spec, run_id: int, numbered: ColumnElement[bool]) -> int:
+    now = literal(spec.now, Message.created_at.type)
+    query = (
+        select(
+            literal("invoice"), Invoice.id, literal(run_id), Client.id, Client.email, Client.language,
+            literal("pending"), now, now,
+        )
+        .join_from(Invoice, Client, Client.id == Invoice.client_id)
+        .where(numbered, Client.email != "")
+        .order_by(Invoice.id)
+    )  # fmt: skip
+    columns = ["kind", "invoice_id", "run_id", "client_id", "recipient", "language", "state", "next_attempt_at",
+               "created_at"]  # fmt: skip
+    return _insert(Message, columns, query)
+
+
+def _insert_done(spec: Spec, run_id: int, numbered: ColumnElement[bool]) -> None:
+    reason = case((Invoice.period_from != spec.cycle.period_from, Reason.SHORTENED.value), else_=Reason.NONE.value)
+    query = select(
+        literal(run_id), Invoice.client_id, literal(ItemState.DONE.value), reason, Invoice.total, Invoice.id,
+        literal(spec.now, RunItem.updated_at.type),
+    ).where(numbered)  # fmt: skip
+    _write_items(["run_id", "client_id", "state", "reason", "amount", "invoice_id", "updated_at"], query)
+
+
+def _write_items(columns: list[str], query: Any) -> int:
+    """Ledger lines; one that stands already (a client that failed alone before) takes the new outcome."""
+    statement = insert_into(RunItem).from_select(columns, query)
+    fresh = {name: getattr(statement.excluded, name) for name in columns if name not in ("run_id", "client_id")}
+    statement = statement.on_conflict_do_update(index_elements=["run_id", "client_id"], set_=fresh)
+    result = session().execute(statement, execution_options={"preserve_rowcount": True})
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _insert_left_out(spec: Spec, run_id: int, within: Any) -> int:
+    """One line for each client that a rule leaves out; those with nothing to do are only counted."""
+    c = candidates(spec, *within).c
+    left_out = and_(c.action == Action.NONE.value, c.reason.not_in([r.value for r in NOTHING_TO_DO]))
+    if spec.kind == Kind.cut and not spec.manual:
+        left_out = and_(left_out, c.reason != Reason.NOT_DUE.value)
+    query = select(
+        literal(run_id), c.client_id, literal(ItemState.SKIPPED.value), c.reason, c.detail, c.amount, c.address,
+        literal(spec.now, RunItem.updated_at.type),
+    ).where(left_out)  # fmt: skip
+    return _write_items(["run_id", "client_id", "state", "reason", "detail", "amount", "address", "updated_at"], query)
+
+
+def _access_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int) -> Chunk:
+    """Write the wanted state of those concerned; their lines wait for the router's answer."""
+    c = candidates(spec, *within).c
+    skipped = _insert_left_out(spec, run_id, within)
+    query = select(
+        literal(run_id), c.client_id, literal(ItemState.WAITING.value), c.amount, c.address,
+        literal(spec.now, RunItem.updated_at.type),
+    ).where(c.action == spec.action.value)  # fmt: skip
+    waiting = _write_items(["run_id", "client_id", "state", "amount", "address", "updated_at"], query)
+    concerned = (
+        select(RunItem.client_id)
+        .join(Client, Client.id == RunItem.client_id)
+        .where(RunItem.run_id == run_id, RunItem.state == ItemState.WAITING.value, *within)
+    )
+    if waiting and spec.kind == Kind.cut:
+        basis = "open" if spec.options.include_not_due else "overdue"
+        access.want_suspended(concerned, basis=basis)
+    elif waiting:
+        access.want_notice(concerned)
+    return Chunk(last=last, clients=clients, skipped=skipped, waiting=waiting)

@@ -1,0 +1,85 @@
+"""Words of a run: what is done to a client, why a client is left out, how a run ends."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+LEASE = timedelta(seconds=60)
+"""How long a worker may be silent before another takes its run up again."""
+
+CHUNK = 5000
+"""Clients in one transaction of a run: the longest lock stays near a tenth of a second on SQLite."""
+
+
+class Action(StrEnum):
+    """What a run does to one client."""
+
+    INVOICE = "invoice"
+    NOTIFY = "notify"
+    CUT = "cut"
+    NONE = "none"
+
+
+ACTION_OF = {"invoices": Action.INVOICE, "notice": Action.NOTIFY, "cut": Action.CUT}
+
+
+class Reason(StrEnum):
+    """Why a client is left out of a run, or what is particular about it. Texts stand in tasks.texts."""
+
+    NONE = ""
+    ALREADY_INVOICED = "already_invoiced"  # has its invoice of that month: nothing to do
+    NOTHING_OWED = "nothing_owed"  # nothing to do
+    FREE = "free"
+    NO_PRICE = "no_price"
+    EXEMPT = "exempt"  # its invoice of that month was voided without "invoice again"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"  # suspended clients are not invoiced (setting)
+    SUSPENDED_BY_HAND = "suspended_by_hand"
+    NOT_INSTALLED = "not_installed"
+    ALREADY_BILLED = "already_billed"  # another invoice or system has billed through the period
+    SHORTENED = "shortened"  # invoiced, for less than the whole period
+    NOT_DUE = "not_due"
+    EXCLUDED = "excluded"
+    PROMISE = "promise"
+    ALREADY_CUT = "already_cut"
+    HELD_OUT = "held_out"  # taken out by the person who ordered the run
+    CHANGED = "changed"  # not as it was in the simulation that was handed over
+    ROUTER_OFF = "router_off"
+    ROUTER_REFUSED = "router_refused"
+    PAID = "paid"  # settled between the order and the router
+    TAKEN_OVER = "taken_over"  # a later run of the task does it
+    FOREIGN = "foreign"  # somebody else's entry already holds the address
+    ERROR = "error"
+
+
+NOTHING_TO_DO = (Reason.ALREADY_INVOICED, Reason.NOTHING_OWED)
+
+
+class RunState(StrEnum):
+    """queued, running: open. held: waits for a person. error: an item waits or failed. undone: reverted."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+    ERROR = "error"
+    SUCCESS = "success"
+    UNDONE = "undone"
+
+
+class ItemState(StrEnum):
+    """One client in one run."""
+
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    WAITING = "waiting"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    SUPERSEDED = "superseded"
+
+
+OPEN_RUNS = (RunState.QUEUED, RunState.RUNNING)
+OPEN_ITEMS = (ItemState.WAITING, ItemState.FAILED)
+
+
+def end_state(waiting: int, failed: int) -> RunState:
+    """How a run ends: error where any item waits or failed."""
+    return RunState.ERROR if waiting or failed else RunState.SUCCESS

@@ -1,0 +1,275 @@
+"""How runs end: items settled by the router's answers, runs and occurrences that follow from their items."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, func, select, update
+
+from wisp.access import service as access
+from wisp.core import clock
+from wisp.core.db import session
+from wisp.invoices import domain as invoicing
+from wisp.schedules import domain as calendar
+from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind
+from wisp.schedules.models import PeriodicTask
+from wisp.tasks.domain import ItemState, Reason, RunState, end_state
+from wisp.tasks.models import RunItem, TaskRun
+
+if TYPE_CHECKING:
+    from wisp.access.service import SyncReport
+
+RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+"""After these pauses the failed items of an invoice run are tried again; the last one is repeated for a day."""
+GIVE_UP_AFTER = 24
+
+
+def started(run: TaskRun) -> None:
+    """A run starts for the first time: it is the task's latest run and counts once in the present period."""
+    now = clock.now()
+    run.started_at = now
+    task = session().get_one(PeriodicTask, run.task_id)
+    until = calendar.state_until(now, schedules.timezone_of(task.schedule))
+    fresh = (PeriodicTask.applied_until.is_(None)) | (PeriodicTask.applied_until <= now)
+    session().execute(
+        update(PeriodicTask)
+        .where(PeriodicTask.id == run.task_id)
+        .values(
+            applied=case((fresh, 1), else_=PeriodicTask.applied + 1),
+            applied_until=case((fresh, until), else_=PeriodicTask.applied_until),
+            applied_ever=PeriodicTask.applied_ever + 1,
+            last_run_id=run.id,
+            last_applied_at=run.planned_for or run.created_at,
+        )
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def take_over(run: TaskRun) -> None:
+    """The open items of earlier runs of the task become this run's matter; those runs end with it."""
+    earlier = (
+        session()
+        .scalars(
+            select(TaskRun.id).where(
+                TaskRun.task_id == run.task_id, TaskRun.id < run.id, TaskRun.state == RunState.ERROR.value
+            )
+        )
+        .all()
+    )
+    if not earlier:
+        return
+    session().execute(
+        update(RunItem)
+        .where(RunItem.run_id.in_(earlier), RunItem.state.in_([ItemState.WAITING.value, ItemState.FAILED.value]))
+        .values(
+            state=ItemState.SUPERSEDED.value,
+            reason=Reason.TAKEN_OVER.value,
+            detail=str(run.id),
+            updated_at=clock.now(),
+        )
+    )
+    session().execute(
+        update(TaskRun)
+        .where(TaskRun.id.in_(earlier))
+        .values(taken_by=run.id, waiting=0, failed=0, retry_at=None)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def recount(run: TaskRun) -> None:
+    """Bring the counts that follow from the router's answers in line with the items."""
+    counts = dict(
+        session()
+        .execute(select(RunItem.state, func.count()).where(RunItem.run_id == run.id).group_by(RunItem.state))
+        .tuples()
+        .all()
+    )
+    task = session().get_one(PeriodicTask, run.task_id)
+    run.waiting = counts.get(ItemState.WAITING.value, 0)
+    run.failed = counts.get(ItemState.FAILED.value, 0)
+    if task.kind == Kind.invoices:
+        return
+    run.unchanged = counts.get(ItemState.UNCHANGED.value, 0)
+    if task.kind == Kind.notice:
+        run.notified = counts.get(ItemState.DONE.value, 0)
+    else:
+        run.cut = counts.get(ItemState.DONE.value, 0)
+
+
+def finish(run: TaskRun) -> None:
+    """End a run, or settle one that ended in error: its state follows from its items, the occurrence's from it."""
+    recount(run)
+    now = clock.now()
+    run.state = end_state(run.waiting, run.failed).value
+    run.lease_until, run.phase = None, ""
+    if run.finished_at is None:
+        run.finished_at = now
+    run.retry_at = _retry_at(run, now)
+    if run.state == RunState.SUCCESS:
+        run.completed_at = now
+    session().flush()
+    _show_on_task(run)
+    if run.state == RunState.SUCCESS:
+        for earlier in session().scalars(
+            select(TaskRun).where(TaskRun.taken_by == run.id, TaskRun.state == RunState.ERROR.value)
+        ):
+            earlier.state, earlier.completed_at = RunState.SUCCESS.value, now
+            session().flush()
+            _show_on_task(earlier)
+
+
+def _retry_at(run: TaskRun, now: datetime) -> datetime | None:
+    """When the failed clients of an invoice run are tried again; syncs have their own pauses."""
+    task = session().get_one(PeriodicTask, run.task_id)
+    if task.kind != Kind.invoices or not run.failed or run.attempts > GIVE_UP_AFTER:
+        return None
+    return now + RETRY_PAUSES[min(run.attempts, len(RETRY_PAUSES)) - 1]
+
+
+def _show_on_task(run: TaskRun) -> None:
+    """The state of a task is that of its scheduled occurrence, which a run by hand of a missed month may be too."""
+    task = session().get_one(PeriodicTask, run.task_id)
+    if task.state_run_id != run.id:
+        return
+    tz = schedules.timezone_of(task.schedule)
+    task.state = run.state
+    task.state_until = None
+    if run.state == RunState.SUCCESS:
+        task.state_until = calendar.state_until(run.planned_for or run.created_at, tz)
+
+
+def on_router_synced(router_id: int, report: "SyncReport") -> None:
+    """Receiver: settle the items that waited for this router with what it answered, then the runs they belong to."""
+    waiting = _waiting_runs(router_id)
+    if not waiting:
+        return
+    if report.reached:
+        _settle_items([run.id for run in waiting], report)
+    for run in waiting:
+        if run.state == RunState.RUNNING:
+            if run.phase != "syncing" or run.sync_order is None or report.order < run.sync_order:
+                continue  # still writing, or this synchronisation began before its orders
+            if report.reached:
+                _fail_unanswered(run)
+        if not report.reached:
+            _say_router_off(run, report)
+        finish(run)
+        if not report.reached and run.waiting:
+            access.note_waiting(router_id, run.task_id, run.id)
+
+
+def _waiting_runs(router_id: int) -> list[TaskRun]:
+    """Runs that wait for this router: still running, or ended in error with items open."""
+    from wisp.clients.models import Client
+    from wisp.routers.models import Zone
+
+    open_items = (
+        select(RunItem.run_id)
+        .where(RunItem.run_id == TaskRun.id, RunItem.state.in_([ItemState.WAITING.value, ItemState.FAILED.value]))
+        .exists()
+    )
+    owner = (
+        select(PeriodicTask.id)
+        .join(Zone, Zone.schedule_id == PeriodicTask.schedule_id)
+        .where(Zone.router_id == router_id)
+        .union(
+            select(PeriodicTask.id)
+            .join(Client, Client.schedule_id == PeriodicTask.schedule_id)
+            .where(Client.router_id == router_id)
+        )
+    )
+    query = select(TaskRun).where(
+        TaskRun.task_id.in_(owner),
+        ((TaskRun.state == RunState.RUNNING.value) & TaskRun.sync_order.is_not(None))
+        | ((TaskRun.state == RunState.ERROR.value) & TaskRun.taken_by.is_(None) & open_items),
+    )
+    kinds = select(PeriodicTask.id).where(PeriodicTask.kind != Kind.invoices.value)
+    return list(session().scalars(query.where(TaskRun.task_id.in_(kinds)).order_by(TaskRun.id).with_for_update()))
+
+
+def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
+    """Give each open item the outcome of its client: written, read as wanted, refused, or no longer wanted."""
+    now = clock.now()
+    kinds = dict(
+        session()
+        .execute(
+            select(TaskRun.id, PeriodicTask.kind)
+            .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
+            .where(TaskRun.id.in_(list(run_ids)))
+        )
+        .tuples()
+        .all()
+    )
+    rows = (
+        session()
+        .execute(
+            select(RunItem.run_id, RunItem.client_id).where(
+                RunItem.run_id.in_(kinds), RunItem.state.in_([ItemState.WAITING.value, ItemState.FAILED.value])
+            )
+        )
+        .all()
+    )
+    changes = []
+    for run_id, client_id in rows:
+        outcome = report.outcomes.get(client_id)
+        if outcome is None:
+            continue
+        state, reason = _item_of(kinds[run_id], outcome)
+        changes.append(
+            {
+                "run_id": run_id,
+                "client_id": client_id,
+                "state": state.value,
+                "reason": reason.value,
+                "detail": outcome.detail or "",
+                "address": outcome.address,
+                "updated_at": now,
+            }
+        )
+    if changes:
+        session().execute(update(RunItem), changes)
+
+
+def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
+    wanted = "cut" if kind == Kind.cut else "notice"
+    if outcome.wanted != wanted:
+        return ItemState.SUPERSEDED, Reason.ALREADY_CUT if outcome.wanted == "cut" else Reason.PAID
+    if outcome.state == "failed":
+        return ItemState.FAILED, Reason.ROUTER_REFUSED
+    reason = Reason.FOREIGN if outcome.foreign else Reason.NONE
+    return (ItemState.DONE if outcome.state == "written" else ItemState.UNCHANGED), reason
+
+
+def _fail_unanswered(run: TaskRun) -> None:
+    """A complete synchronisation that says nothing of a client no longer wants anything for it."""
+    session().execute(
+        update(RunItem)
+        .where(RunItem.run_id == run.id, RunItem.state == ItemState.WAITING.value)
+        .values(state=ItemState.SUPERSEDED.value, reason=Reason.PAID.value, updated_at=clock.now())
+    )
+
+
+def _say_router_off(run: TaskRun, report: "SyncReport") -> None:
+    run.error = report.error
+    session().execute(
+        update(RunItem)
+        .where(RunItem.run_id == run.id, RunItem.state == ItemState.WAITING.value)
+        .values(reason=Reason.ROUTER_OFF.value, detail=report.error, updated_at=clock.now())
+    )
+
+
+def shift_cycle(run: TaskRun, cycle: invoicing.Cycle, due_now: "datetime | object") -> None:
+    """Invoices came late: the same cycle's notice and cut keep their distance to the due date and move with it."""
+    task = session().get_one(PeriodicTask, run.task_id)
+    days = calendar.shift_days(cycle.due, due_now)  # type: ignore[arg-type]
+    if not days:
+        return
+    tz = schedules.timezone_of(task.schedule)
+    for other in task.schedule.tasks:
+        if other.kind == Kind.invoices or other.next_at is None:
+            continue
+        month = calendar.cycle_occurrence(other.kind, cycle.occurrence, cycle.due, other.day)
+        if other.next_month == month:
+            other.shift_days = days
+            other.next_at = calendar.occurrence_at(month, other.day, other.minute, tz, days)

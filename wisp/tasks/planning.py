@@ -1,0 +1,331 @@
+"""Who and what: the pure queries behind every simulation and every run.
+
+A simulation and a run read the very same query, so that what is shown is what is done. Each gives one row per client of
+the task's owner: ``action``, ``reason``, ``detail``, ``amount`` (minor units), ``address``.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Date, ScalarSelect, String, Subquery, and_, case, cast, func, literal, or_, select
+
+from wisp.access.models import Access
+from wisp.clients.models import Client, Plan
+from wisp.core import clock
+from wisp.core.db import session
+from wisp.core.errors import Refused
+from wisp.core.sql import day_after, days_from_to, latest
+from wisp.invoices import domain as invoicing
+from wisp.invoices import service as invoices
+from wisp.invoices.models import Invoice
+from wisp.routers.models import Zone
+from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind
+from wisp.schedules.models import PeriodicTask
+from wisp.settings import service as settings
+from wisp.settings.models import Company
+from wisp.tasks.domain import ACTION_OF, Action, Reason
+from wisp.tasks.models import PlanItem
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person chose for a run by hand: clients held out, invoices that are not due yet included."""
+
+    hold: frozenset[int] = frozenset()
+    include_not_due: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For the run's row."""
+        return {"hold": sorted(self.hold), "include_not_due": self.include_not_due}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any] | None) -> "Options":
+        """From the run's row."""
+        stored = stored or {}
+        return cls(frozenset(stored.get("hold", ())), bool(stored.get("include_not_due")))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that decides what a run does, apart from the clients themselves."""
+
+    task_id: int
+    kind: Kind
+    zone_id: int
+    router_id: int
+    client_id: int | None  # of a client's own task
+    month: date
+    cycle: invoicing.Cycle
+    timezone: ZoneInfo
+    now: datetime
+    company: Company
+    manual: bool = True
+    options: Options = field(default_factory=Options)
+    plan_id: int | None = None
+
+    @property
+    def today(self) -> date:
+        """The local date of the owner."""
+        return self.now.astimezone(self.timezone).date()
+
+    @property
+    def due(self) -> date:
+        """The due date of invoices issued now for this cycle."""
+        return invoicing.due_date(self.cycle.due, self.today, self.company.min_days_to_pay)
+
+    @property
+    def action(self) -> Action:
+        """What this kind of task does."""
+        return ACTION_OF[self.kind]
+
+    def clients(self) -> ColumnElement[bool]:
+        """The clients that the task acts on: the zone's zone-billed ones, or the one client of an own schedule."""
+        if self.client_id is not None:
+            return and_(Client.id == self.client_id, Client.own_billing, Client.cancelled_at.is_(None))
+        return and_(Client.zone_id == self.zone_id, Client.own_billing.is_(False), Client.cancelled_at.is_(None))
+
+
+def spec_of(
+    task: PeriodicTask,
+    month: date,
+    *,
+    manual: bool = True,
+    options: Options | None = None,
+    plan_id: int | None = None,
+) -> Spec:
+    """The Spec of one run of ``task`` for ``month``, now."""
+    schedule = task.schedule
+    zone_id, router_id, client_id = owner_of(schedule.id)
+    invoice_day = next(t.day for t in schedule.tasks if t.kind == Kind.invoices)
+    return Spec(
+        task_id=task.id,
+        kind=Kind(task.kind),
+        zone_id=zone_id,
+        router_id=router_id,
+        client_id=client_id,
+        month=month,
+        cycle=invoicing.cycle(month, invoice_day, schedule.due_day, schedule.billing_type),
+        timezone=schedules.timezone_of(schedule),
+        now=clock.now(),
+        company=settings.company(),
+        manual=manual,
+        options=options or Options(),
+        plan_id=plan_id,
+    )
+
+
+def owner_of(schedule_id: int) -> tuple[int, int, int | None]:
+    """(zone, router, client or None) that a schedule belongs to."""
+    row = session().execute(select(Zone.id, Zone.router_id).where(Zone.schedule_id == schedule_id)).one_or_none()
+    if row is not None:
+        return row[0], row[1], None
+    own = (
+        session()
+        .execute(select(Client.zone_id, Client.router_id, Client.id).where(Client.schedule_id == schedule_id))
+        .one_or_none()
+    )
+    if own is None:
+        raise Refused("tasks.no_owner", schedule=schedule_id)
+    return own[0], own[1], own[2]
+
+
+def candidates(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
+    """One row per client of the task: client_id, action, reason, detail, amount, address, email and more.
+
+    ``where`` (over Client) narrows it to a chunk.
+    """
+    rows = _invoice_rows(spec, *where) if spec.kind == Kind.invoices else _debt_rows(spec, *where)
+    if not spec.options.hold and spec.plan_id is None:
+        return rows
+    return _as_ordered(spec, rows)
+
+
+def _as_ordered(spec: Spec, rows: Subquery) -> Subquery:
+    """Take out who was held out by hand, and who has changed since the simulation that was handed over."""
+    columns = rows.c
+    cases: list[tuple[ColumnElement[bool], str]] = []
+    if spec.options.hold:
+        cases.append(
+            (and_(columns.action == spec.action.value, columns.client_id.in_(spec.options.hold)), Reason.HELD_OUT.value)
+        )
+    query = select(*[c for c in columns if c.key not in ("action", "reason")])
+    if spec.plan_id is not None:
+        same = and_(
+            PlanItem.plan_id == spec.plan_id,
+            PlanItem.client_id == columns.client_id,
+        )
+        query = query.outerjoin_from(rows, PlanItem, same)
+        planned = func.coalesce(PlanItem.action, Action.NONE.value)
+        cases.append((and_(columns.action == spec.action.value, planned != spec.action.value), Reason.CHANGED.value))
+        cases.append((and_(columns.action != spec.action.value, planned == spec.action.value), Reason.CHANGED.value))
+        cases.append(
+            (and_(columns.action == spec.action.value, PlanItem.amount != columns.amount), Reason.CHANGED.value)
+        )
+    taken = case(*cases, else_=None)
+    return query.add_columns(
+        case((taken.is_not(None), Action.NONE.value), else_=columns.action).label("action"),
+        func.coalesce(taken, columns.reason).label("reason"),
+    ).subquery("ordered")
+
+
+def _last_billed() -> ScalarSelect[date | None]:
+    """The last day that a client has been billed for, by us or by the system before; NULL where never."""
+    return (
+        select(Invoice.period_to)
+        .where(Invoice.client_id == Client.id, Invoice.kind == "recurring", Invoice.state != "void")
+        .order_by(Invoice.period_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
+    company, cycle = spec.company, spec.cycle
+    of_month = (Invoice.client_id == Client.id, Invoice.kind == "recurring", Invoice.month == spec.month)
+    base = (
+        select(
+            Client.id.label("client_id"),
+            Client.address,
+            Client.email,
+            Client.language,
+            Client.free,
+            Client.installed_on,
+            Client.billed_through,
+            Plan.price,
+            Plan.name.label("plan_name"),
+            select(literal(1)).where(*of_month, Invoice.state != "void").exists().label("has_invoice"),
+            select(literal(1))
+            .where(*of_month, Invoice.state == "void", Invoice.invoice_again.is_(False))
+            .exists()
+            .label("exempt"),
+            _last_billed().label("last_to"),
+            func.coalesce(Access.reason, "").label("suspension"),
+        )
+        .join(Plan, Plan.id == Client.plan_id)
+        .outerjoin(Access, Access.client_id == Client.id)
+        .where(spec.clients(), *where)
+        .subquery("base")
+    )
+    b = base.c
+    first = literal(cycle.period_from, Date)
+    before = literal(date.min, Date)
+    last = latest(func.coalesce(b.last_to, before), func.coalesce(b.billed_through, before))
+    start = latest(first, day_after(last), func.coalesce(b.installed_on, first))
+    of_days = (cycle.period_to - cycle.period_from).days + 1
+    last_day = literal(cycle.period_to, Date)
+    left = days_from_to(start, last_day) + 1
+    suspended = b.suspension.in_(["debt", "manual"])
+    reason = case(
+        (b.has_invoice, Reason.ALREADY_INVOICED.value),
+        (b.exempt, Reason.EXEMPT.value),
+        (b.free, Reason.FREE.value),
+        (b.suspension == "pause", Reason.PAUSED.value),
+        *([] if company.invoice_suspended else [(suspended, Reason.SUSPENDED.value)]),
+        (b.price == 0, Reason.NO_PRICE.value),
+        (and_(b.installed_on.is_not(None), b.installed_on > literal(min(spec.today, cycle.period_to), Date)),
+         Reason.NOT_INSTALLED.value),
+        (last >= last_day, Reason.ALREADY_BILLED.value),
+        (start > first, Reason.SHORTENED.value),
+        else_=Reason.NONE.value,
+    )  # fmt: skip
+    rows = select(
+        b.client_id, b.address, b.email, b.language, b.plan_name, b.price,
+        reason.label("reason"),
+        start.label("period_from"),
+        case((last >= last_day, cast(last, String)), (start > first, cast(start, String)), else_="").label("detail"),
+        (case((start > first, (b.price * 2 * left + of_days) // (2 * of_days)), else_=b.price)
+         if company.prorate else b.price).label("charged"),
+    ).subquery("reasoned")  # fmt: skip
+    r = rows.c
+    action = case((r.reason.in_([Reason.NONE.value, Reason.SHORTENED.value]), Action.INVOICE.value),
+                  else_=Action.NONE.value)  # fmt: skip
+    net, tax = _split(r.charged, company)
+    return select(
+        r.client_id, r.address, r.email, r.language, r.plan_name, r.period_from, r.reason, r.detail,
+        action.label("action"),
+        net.label("net"),
+        tax.label("tax"),
+        case((action == Action.INVOICE.value, net + tax), else_=0).label("amount"),
+    ).subquery("candidates")  # fmt: skip
+
+
+def _split(price: ColumnElement[int], company: Company) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Net and tax of a price: the same integer formulas as invoices.domain.tax_split."""
+    rate = company.tax_bp
+    if company.tax_mode == invoicing.TaxMode.included:
+        net = (price * 20000 + (10000 + rate)) // (2 * (10000 + rate))
+        return net, price - net
+    return price, (price * (2 * rate) + 10000) // 20000
+
+
+def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
+    """Clients with what they owe; for the cut by what is overdue, for the notice by all that is open."""
+    company, today = spec.company, spec.today
+    next_due = (
+        select(func.min(Invoice.due))
+        .where(Invoice.client_id == Client.id, Invoice.state.in_(invoices.OPEN_STATES))
+        .scalar_subquery()
+    )
+    base = (
+        select(
+            Client.id.label("client_id"),
+            Client.address,
+            Client.email,
+            Client.language,
+            Client.free,
+            Client.no_notice,
+            or_(Client.no_cut, and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today)).label("no_cut"),
+            invoices.balance_of(Client.id).label("open_debt"),
+            invoices.balance_of(Client.id, today).label("overdue_debt"),
+            next_due.label("next_due"),
+            invoices.promised(Client.id, today).label("promise"),
+            func.coalesce(Access.reason, "").label("suspension"),
+        )
+        .outerjoin(Access, Access.client_id == Client.id)
+        .where(spec.clients(), *where)
+        .subquery("base")
+    )
+    b = base.c
+    reason, amount = _cut_reason(spec, b) if spec.kind == Kind.cut else _notice_reason(company, b)
+    acted = [Reason.NONE.value] + ([Reason.ALREADY_CUT.value] if spec.kind == Kind.cut else [])
+    return select(
+        b.client_id, b.address, b.email, b.language,
+        reason.label("reason"),
+        case((reason == Reason.NOT_DUE.value, cast(b.next_due, String)), else_="").label("detail"),
+        case((reason.in_(acted), spec.action.value), else_=Action.NONE.value).label("action"),
+        amount.label("amount"),
+    ).subquery("candidates")  # fmt: skip
+
+
+def _cut_reason(spec: Spec, b: Any) -> tuple[ColumnElement[str], ColumnElement[int]]:
+    tolerance = spec.company.tolerance
+    debt = b.open_debt if spec.options.include_not_due else b.overdue_debt
+    return (
+        case(
+            (b.open_debt <= tolerance, Reason.NOTHING_OWED.value),
+            (debt <= tolerance, Reason.NOT_DUE.value),
+            (b.suspension.in_(["manual", "pause"]), Reason.SUSPENDED_BY_HAND.value),
+            (b.free, Reason.FREE.value),
+            (b.no_cut, Reason.EXCLUDED.value),
+            (b.promise, Reason.PROMISE.value),
+            (b.suspension == "debt", Reason.ALREADY_CUT.value),
+            else_=Reason.NONE.value,
+        ),
+        debt,
+    )
+
+
+def _notice_reason(company: Company, b: Any) -> tuple[ColumnElement[str], ColumnElement[int]]:
+    return (
+        case(
+            (b.open_debt < max(company.notice_minimum, 1), Reason.NOTHING_OWED.value),
+            (b.suspension != "", Reason.ALREADY_CUT.value),
+            (b.no_notice, Reason.EXCLUDED.value),
+            (b.promise, Reason.PROMISE.value),
+            else_=Reason.NONE.value,
+        ),
+        b.open_debt,
+    )
