@@ -2,19 +2,23 @@
 
 import importlib
 import logging
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from wisp.core import config, db, extensions
+from wisp.core import config, db, extensions, processes
+from wisp.web import access, frame
 
 ROOT = Path(__file__).resolve().parent.parent
 SLICES = (
     "settings", "outbox", "schedules", "routers", "staff", "clients", "invoices", "access", "payments", "tasks",
     "dashboard", "demo",
 )  # fmt: skip
-LANGUAGES = ("es", "en")
 
 
 def create_app(settings: config.Config | None = None) -> Flask:
@@ -34,12 +38,26 @@ def create_app(settings: config.Config | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SECURE=wisp.production and wisp.url.startswith("https://"),
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,
-        RATELIMIT_STORAGE_URI="memory://",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
+        **_limits(wisp.redis_url),
     )
     wisp.data.mkdir(parents=True, exist_ok=True)
     _bind(app)
+    frame.init_app(app)
     _slices(app)
+    access.check(app)
     return app
+
+
+def _limits(redis_url: str) -> dict[str, Any]:
+    """Counters of the throttle: shared by all processes in Redis; in memory, and without a wait, while it is away."""
+    scheme = "redis+unix" if redis_url.startswith("unix://") else redis_url.partition("://")[0]
+    options = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
+    return {
+        "RATELIMIT_STORAGE_URI": f"{scheme}://{redis_url.partition('://')[2]}",
+        "RATELIMIT_STORAGE_OPTIONS": options,
+    }
 
 
 def _bind(app: Flask) -> None:
@@ -56,6 +74,7 @@ def _bind(app: Flask) -> None:
         compare_type=True,
         render_item=_render_item,
     )
+    processes.setup(app)
     with app.app_context():
         db.listen(db.db.engine)
 

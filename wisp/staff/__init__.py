@@ -1,0 +1,20 @@
+"""Staff users: who may use the program, and for what."""
+
+from flask import Flask
+from flask_babel import lazy_gettext as _l
+
+from wisp.core import errors
+from wisp.core.permissions import Permission
+from wisp.web import navigation
+
+
+def setup(app: Flask) -> None:
+    """Log-in, the staff page, commands and sentences."""
+    from wisp.staff import auth, cli, texts, views
+
+    auth.bind()
+    app.register_blueprint(auth.bp)
+    app.register_blueprint(views.bp)
+    app.cli.add_command(cli.group)
+    errors.messages.update(texts.MESSAGES)
+    navigation.add("system", _l("Staff"), "staff.index", Permission.STAFF_MANAGE, "user-shield", 80)

@@ -1,0 +1,174 @@
+"""What the company's values may be. Pure: each check returns the value as it is stored or raises ``Invalid``."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+CURRENCIES = (
+    "MXN", "ARS", "BOB", "BRL", "CLP", "COP", "CRC", "CUP", "DOP", "EUR", "GTQ", "HNL", "NIO", "PAB", "PEN", "PYG",
+    "USD", "UYU", "VES",
+)  # fmt: skip
+LANGUAGES = ("es", "en")
+TAX_MODES = ("included", "added")
+TITLES = ("", "receipt", "invoice")
+"""Titles of the document by code; the empty one is the default, "Aviso de cobro"."""
+SECURITIES = ("none", "starttls", "tls")
+MAX_ALERT_ADDRESSES = 20
+_ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+")
+_LIST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class Invalid(ValueError):
+    """A value that cannot be stored: ``code`` names why, ``values`` fill its sentence."""
+
+    def __init__(self, code: str, **values: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.values = values
+
+
+def check_timezone(name: str) -> str:
+    """An IANA time zone's name as zoneinfo knows it."""
+    if name not in available_timezones():
+        raise Invalid("settings.timezone", value=name)
+    ZoneInfo(name)
+    return name
+
+
+def check_currency(code: str) -> str:
+    """One of CURRENCIES, in capitals."""
+    upper = code.strip().upper()
+    if upper not in CURRENCIES:
+        raise Invalid("settings.currency", value=code, known=", ".join(CURRENCIES))
+    return upper
+
+
+def parse_tax(text: str) -> int:
+    """A percentage ("16", "10.5", "16 %") as basis points, 0 to 100 % with at most two decimals."""
+    plain = text.strip().removesuffix("%").strip().replace(",", ".")
+    try:
+        points = Decimal(plain) * 100
+    except InvalidOperation:
+        raise Invalid("settings.tax", value=text) from None
+    if not points.is_finite() or points != points.to_integral_value() or not 0 <= points <= 10_000:
+        raise Invalid("settings.tax", value=text)
+    return int(points)
+
+
+def format_tax(points: int) -> str:
+    """Basis points as a percentage without needless decimals: 1600 is "16", 1050 is "10.5"."""
+    return f"{Decimal(points) / 100:f}".rstrip("0").rstrip(".") if points % 100 else str(points // 100)
+
+
+def check_address(text: str) -> str:
+    """An e-mail address, trimmed."""
+    address = text.strip()
+    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+        raise Invalid("settings.address", value=text.strip())
+    return address
+
+
+def parse_addresses(text: str) -> str:
+    """Addresses separated by line ends, commas, semicolons or spaces: one a line, each once."""
+    found: list[str] = []
+    for part in re.split(r"[\s,;]+", text.strip()):
+        if part and check_address(part) not in found:
+            found.append(part)
+    if len(found) > MAX_ALERT_ADDRESSES:
+        raise Invalid("settings.too_many_addresses", limit=MAX_ALERT_ADDRESSES)
+    return "\n".join(found)
+
+
+def check_list_name(name: str) -> str:
+    """The name of an address list on the routers: letters, digits, point, dash, underscore, at most 63."""
+    if not _LIST_NAME.fullmatch(name.strip()):
+        raise Invalid("settings.list_name", value=name)
+    return name.strip()
+
+
+def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """A check that takes only ``choices``."""
+
+    def check(value: str) -> str:
+        if value not in choices:
+            raise Invalid("settings.choice", value=value, known=", ".join(choices))
+        return value
+
+    return check
+
+
+def whole(low: int, high: int) -> Callable[[int], int]:
+    """A check that takes whole numbers from ``low`` to ``high``."""
+
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise Invalid("settings.range", value=value, low=low, high=high)
+        return value
+
+    return check
+
+
+def text(limit: int) -> Callable[[str], str]:
+    """A check that trims and takes at most ``limit`` signs."""
+
+    def check(value: str) -> str:
+        trimmed = value.strip()
+        if len(trimmed) > limit:
+            raise Invalid("settings.too_long", limit=limit)
+        return trimmed
+
+    return check
+
+
+def name(value: str) -> str:
+    """The company's name: must not be empty."""
+    trimmed = text(120)(value)
+    if not trimmed:
+        raise Invalid("settings.name")
+    return trimmed
+
+
+def _yes_no(value: Any) -> bool:
+    return bool(value)
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": name,
+    "legal_name": text(160),
+    "tax_id": text(40),
+    "address": text(300),
+    "phone": text(40),
+    "email": lambda value: check_address(value) if value.strip() else "",
+    "timezone": check_timezone,
+    "currency": check_currency,
+    "language": one_of(LANGUAGES),
+    "tax_bp": whole(0, 10_000),
+    "tax_mode": one_of(TAX_MODES),
+    "document_title": one_of(TITLES),
+    "how_to_pay": text(2000),
+    "alert_addresses": parse_addresses,
+    "min_days_to_pay": whole(0, 60),
+    "late_days": whole(0, 31),
+    "prorate": _yes_no,
+    "invoice_suspended": _yes_no,
+    "tolerance": whole(0, 10**12),
+    "notice_minimum": whole(1, 10**12),
+    "hold_mail_days": whole(1, 30),
+    "outage_minutes": whole(1, 1440),
+    "list_overdue": check_list_name,
+    "list_notice": check_list_name,
+    "mail_server": text(200),
+    "mail_port": whole(1, 65535),
+    "mail_security": one_of(SECURITIES),
+    "mail_username": text(200),
+    "mail_password": text(500),
+    "mail_sender": lambda value: check_address(value) if value.strip() else "",
+}
+"""What may be saved, and the check of each."""
+
+
+def clean(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` as they are stored. Raises Invalid at the first that cannot be, KeyError for an unknown name."""
+    return {key: CHECKS[key](value) for key, value in values.items()}

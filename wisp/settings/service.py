@@ -1,0 +1,98 @@
+"""The company: reading it, and changing it with a line in the audit log."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import inspect
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+
+from wisp.core import audit, clock, crypto, events
+from wisp.core.db import session
+from wisp.core.errors import Refused
+from wisp.settings import domain
+from wisp.settings.models import Company
+
+COMPANY_ID = 1
+SECRETS = frozenset({"mail_password"})
+
+
+def company() -> Company:
+    """The one company; before the first save, one with the default values that is not stored."""
+    found = session().get(Company, COMPANY_ID)
+    if found is None:
+        return _blank()
+    session().info["company"] = found  # the session forgets rows that nobody holds, and would read it again each time
+    return found
+
+
+def timezone() -> ZoneInfo:
+    """The company's time zone: the default of every schedule, and the zone of the pages."""
+    return ZoneInfo(company().timezone)
+
+
+def today() -> date:
+    """The local date of the company."""
+    return clock.today(timezone())
+
+
+def alert_addresses() -> list[str]:
+    """Where alerts go."""
+    return company().alert_addresses.split()
+
+
+def mail_password() -> str:
+    """The mail server's password in clear, for sending only. Raises crypto.SecretUnreadable after a change of key."""
+    return crypto.decrypt(company().mail_password)
+
+
+def save_company(values: Mapping[str, Any]) -> set[str]:
+    """Save the named values (money in minor units, tax in basis points, password in clear); the rest stays.
+
+    Answers with the names of what changed, writes them to the audit log (a secret only as "changed") and emits
+    ``settings_changed``. Raises Refused where a value cannot be stored; nothing is saved then.
+    """
+    try:
+        wanted = domain.clean(dict(values))
+    except domain.Invalid as invalid:
+        raise Refused(invalid.code, **invalid.values) from None
+    stored = session().get(Company, COMPANY_ID)
+    if stored is None:
+        stored = _blank()
+        session().add(stored)
+    final = {name: wanted.get(name, getattr(stored, name)) for name in ("list_overdue", "list_notice")}
+    if final["list_overdue"] == final["list_notice"]:
+        raise Refused("settings.same_lists")
+    before, after = {}, {}
+    for name, value in wanted.items():
+        old = getattr(stored, name)
+        if name in SECRETS:
+            if _same_secret(old, value):
+                continue
+            before[name], after[name] = bool(old), "changed" if value else False
+            setattr(stored, name, crypto.encrypt(value))
+        elif old != value:
+            before[name], after[name] = old, value
+            setattr(stored, name, value)
+    session().flush()
+    if after:
+        audit.record("settings.save", "company", before, after)
+        events.settings_changed.emit(changed=set(after))
+    return set(after)
+
+
+def _same_secret(stored: str, wanted: str) -> bool:
+    try:
+        return crypto.decrypt(stored) == wanted
+    except crypto.SecretUnreadable:
+        return False
+
+
+def _blank() -> Company:
+    """A company with the default of every column, as the database would fill them in."""
+    columns = inspect(Company).columns
+    defaults = {
+        column.key: column.default.arg for column in columns if isinstance(column.default, ScalarElementColumnDefault)
+    }
+    return Company(**defaults)

@@ -1,0 +1,71 @@
+"""Error pages, and what htmx shows instead of swapping an error page into a table."""
+
+import logging
+
+from flask import Flask, Response, make_response, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from wisp.core.errors import Refused
+from wisp.web.pages import is_htmx, is_partial, toast
+
+log = logging.getLogger(__name__)
+
+
+def _texts(code: int) -> tuple[str, str]:
+    """Title and advice of an error page."""
+    known = {
+        400: (_("The request could not be read"), _("Nothing was changed. Go back and try again.")),
+        403: (
+            _("You do not have permission for this"),
+            _("Nothing was changed. Ask an administrator for the permission if you need it."),
+        ),
+        404: (_("This page does not exist"), _("It may have been removed, or the address has a typing error.")),
+        405: (_("This address does not take that kind of request"), _("Nothing was changed. Go back and try again.")),
+        413: (_("The file is too large"), _("Nothing was changed. The limit is 16 MB.")),
+        429: (_("Too many attempts"), _("Wait a few minutes, then try again.")),
+    }
+    if code in known:
+        return known[code]
+    if code >= 500:
+        return (
+            _("Something went wrong on our side"),
+            _("What you ordered may not have been done. Look at the page again before you repeat it."),
+        )
+    return _("The request was refused"), _("Nothing was changed. Go back and try again.")
+
+
+def problem(code: int, title: str, advice: str) -> Response:
+    """An error as a page, or as a message where htmx waits for a fragment."""
+    if is_partial() or (is_htmx() and code < 500):
+        toast(f"{title}. {advice}" if advice else title, "danger")
+        response = Response(status=code)
+        response.headers["HX-Reswap"] = "none"
+        return response
+    return make_response(render_template("errors/problem.html", code=code, title=title, advice=advice), code)
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers."""
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response | HTTPException:
+        code = error.code or 500
+        if code < 400:
+            return error
+        return problem(code, *_texts(code))
+
+    @app.errorhandler(CSRFError)
+    def csrf(error: CSRFError) -> Response:
+        # the form is older than the session (log-in in another tab, new key): a fresh page has a fresh token
+        log.info("CSRF check failed at %s: %s", request.path, error.description)
+        if is_htmx():
+            toast(_("The page was out of date and has been loaded again. Nothing was changed."), "warning")
+            return Response(status=400, headers={"HX-Refresh": "true"})
+        title = _("This page was out of date")
+        return problem(400, title, _("Nothing was changed. Go back, load the page again and repeat."))
+
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> Response:
+        return problem(409, str(error), "")

@@ -1,0 +1,45 @@
+"""What higher slices hang into pages of lower ones: tabs, settings panels, cards of the first page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from wisp.core.permissions import Permission
+from wisp.web.access import can
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tab, panel or card. ``endpoint`` takes the page's own arguments (the client's code, the router's id)."""
+
+    key: str
+    label: Any
+    endpoint: str
+    permission: Permission | None = None
+    order: int = 50
+
+
+class Tabs:
+    """An ordered collection of tabs; adding a key again replaces it, so that several apps may live in one process."""
+
+    def __init__(self) -> None:
+        self._tabs: dict[str, Tab] = {}
+
+    def add(self, tab: Tab) -> None:
+        """Add or replace."""
+        self._tabs[tab.key] = tab
+
+    append = add
+
+    def all(self) -> list[Tab]:
+        """All, in order."""
+        return sorted(self._tabs.values(), key=lambda tab: tab.order)
+
+    def visible(self) -> list[Tab]:
+        """Those that the logged-in user may open, in order."""
+        return [tab for tab in self.all() if tab.permission is None or can(tab.permission)]
+
+
+client_tabs = Tabs()
+router_tabs = Tabs()
+settings_panels = Tabs()
+dashboard_cards = Tabs()
