@@ -7,10 +7,12 @@ the reason, which the pages and the commands turn into a sentence.
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
+from typing import Any
 
 CONNECTIONS = ("static", "pppoe", "hotspot", "dhcp")
+LANGUAGES = ("es", "en")
 STATES = ("active", "suspended", "cancelled")
 CODE = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 MAX_SPEED = 10**12
@@ -34,7 +36,7 @@ def read_text(text: str, longest: int, *, required: bool = False) -> str:
         raise ValueError("required")
     if len(text) > longest:
         raise ValueError("too_long")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+    if not text.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
         raise ValueError("control")
     return text
 
@@ -103,6 +105,31 @@ def read_choice(text: str, choices: Iterable[str]) -> str:
     if text not in choices:
         raise ValueError("choice")
     return text
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "code": read_code,
+    "name": lambda text: read_text(text, 120, required=True),
+    "email": read_email,
+    "phone": lambda text: read_text(text, 40),
+    "language": lambda text: read_choice(text, LANGUAGES),
+    "legal_name": lambda text: read_text(text, 160),
+    "tax_id": lambda text: read_text(text, 40),
+    "fiscal_address": lambda text: read_text(text, 300),
+    "connection": lambda text: read_choice(text, CONNECTIONS),
+    "address": read_address,
+    "mac": read_mac,
+    "username": lambda text: read_text(text, 64),
+    "password": lambda text: read_text(text, 64),
+    "installed_on": read_date,
+    "billed_through": read_date,
+}
+"""How each value of a client that comes as text is read; ValueError carries the code of the reason."""
+
+
+def missing_username(connection: str, username: str) -> bool:
+    """True where this kind of connection logs in by a user and there is none."""
+    return connection in ("pppoe", "hotspot") and not username
 
 
 def read_speed(text: str) -> int:

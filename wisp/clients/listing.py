@@ -1,0 +1,93 @@
+"""Lists of clients: what a page asks for, with the same few statements at any number of clients."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from wisp.clients import search
+from wisp.clients.models import Client
+from wisp.core.db import Base, session
+from wisp.core.scope import EVERYTHING, Scope
+
+STATES = ("current", "active", "suspended", "cancelled", "all")
+CHUNK = 2_000
+SORTS: dict[str, Any] = {"name": Client.name_key, "code": Client.code, "newest": Client.created_at}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list is narrowed to: ``state`` one of STATES (current: not cancelled), ``billing`` "", "zone", "own"."""
+
+    text: str = ""
+    zone_id: int | None = None
+    state: str = "current"
+    billing: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a client stands on its router. ``state``: active, suspended, cutting (ordered, not yet on the router),
+    reactivating (the reverse) or cancelled; ``reason`` of a suspension; ``error``: what the router last answered."""
+
+    state: str
+    reason: str = ""
+    error: str = ""
+
+
+def query(scope: Scope, filters: Filters) -> sa.Select[Client]:
+    """The clients inside ``scope`` that ``filters`` leaves, unordered."""
+    found = sa.select(Client)
+    if scope.zone_ids is not None:
+        found = found.where(Client.zone_id.in_(scope.zone_ids))
+    if filters.zone_id is not None:
+        found = found.where(Client.zone_id == filters.zone_id)
+    if filters.billing:
+        found = found.where(Client.own_billing.is_(filters.billing == "own"))
+    if filters.state == "cancelled":
+        found = found.where(Client.cancelled_at.is_not(None))
+    elif filters.state != "all":
+        found = found.where(Client.cancelled_at.is_(None))
+    access = Base.metadata.tables["access"]
+    suspended = sa.select(access.c.client_id).where(access.c.suspended)
+    if filters.state == "suspended":
+        found = found.where(Client.id.in_(suspended))
+    elif filters.state == "active":
+        found = found.where(~suspended.where(access.c.client_id == Client.id).exists())
+    condition = search.matching(filters.text)
+    return found if condition is None else found.where(condition)
+
+
+def standings(clients: Iterable[Client]) -> dict[int, Standing]:
+    """Where these clients stand, by id; one statement for up to CHUNK of them. Access is of a higher slice:
+    asked by table name."""
+    by_id = {client.id: client for client in clients}
+    access = Base.metadata.tables["access"]
+    rows = session().execute(
+        sa.select(
+            access.c.client_id, access.c.suspended, access.c.applied_suspended, access.c.reason, access.c.error
+        ).where(access.c.client_id.in_(by_id))
+    )
+    found = {row.client_id: row for row in rows}
+    return {client_id: _standing(client, found.get(client_id)) for client_id, client in by_id.items()}
+
+
+def _standing(client: Client, row: Any) -> Standing:
+    if client.cancelled_at is not None:
+        return Standing("cancelled")
+    if row is None:
+        return Standing("active")
+    if row.suspended:
+        return Standing("suspended" if row.applied_suspended else "cutting", row.reason, row.error)
+    return Standing("reactivating" if row.applied_suspended else "active", "", row.error)
+
+
+def everything(scope: Scope = EVERYTHING, filters: Filters = Filters(state="all")) -> Iterator[Client]:
+    """All clients that ``filters`` leaves, in the order of their ids, a few thousand in memory at a time."""
+    base, last = query(scope, filters).order_by(Client.id).limit(CHUNK), 0
+    while rows := session().scalars(base.where(Client.id > last)).all():
+        last = rows[-1].id
+        yield from rows
+        for row in rows:
+            session().expunge(row)

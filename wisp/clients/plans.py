@@ -1,0 +1,69 @@
+"""Use cases of plans: what clients buy. Prices in minor units, speeds in bit/s."""
+
+import sqlalchemy as sa
+
+from wisp.clients.models import Client, Plan
+from wisp.core import audit
+from wisp.core.db import session
+from wisp.core.errors import Refused
+from wisp.core.money import MAX_MINOR
+
+
+def add(name: str, price: int, down: int = 0, up: int = 0) -> Plan:
+    """A new plan. ``price`` in minor units, with or without tax as the company's tax mode says; speed 0 = no limit."""
+    name = _check(name, price, None)
+    plan = Plan(name=name, price=price, down=down, up=up)
+    session().add(plan)
+    session().flush()
+    audit.record("plan.add", f"plan:{name}", None, _describe(plan))
+    return plan
+
+
+def edit(plan: Plan, *, name: str, price: int, down: int, up: int, active: bool = True) -> None:
+    """Change a plan. Invoices already issued keep what they say; an inactive plan is not offered any more."""
+    name = _check(name, price, plan.id)
+    before = _describe(plan)
+    plan.name, plan.price, plan.down, plan.up, plan.active = name, price, down, up, active
+    session().flush()
+    audit.record("plan.edit", f"plan:{name}", before, _describe(plan))
+
+
+def find(name: str) -> Plan:
+    """The plan of that name. Refused("plans.unknown")."""
+    plan = session().scalar(sa.select(Plan).where(Plan.name == name))
+    if plan is None:
+        raise Refused("plans.unknown", name=name)
+    return plan
+
+
+def get(plan_id: int) -> Plan | None:
+    """A plan by its id."""
+    return session().get(Plan, plan_id)
+
+
+def plans() -> list[Plan]:
+    """All plans, by name."""
+    return list(session().scalars(sa.select(Plan).order_by(sa.func.lower(Plan.name), Plan.id)))
+
+
+def clients_by_plan() -> dict[int, int]:
+    """How many clients that are not cancelled have each plan, by plan id."""
+    counted = session().execute(
+        sa.select(Client.plan_id, sa.func.count()).where(Client.cancelled_at.is_(None)).group_by(Client.plan_id)
+    )
+    return dict(counted.tuples().all())
+
+
+def _check(name: str, price: int, own_id: int | None) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= 80 or not name.isprintable():
+        raise Refused("plans.name")
+    if not 0 <= price <= MAX_MINOR:
+        raise Refused("plans.price")
+    if session().scalar(sa.select(Plan.id).where(Plan.name == name)) not in (None, own_id):
+        raise Refused("plans.name_taken", name=name)
+    return name
+
+
+def _describe(plan: Plan) -> dict[str, object]:
+    return {"name": plan.name, "price": plan.price, "down": plan.down, "up": plan.up, "active": plan.active}

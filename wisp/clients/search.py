@@ -1,0 +1,85 @@
+"""Finding clients by the beginning of what a person types; the table of terms behind it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from wisp.clients import domain
+from wisp.clients.models import Client, ClientTerm
+from wisp.core.db import Base, session
+
+CHUNK = 5_000
+COMMON = 10_000
+_COLUMNS = (Client.id, Client.name, Client.code, Client.address, Client.phone, Client.username, Client.email)
+
+
+def index(client_ids: Sequence[int]) -> None:
+    """Make the terms of these clients anew from their present values; to be called after every change of them."""
+    for start in range(0, len(client_ids), CHUNK):
+        ids = client_ids[start : start + CHUNK]
+        session().execute(sa.delete(ClientTerm).where(ClientTerm.client_id.in_(ids)))
+        rows = session().execute(sa.select(*_COLUMNS).where(Client.id.in_(ids))).tuples()
+        insert_terms(rows)
+
+
+def insert_terms(rows: Iterable[tuple[int, str, str, str | None, str, str, str]]) -> None:
+    """Write the terms of clients that have none: (id, name, code, address, phone, username, email) each."""
+    terms = sorted(
+        (term, client_id)
+        for client_id, name, code, address, phone, username, email in rows
+        for term in domain.search_terms(name, code, address, phone, username, email)
+    )  # in the order of the index: fewer pages are touched
+    if terms:
+        table = Base.metadata.tables["client_term"]
+        session().execute(table.insert(), [{"term": term, "client_id": client_id} for term, client_id in terms])
+
+
+def matching(query: str) -> Any | None:
+    """The condition on Client that ``query`` asks for; None where it asks for nothing.
+
+    Every word must begin one of the client's terms, or the whole is the label of one of its invoices (or, of
+    digits alone, the number of one). What it costs depends on what is found, not on how many clients there are:
+    a word that many have is looked up client by client, in the order of the list, until its page is full.
+    """
+    words = domain.query_terms(query)
+    if not words:
+        return None
+    common = _common(words)
+    by_invoice = _by_invoice(query.strip())
+    rare = [_beginning_with(word) for word in words if word not in common]
+    frequent = [_beginning_with(word).where(ClientTerm.client_id == Client.id).exists() for word in common]
+    if by_invoice is None:
+        return sa.and_(*(Client.id.in_(found) for found in rare), *frequent)
+    if rare:
+        return Client.id.in_(rare[0].union(by_invoice))
+    return sa.or_(*frequent, Client.id.in_(by_invoice))
+
+
+def _beginning_with(word: str) -> sa.Select[int]:
+    return sa.select(ClientTerm.client_id).where(ClientTerm.term >= word, ClientTerm.term < word + "\U0010ffff")
+
+
+def _common(words: list[str]) -> list[str]:
+    """The words that more than COMMON terms begin with; one statement, which stops counting there."""
+    counts = [
+        sa.select(sa.func.count())
+        .select_from(_beginning_with(word).limit(COMMON + 1).subquery())
+        .scalar_subquery()
+        .label(f"word_{position}")
+        for position, word in enumerate(words)
+    ]
+    found = session().execute(sa.select(*counts)).one()
+    return [word for word, count in zip(words, found, strict=True) if count > COMMON]
+
+
+def _by_invoice(text: str) -> sa.Select[Any] | None:
+    """Clients with an invoice of that label or number. Invoices are of a higher slice: asked by table name."""
+    digits = text[len(text.rstrip("0123456789")) :]
+    if not text.isascii() or not 1 <= len(digits) <= 9 or " " in text:
+        return None
+    invoice, series = Base.metadata.tables["invoice"], Base.metadata.tables["invoice_series"]
+    query = sa.select(invoice.c.client_id).where(
+        invoice.c.series_id.in_(sa.select(series.c.id)), invoice.c.number == int(digits)
+    )
+    return query if text == digits else query.where(sa.func.lower(invoice.c.label) == text.lower())

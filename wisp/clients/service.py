@@ -1,0 +1,226 @@
+"""Use cases of clients: add, edit, move, cancel, own billing. Lists are in listing, files in csvcheck, csvimport."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload, selectinload
+
+from wisp.clients import domain, search
+from wisp.clients.models import Client, Plan
+from wisp.core import audit, clock, crypto, events
+from wisp.core.db import session
+from wisp.core.errors import Refused
+from wisp.core.scope import EVERYTHING, Scope
+from wisp.routers.models import Zone
+from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind
+from wisp.schedules.models import BillingSchedule
+
+EDITABLE = (
+    "name", "email", "phone", "language", "legal_name", "tax_id", "fiscal_address", "connection", "address", "mac",
+    "username", "password", "installed_on", "billed_through", "free", "no_notice", "no_cut", "no_cut_until",
+)  # fmt: skip
+_SEARCHED = {"name", "address", "phone", "username", "email"}
+
+
+def find(code: str, scope: Scope = EVERYTHING) -> Client:
+    """The client of that code, cancelled or not, with zone, plan and own schedule. Refused("clients.unknown")."""
+    client = session().scalar(
+        sa.select(Client)
+        .where(Client.code == code)
+        .options(
+            joinedload(Client.zone).joinedload(Zone.router),
+            joinedload(Client.plan),
+            selectinload(Client.schedule).selectinload(BillingSchedule.tasks),
+        )
+    )
+    if client is None or not scope.allows(client.zone_id):
+        raise Refused("clients.unknown", client=code)
+    return client
+
+
+def add(*, code: str, zone: Zone, plan: Plan, **values: Any) -> Client:
+    """A new client of ``zone``. Text values are read by domain.READERS; EDITABLE names them.
+
+    Refused("clients.value") for one that cannot be right, "clients.code_taken" (also by a cancelled client),
+    "clients.address_taken" and "clients.username_taken" naming the other. Emits client_saved.
+    """
+    code = _read("code", code)
+    values = _read_all({"name": "", "connection": "", **values})
+    client = Client(code=code, zone=zone, router_id=zone.router_id, plan=plan, created_at=clock.now())
+    for name, value in values.items():
+        setattr(client, name, crypto.encrypt(value) if name == "password" else value)
+    if session().scalar(sa.select(Client.id).where(Client.code == code)):
+        raise Refused("clients.code_taken", client=code)
+    check_connection(values["connection"], values.get("username", ""))
+    _check_free(zone.router_id, None, values)
+    session().add(client)
+    _flush()
+    search.index([client.id])
+    audit.record("client.add", f"client:{code}", None, describe(client))
+    events.client_saved.emit(client_ids=[client.id])
+    return client
+
+
+def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, **values: Any) -> set[str]:
+    """Change what differs and return the names of what did; only those columns are written.
+
+    An empty or absent password keeps the present one. Another zone is a move: emits client_moved too.
+    """
+    if client.cancelled_at is not None:
+        raise Refused("clients.cancelled", client=client.code)
+    values = _read_all(values)
+    old_router_id, before = client.router_id, describe(client)
+    password = values.pop("password", None)
+    changed = {name for name, value in values.items() if getattr(client, name) != value}
+    router_id = zone.router_id if zone is not None else client.router_id
+    future = {name: values.get(name, getattr(client, name)) for name in ("connection", "address", "username")}
+    check_connection(future["connection"], future["username"])
+    _check_free(router_id, client.id, future)
+    for name in changed:
+        setattr(client, name, values[name])
+    if password and crypto.decrypt(client.password) != password:
+        client.password = crypto.encrypt(password)
+        changed.add("password")
+    if plan is not None and plan.id != client.plan_id:
+        client.plan = plan
+        changed.add("plan")
+    if zone is not None and zone.id != client.zone_id:
+        client.zone, client.router_id = zone, zone.router_id
+        changed.add("zone")
+    if not changed:
+        return changed
+    _flush()
+    if changed & _SEARCHED:
+        search.index([client.id])
+    after = describe(client) | ({"password": "… (changed)"} if "password" in changed else {})
+    audit.record("client.edit", f"client:{client.code}", before, after)
+    if "zone" in changed:
+        events.client_moved.emit(client_ids=[client.id], old_router_id=old_router_id, new_router_id=client.router_id)
+    events.client_saved.emit(client_ids=[client.id])
+    return changed
+
+
+def move(client: Client, zone: Zone) -> bool:
+    """Give the client to another zone; True where it was not there yet."""
+    return bool(edit(client, zone=zone))
+
+
+def cancel(client: Client) -> None:
+    """End the client's contract: the history is kept, the code stays taken, the address becomes free.
+
+    Own billing's tasks are archived. Emits client_cancelled. Refused("clients.cancelled") where it already is.
+    """
+    if client.cancelled_at is not None:
+        raise Refused("clients.cancelled", client=client.code)
+    client.cancelled_at = clock.now()
+    if client.own_billing and client.schedule is not None:
+        schedules.archive([client.schedule])
+    session().flush()
+    audit.record("client.cancel", f"client:{client.code}", {"cancelled": False}, {"cancelled": True})
+    events.client_cancelled.emit(client_ids=[client.id])
+
+
+def own_billing(
+    client: Client,
+    *,
+    billing_type: str,
+    due_day: int,
+    moments: Mapping[Kind, tuple[int, int]],
+    timezone: str = "",
+    this_month: str | None = None,
+) -> None:
+    """Give the client a schedule of its own, with its three tasks, or change the one it has.
+
+    Where it had one before, that one is taken out again with its runs and goes on with the next future dates.
+    ``this_month`` as in ``schedules.service.change``.
+    """
+    if client.cancelled_at is not None:
+        raise Refused("clients.cancelled", client=client.code)
+    had = client.own_billing
+    if client.schedule is None:
+        client.schedule = schedules.create(
+            billing_type=billing_type, due_day=due_day, timezone=timezone, moments=moments
+        )
+    else:
+        if not had:
+            schedules.revive(client.schedule)
+            this_month = this_month or "skip"
+        schedules.change(
+            client.schedule,
+            billing_type=billing_type,
+            due_day=due_day,
+            timezone=timezone,
+            moments=moments,
+            this_month=this_month,
+        )
+    client.own_billing = True
+    session().flush()
+    audit.record("client.billing", f"client:{client.code}", {"own_billing": had}, {"own_billing": True})
+
+
+def zone_billing(client: Client) -> None:
+    """Bill the client with its zone again; the tasks of its own schedule are archived, their runs kept."""
+    if not client.own_billing:
+        return
+    client.own_billing = False
+    if client.schedule is not None:
+        schedules.archive([client.schedule])
+    session().flush()
+    audit.record("client.billing", f"client:{client.code}", {"own_billing": True}, {"own_billing": False})
+
+
+def check_connection(connection: str, username: str) -> None:
+    """Refused("clients.username_required") where a connection by user has none."""
+    if domain.missing_username(connection, username):
+        raise Refused("clients.username_required")
+
+
+def describe(client: Client) -> dict[str, Any]:
+    """The client's values, plain, for the audit log; never the password."""
+    values = {name: getattr(client, name) for name in EDITABLE if name != "password"}
+    dates = {name: value.isoformat() for name, value in values.items() if isinstance(value, date)}
+    return {**values, **dates, "zone": client.zone.name, "plan": client.plan.name}
+
+
+def _read(name: str, value: Any) -> Any:
+    if not isinstance(value, str) or name not in domain.READERS:
+        return value
+    try:
+        return domain.READERS[name](value)
+    except ValueError as error:
+        raise Refused("clients.value", field=name, reason=str(error)) from None
+
+
+def _read_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(values) - set(EDITABLE)
+    if unknown:
+        raise TypeError(f"not a value of a client: {', '.join(sorted(unknown))}")
+    return {name: _read(name, value) for name, value in values.items()}
+
+
+def _check_free(router_id: int, own_id: int | None, values: Mapping[str, Any]) -> None:
+    """Refuse an address or a user that another client of the router has, and name that client."""
+    active = sa.select(Client.code, Client.name).where(Client.router_id == router_id, Client.cancelled_at.is_(None))
+    if own_id is not None:
+        active = active.where(Client.id != own_id)
+    if values.get("address"):
+        other = session().execute(active.where(Client.address == values["address"])).first()
+        if other:
+            raise Refused("clients.address_taken", address=values["address"], client=other.code, name=other.name)
+    if values.get("username"):
+        same = active.where(Client.connection == values["connection"], Client.username == values["username"])
+        other = session().execute(same).first()
+        if other:
+            raise Refused("clients.username_taken", username=values["username"], client=other.code, name=other.name)
+
+
+def _flush() -> None:
+    """Write; where another transaction took code, address or user a moment ago the database says so."""
+    try:
+        session().flush()
+    except IntegrityError:
+        raise Refused("clients.conflict") from None

@@ -1,0 +1,123 @@
+"""Sentences and labels of clients and plans."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from wisp.clients.csvfile import Problem
+from wisp.core.errors import messages
+
+FIELDS: dict[str, Any] = {
+    "code": _l("Code"),
+    "name": _l("Name"),
+    "email": _l("E-mail"),
+    "phone": _l("Phone"),
+    "language": _l("Language"),
+    "legal_name": _l("Legal name"),
+    "tax_id": _l("Tax id"),
+    "fiscal_address": _l("Fiscal address"),
+    "zone": _l("Billing zone"),
+    "plan": _l("Plan"),
+    "connection": _l("Connection"),
+    "address": _l("IP address"),
+    "mac": _l("MAC address"),
+    "username": _l("User"),
+    "password": _l("Password"),
+    "installed_on": _l("Installed on"),
+    "billed_through": _l("Billed through"),
+    "balance": _l("Balance"),
+    "state": _l("State"),
+}
+
+CONNECTIONS: dict[str, Any] = {
+    "static": _l("Static IP"),
+    "pppoe": _l("PPPoE"),
+    "hotspot": _l("Hotspot"),
+    "dhcp": _l("DHCP lease"),
+}
+
+STATES: dict[str, Any] = {
+    "active": _l("Active"),
+    "suspended": _l("Suspended"),
+    "cutting": _l("Cut pending"),
+    "reactivating": _l("Reactivation pending"),
+    "cancelled": _l("Cancelled"),
+}
+
+SUSPENSIONS: dict[str, Any] = {"debt": _l("for debt"), "manual": _l("by hand"), "pause": _l("temporary pause")}
+
+VALUES: dict[str, Any] = {
+    "required": _l("This must not be empty."),
+    "too_long": _l("This is too long."),
+    "control": _l("This holds characters that cannot be printed."),
+    "code": _l("A code is 1 to 64 of the letters A–Z and a–z, digits and . _ @ - (no spaces or accents)."),
+    "email": _l("This is not an e-mail address."),
+    "address": _l("This is not the IP address of one device (10.0.0.5, without a mask)."),
+    "mac": _l("This is not a MAC address (AA:BB:CC:DD:EE:FF)."),
+    "date": _l("This is not a date: write it as 2026-01-31."),
+    "choice": _l("This is not one of the possible values."),
+    "speed": _l("This is not a speed: write 20M, 512k or 1G."),
+}
+"""Why one value cannot be right; the codes of domain.READERS."""
+
+PROBLEMS: dict[str, Any] = {
+    "encoding": _l("The file is not UTF-8. Save it as “CSV UTF-8” and upload it again."),
+    "nul": _l("The file holds NUL bytes: it is not a text file."),
+    "too_large": _l("The file is larger than %(limit)s MB."),
+    "too_many_rows": _l("The file holds more than %(limit)s clients."),
+    "empty": _l("The file is empty."),
+    "quoting": _l("The quotation marks do not match: %(detail)s"),
+    "cells": _l("This line has %(found)s cells, the header has %(expected)s."),
+    "column_missing": _l("The header lacks this column."),
+    "column_unknown": _l("The header has a column that this program does not know."),
+    "column_twice": _l("The header has this column twice."),
+    "code_twice": _l("The code %(code)s is on line %(line)s already."),
+    "code_taken": _l("The code %(code)s belongs to another client."),
+    "code_cancelled": _l("The code %(code)s belongs to a cancelled client; codes are never used again."),
+    "zone_unknown": _l("There is no billing zone named “%(name)s”."),
+    "zone_ambiguous": _l("Several zones are named “%(name)s”: write Router/Zone."),
+    "plan_unknown": _l("There is no plan named “%(name)s”."),
+    "username_required": _l("This kind of connection needs a user."),
+    "address_twice": _l("The address %(value)s is on line %(line)s already (client %(code)s)."),
+    "address_taken": _l("The address %(value)s belongs to %(name)s (%(code)s) on the same router."),
+    "username_twice": _l("The user %(value)s is on line %(line)s already (client %(code)s)."),
+    "username_taken": _l("The user %(value)s belongs to %(name)s (%(code)s) on the same router."),
+    "amount": _l("“%(value)s” is not an amount: write 350.00 or -350.00."),
+}
+"""Why a line of a CSV cannot be imported; the other codes are those of VALUES."""
+
+REFUSALS: dict[str, Any] = {
+    "clients.unknown": _l("There is no client with the code “%(client)s”."),
+    "clients.code_taken": _l("The code “%(client)s” is taken. Codes of cancelled clients are not used again either."),
+    "clients.address_taken": _l("The address %(address)s belongs to %(name)s (%(client)s) on the same router."),
+    "clients.username_taken": _l("The user %(username)s belongs to %(name)s (%(client)s) on the same router."),
+    "clients.username_required": _l("PPPoE and hotspot connections need a user."),
+    "clients.cancelled": _l("The client %(client)s is cancelled; nothing was changed."),
+    "clients.conflict": _l(
+        "Somebody else saved the same code, address or user a moment ago. Nothing was changed; look and try again."
+    ),
+    "clients.value": _l("%(field)s: this value cannot be right (%(reason)s)."),
+    "clients.import_problems": _l("The file has %(count)s problems; nothing was written."),
+    "clients.upload_gone": _l("This file is not here any more. Upload it again; nothing was written."),
+    "clients.upload_done": _l("This file has been imported already: %(added)s new, %(changed)s changed."),
+    "plans.name": _l("A plan needs a name of 1 to 80 characters."),
+    "plans.name_taken": _l("There is already a plan named “%(name)s”."),
+    "plans.price": _l("A plan's price is not negative and not beyond all bounds."),
+    "plans.unknown": _l("There is no plan named “%(name)s”."),
+}
+
+
+def problem(found: Problem) -> str:
+    """The sentence of a problem of a CSV."""
+    text = PROBLEMS.get(found.reason) or VALUES.get(found.reason) or found.reason
+    return str(text) % dict(found.values) if found.values else str(text)
+
+
+def column(name: str) -> str:
+    """The label of a value of a client."""
+    return str(FIELDS.get(name, name))
+
+
+def register() -> None:
+    """Let refusals of this slice be shown as sentences."""
+    messages.update(REFUSALS)

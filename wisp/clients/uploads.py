@@ -1,0 +1,55 @@
+"""Files between upload and confirmation: kept in the database, encrypted, so that any web process can go on."""
+
+import base64
+import secrets
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from wisp.clients.csvcheck import Review
+from wisp.clients.models import ClientImport
+from wisp.core import audit, clock, crypto
+from wisp.core.db import session
+from wisp.core.errors import Refused
+
+KEPT = timedelta(days=1)
+
+
+def keep(data: bytes, filename: str) -> str:
+    """Store an uploaded file and return its one-time token. Files that nobody confirmed in a day are emptied."""
+    old = sa.update(ClientImport).where(ClientImport.created_at < clock.now() - KEPT, ClientImport.content != "")
+    session().execute(old.values(content=""))
+    upload = ClientImport(
+        token=secrets.token_urlsafe(32),
+        filename=filename[-120:],
+        content=crypto.encrypt(base64.b85encode(data).decode()),
+        actor=audit.actor().name,
+        created_at=clock.now(),
+    )
+    session().add(upload)
+    session().flush()
+    return upload.token
+
+
+def find(token: str) -> tuple[ClientImport, bytes]:
+    """The upload of that token with its content, for the same person only.
+
+    Refused("clients.upload_gone") where it was never there, is too old or somebody else's, and
+    "clients.upload_done" where it was confirmed before.
+    """
+    upload = session().scalar(sa.select(ClientImport).where(ClientImport.token == token).with_for_update())
+    if upload is None or upload.actor != audit.actor().name:
+        raise Refused("clients.upload_gone")
+    if upload.done_at is not None:
+        raise Refused("clients.upload_done", added=upload.added, changed=upload.changed)
+    if not upload.content:
+        raise Refused("clients.upload_gone")
+    return upload, base64.b85decode(crypto.decrypt(upload.content))
+
+
+def finish(upload: ClientImport, review: Review) -> None:
+    """Note that the file was imported and forget its content; its token is used up."""
+    upload.done_at, upload.content = clock.now(), ""
+    upload.added, upload.changed, upload.unchanged = len(review.added), len(review.changed), review.unchanged
+    after = {"file": upload.filename, "added": upload.added, "changed": upload.changed, "unchanged": upload.unchanged}
+    audit.record("client.import", f"import:{upload.id}", None, after)

@@ -1,0 +1,65 @@
+"""Sentences of the routers: refusals, and the likely cause where a router cannot be used."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from wisp.core.errors import messages
+from wisp.gateway import ErrorCode
+from wisp.routers.health import UNREADABLE
+
+REFUSALS: dict[str, Any] = {
+    "routers.name": _l("A router needs a name of 1 to 80 characters."),
+    "routers.name_taken": _l("There is already a router named “%(name)s”."),
+    "routers.host": _l("“%(host)s” is not an address: write the router's IP address or host name, without http://."),
+    "routers.port": _l("%(port)s is not a port: it goes from 1 to 65535 (API 8728, API-SSL 8729)."),
+    "routers.username": _l("A router needs the name of an API user, of 1 to 80 characters."),
+    "routers.fingerprint": _l("A certificate's fingerprint is its SHA-256: 64 hexadecimal digits."),
+    "routers.unknown": _l("There is no router named “%(name)s”."),
+    "routers.has_clients": _l(
+        "The router “%(router)s” still has %(count)s active clients. Move or cancel them first; nothing was changed."
+    ),
+    "routers.zone_unknown": _l("There is no billing zone named “%(name)s”."),
+    "routers.zone_ambiguous": _l("Several zones are named “%(name)s”; write one of: %(names)s"),
+    "routers.zone_name": _l("A billing zone needs a name of 1 to 80 characters."),
+    "routers.zone_name_taken": _l("This router already has a zone named “%(name)s”."),
+    "routers.password": _l("A new router needs the password of its API user."),
+}
+
+CAUSES: dict[str, Any] = {
+    ErrorCode.unreachable: _l(
+        "There is no way to the router: it is off, the address is wrong, or the line or the VPN to it is down."
+    ),
+    ErrorCode.refused: _l(
+        "The machine answers but refuses the port: the API service is off (IP → Services) or listens on another port."
+    ),
+    ErrorCode.timeout: _l("The router stopped answering in time: it is overloaded, or the line to it is very slow."),
+    ErrorCode.silent: _l(
+        "The port opens but nothing answers: usually our address is missing in “Available From” of the API service, "
+        "or a firewall swallows the traffic."
+    ),
+    ErrorCode.login: _l(
+        "The router refused user or password, or the user's group does not have the “api” policy."
+    ),
+    ErrorCode.permission: _l("The user's group on the router lacks a policy: it needs read, write, api and test."),
+    ErrorCode.closed: _l("The connection broke: the router restarted, or the line to it failed for a moment."),
+    ErrorCode.fatal: _l("The router ended the session by itself, usually because it is shutting down or overloaded."),
+    ErrorCode.protocol: _l(
+        "What answers there does not speak the RouterOS API: wrong port, or API-SSL on one side only."
+    ),
+    ErrorCode.tls: _l(
+        "The secured connection failed: API-SSL has no certificate, or the certificate is not the one expected."
+    ),
+    ErrorCode.trap: _l("The router refused the command; its own words are shown below."),
+    UNREADABLE: _l("The stored password cannot be read with the present WISP_KEY. Enter the router's password again."),
+}  # fmt: skip
+
+
+def cause(code: str) -> str:
+    """The sentence that names the likely cause of a failure."""
+    return str(CAUSES.get(code, code))
+
+
+def register() -> None:
+    """Let refusals of this slice be shown as sentences."""
+    messages.update(REFUSALS)
