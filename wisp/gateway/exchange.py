@@ -36,9 +36,11 @@ class Exchange:
     def ask(self, commands: Sequence[Words], replies: list[Reply | None], window: int) -> None:
         """Send the commands, at most `window` of them unanswered at a time, and fill in `replies` as they come.
 
-        Commands of one call may run at the same time on the router: what depends on order belongs into
+        What has arrived is taken in before more is sent: that makes for fewer and fuller turns. Commands of one
+        call may run at the same time on the router: what depends on order belongs into
         separate calls. Raises whatever breaks the connection; `replies` then holds what was answered.
         """
+        self._transport.answered()
         first = self._next_tag
         self._next_tag += len(commands)
         open_replies: dict[str, tuple[int, Reply]] = {}
@@ -48,18 +50,15 @@ class Exchange:
             if sentence:
                 self._transport.answered()
                 self._accept(sentence, open_replies, replies)
-            elif sentence is None and sent < len(commands) and len(open_replies) <= window // 2 and self._idle():
-                batch = commands[sent : sent + window - len(open_replies)]
-                for index, _ in enumerate(batch, start=sent):
-                    open_replies[str(first + index)] = (index, Reply())
-                self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
-                sent += len(batch)
-            elif sentence is None:
-                self._transport.fill()
-
-    def _idle(self) -> bool:
-        """Nothing has arrived that could be read first: taking that in before refilling makes for fewer turns."""
-        return not self._transport.waiting()
+            elif sentence is None and not self._transport.take_in():
+                if sent < len(commands) and len(open_replies) <= window // 2:
+                    batch = commands[sent : sent + window - len(open_replies)]
+                    for index, _ in enumerate(batch, start=sent):
+                        open_replies[str(first + index)] = (index, Reply())
+                    self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
+                    sent += len(batch)
+                else:
+                    self._transport.fill()
 
     @staticmethod
     def _accept(sentence: list[str], open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:

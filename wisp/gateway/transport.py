@@ -1,6 +1,5 @@
 """A socket under librouteros that keeps to time and reads in large pieces."""
 
-import select
 import socket
 import ssl
 from time import monotonic
@@ -47,6 +46,23 @@ class Transport(SocketTransport):
         except TimeoutError:
             self._arm()  # names the clock that ran out
             raise ReplyTimeout("no answer in time") from None
+        self._keep(piece)
+
+    def take_in(self) -> bool:
+        """Take what has arrived already, without waiting; whether there was anything.
+
+        That a TLS socket is readable says nothing: it may hold a session ticket and no data.
+        """
+        self._arm()
+        self.sock.settimeout(0)
+        try:
+            piece = self.sock.recv(_PIECE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        self._keep(piece)
+        return True
+
+    def _keep(self, piece: bytes) -> None:
         if not piece:
             raise ConnectionClosed("the router closed the connection")
         self.heard = True
@@ -59,14 +75,6 @@ class Transport(SocketTransport):
         data = bytes(self.buffer[:length])
         del self.buffer[:length]
         return data
-
-    def waiting(self) -> bool:
-        """Whether more has arrived and could be read without waiting."""
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True
-        poll = select.poll()  # unlike select() it has no limit on the socket's number
-        poll.register(self.sock, select.POLLIN)
-        return bool(poll.poll(0))
 
     def _arm(self) -> None:
         now = monotonic()

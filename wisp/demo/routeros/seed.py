@@ -30,7 +30,7 @@ def seed(router: Router, clients: int) -> None:
         "/ip/firewall/address-list",
         [
             {"list": "soporte", "address": "192.0.2.0/28", "comment": "oficina"},
-            {"list": "wisp-overdue", "address": "192.0.2.77", "comment": "a mano, no tocar".encode("cp1252")},
+            {"list": "wisp-overdue", "address": "192.0.2.77", "comment": "dueño: otro sistema".encode("cp1252")},
         ],
     )
     router.load(

@@ -220,7 +220,7 @@ class SimulatorServer:
             task.add_done_callback(self._handshakes.discard)
 
     async def _serve(self, sock: socket.socket) -> None:
-        session = Session(self.router, self._sessions.discard)
+        session = Session(self.router, sock, self._sessions.discard)
         self._sessions.add(session)
         try:
             await self._loop.connect_accepted_socket(lambda: session, sock, ssl=self._tls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 import socket
@@ -54,7 +55,8 @@ class Line:
 class Session(asyncio.Protocol):
     """What a client talks to. Commands of a session are carried out one after the other."""
 
-    def __init__(self, router: Router, closed: Callable[[Session], None]) -> None:
+    def __init__(self, router: Router, sock: socket.socket, closed: Callable[[Session], None]) -> None:
+        self._sock = sock
         self._router = router
         self._closed = closed
         self._decoder = Decoder()
@@ -88,9 +90,9 @@ class Session(asyncio.Protocol):
 
     def reset(self) -> None:
         """Break the connection as a router does that loses power: the client gets a reset."""
+        with contextlib.suppress(OSError):  # closed already
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         if self._transport is not None:
-            sock: socket.socket = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
 
     # The line

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dh, ec
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
@@ -81,10 +81,16 @@ def anonymous() -> ssl.SSLContext:
 def _group() -> str:
     """The 2048-bit group of RFC 7919, computed from its definition."""
     prime = 2**2048 - 2**1984 + (_e_times_two_to(1918) + 560316) * 2**64 - 1
-    numbers = dh.DHParameterNumbers(prime, 2)
-    return (
-        numbers.parameters().parameter_bytes(serialization.Encoding.PEM, serialization.ParameterFormat.PKCS3).decode()
-    )
+    integers = _der(0x02, b"\0" + prime.to_bytes(256, "big")) + _der(0x02, b"\x02")
+    body = base64.encodebytes(_der(0x30, integers)).decode()
+    return f"-----BEGIN DH PARAMETERS-----\n{body}-----END DH PARAMETERS-----\n"
+
+
+def _der(tag: int, body: bytes) -> bytes:
+    """An element of DER: tag, length, body."""
+    size = len(body)
+    length = bytes([size]) if size < 0x80 else b"\x82" + size.to_bytes(2, "big")
+    return bytes([tag]) + length + body
 
 
 def _e_times_two_to(bits: int) -> int:
