@@ -1,0 +1,217 @@
+"""The e-mails that need nothing but their row's ``data``: test, payment receipt, alerts. What ``data`` holds is said at
+each; a key that is missing is left out of the text.
+
+Tasks in an alert are dictionaries ``{"kind": "invoices" | "notice" | "cut", "zone": name, "client": code (of a client
+with own billing), "clients": how many wait, "codes": the first of their codes}``.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from babel import Locale
+from babel.lists import format_list
+from flask import current_app
+from flask_babel import gettext as _
+
+from wisp.core.locales import language_or
+from wisp.outbox.kinds import Rendered, register_kind
+from wisp.outbox.models import Message
+from wisp.outbox.rendering import Formats, compose
+
+CODES_SHOWN = 10
+Facts = list[tuple[str, Any]]
+
+
+def test(message: Message) -> Rendered:
+    """``server``: the mail server's name."""
+    server = (message.data or {}).get("server", "")
+    return compose("test", message, _("Test e-mail"), server=server)
+
+
+def receipt(message: Message) -> Rendered:
+    """``name``, ``amount`` and ``balance`` (minor units; a negative balance is a credit), ``currency``, ``paid_on``
+    (ISO date), ``method`` (of Payment), ``reference``, ``number``: of the payment."""
+    data = message.data or {}
+    values = _Formats(message)
+    balance = data.get("balance")
+    facts: Facts = [
+        (_("Amount"), values.money("amount")),
+        (_("Date"), values.day("paid_on")),
+        (_("Method"), _method(data.get("method", ""))),
+        (_("Reference"), data.get("reference")),
+        (_("Receipt number"), data.get("number")),
+    ]
+    if balance is not None and balance < 0:
+        facts.append((_("Credit for your next invoice"), values.amount(-balance)))
+    elif balance is not None:
+        facts.append((_("Balance due"), values.amount(balance)))
+    subject = _("Payment receipt: %(amount)s", amount=values.money("amount"))
+    return compose("receipt", message, subject, name=data.get("name", ""), facts=facts)
+
+
+def router_waiting(message: Message) -> Rendered:
+    """R13: work waits for a router. ``router``, ``since`` (ISO moment), ``error`` (code of the gateway), ``detail``,
+    ``tasks``."""
+    data, values = message.data or {}, _Formats(message)
+    tasks = data.get("tasks", [])
+    zones = _listed(message, dict.fromkeys(t.get("zone", "") for t in tasks if t.get("zone")))
+    subject = _("Router %(router)s cannot be reached: %(zones)s waits", router=data.get("router", ""), zones=zones)
+    return compose(
+        "alert", message, subject,
+        lead=_("The router %(router)s cannot be reached, so the work below waits.", router=data.get("router", "")),
+        facts=[
+            (_("Router"), data.get("router")),
+            (_("Not reached since"), values.moment("since")),
+            (_("Cause"), cause(data.get("error", ""))),
+            (_("Detail"), data.get("detail")),
+        ],
+        tasks=[_waiting_task(message, task) for task in tasks],
+        next=_(
+            "Nothing is lost: it is tried again by itself, after reading the debt once more, as soon as the router "
+            "answers. You can also press “Apply now” on the tasks page."
+        ),
+        link=_link("/tareas-periodicas/"),
+    )  # fmt: skip
+
+
+def router_off(message: Message) -> Rendered:
+    """A router is off longer than the set minutes. ``router``, ``host``, ``since``, ``minutes``, ``error``,
+    ``detail``."""
+    data, values = message.data or {}, _Formats(message)
+    return compose(
+        "alert", message, _("Router %(router)s does not answer", router=data.get("router", "")),
+        lead=_("The router %(router)s does not answer.", router=data.get("router", "")),
+        facts=[
+            (_("Address"), data.get("host")),
+            (_("Not reached since"), values.moment("since")),
+            (_("Minutes"), data.get("minutes")),
+            (_("Cause"), cause(data.get("error", ""))),
+            (_("Detail"), data.get("detail")),
+        ],
+        tasks=[],
+        next=_("You will get another e-mail when it answers again."),
+        link=_link("/router/"),
+    )  # fmt: skip
+
+
+def router_back(message: Message) -> Rendered:
+    """The outage is over. ``router``, ``since``, ``until``; what was then applied: ``cut``, ``notified``, ``restored``
+    (clients put on, put on, taken off), ``lapsed`` (no longer due: paid meanwhile), ``failed``; ``tasks``."""
+    data, values = message.data or {}, _Formats(message)
+    return compose(
+        "alert", message, _("Router %(router)s answers again", router=data.get("router", "")),
+        lead=_("The router %(router)s answers again. What waited was applied.", router=data.get("router", "")),
+        facts=[
+            (_("Not reached since"), values.moment("since")),
+            (_("Answers since"), values.moment("until")),
+            (_("Clients cut"), data.get("cut")),
+            (_("Clients notified"), data.get("notified")),
+            (_("Clients given back the service"), data.get("restored")),
+            (_("No longer due"), data.get("lapsed")),
+            (_("Failed"), data.get("failed")),
+        ],
+        tasks=[_waiting_task(message, task) for task in data.get("tasks", [])],
+        next="",
+        link=_link("/tareas-periodicas/"),
+    )  # fmt: skip
+
+
+def run_failed(message: Message) -> Rendered:
+    """A run ended with an error that is not a router's. ``kind``, ``zone`` or ``client``, ``month`` (ISO date),
+    ``failed`` (clients), ``codes``, ``error``; the run is the message's."""
+    data, values = message.data or {}, _Formats(message)
+    task = task_name(data.get("kind", ""))
+    where = data.get("zone") or data.get("client") or ""
+    return compose(
+        "alert", message, _("%(task)s ended with an error: %(where)s", task=task, where=where),
+        lead=_("The task “%(task)s” of %(where)s ended with an error.", task=task, where=where),
+        facts=[
+            (_("Billing month"), values.month("month")),
+            (_("Clients that failed"), data.get("failed")),
+            (_("Client codes"), _codes(message, data.get("codes", []), data.get("failed"))),
+            (_("Error"), data.get("error")),
+        ],
+        tasks=[],
+        next=_("What was done is done and is not repeated; the rest can be applied again from the tasks page."),
+        link=_link("/tareas-periodicas/"),
+    )  # fmt: skip
+
+
+def task_name(kind: str) -> str:
+    """The name of a periodic task's kind as it stands on the tasks page."""
+    names: dict[str, str] = {"invoices": _("Invoice creation"), "notice": _("Payment notices"), "cut": _("Service cut")}
+    return names.get(kind, kind)
+
+
+def cause(code: str) -> str:
+    """Why a router could not be used, in a few words (a code of ``wisp.gateway.ErrorCode``)."""
+    if code in ("login", "permission"):
+        return str(_("It refuses the user name, the password or the rights of the user"))
+    if code in ("tls", "protocol", "trap"):
+        return str(_("It answers, but not as expected"))
+    return str(_("It does not answer")) if code else ""
+
+
+def _method(code: str) -> str:
+    names: dict[str, str] = {
+        "cash": _("Cash"), "transfer": _("Bank transfer"), "card": _("Card"), "deposit": _("Bank deposit"),
+        "credit": _("Credit"), "other": _("Other"),
+    }  # fmt: skip
+    return names.get(code, code)
+
+
+def _waiting_task(message: Message, task: dict[str, Any]) -> Facts:
+    return [
+        (_("Task"), task_name(task.get("kind", ""))),
+        (_("Zone"), task.get("zone")),
+        (_("Client"), task.get("client")),
+        (_("Clients waiting"), task.get("clients")),
+        (_("Client codes"), _codes(message, task.get("codes", []), task.get("clients"))),
+    ]
+
+
+def _codes(message: Message, codes: list[str], total: int | None) -> str:
+    shown = ", ".join(codes[:CODES_SHOWN])
+    more = (total or len(codes)) - len(codes[:CODES_SHOWN])
+    return str(_("%(codes)s and %(more)s more", codes=shown, more=more)) if shown and more > 0 else shown
+
+
+def _listed(message: Message, names: Iterable[str]) -> str:
+    return format_list(list(names), locale=Locale(language_or(message.language)))
+
+
+def _link(path: str) -> str:
+    return f"{current_app.config['WISP'].url}{path}"
+
+
+class _Formats:
+    """Values of a message's data as people write them; None where there is none."""
+
+    def __init__(self, message: Message) -> None:
+        self._data = message.data or {}
+        self._as = Formats(message)
+
+    def amount(self, minor: int) -> str:
+        return self._as.money(minor, self._data.get("currency"))
+
+    def money(self, key: str) -> str | None:
+        return self.amount(self._data[key]) if self._data.get(key) is not None else None
+
+    def day(self, key: str) -> str | None:
+        return self._as.day(self._data[key]) if self._data.get(key) else None
+
+    def month(self, key: str) -> str | None:
+        return self._as.month(self._data[key]) if self._data.get(key) else None
+
+    def moment(self, key: str) -> str | None:
+        return self._as.moment(self._data[key]) if self._data.get(key) else None
+
+
+def register() -> None:
+    """Make the kinds known."""
+    register_kind("test", test)
+    register_kind("receipt", receipt)
+    register_kind("alert_router_waiting", router_waiting)
+    register_kind("alert_router_off", router_off)
+    register_kind("alert_router_back", router_back)
+    register_kind("alert_run_failed", run_failed)

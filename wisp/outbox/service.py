@@ -1,0 +1,243 @@
+"""The outbox's use cases and queries: putting messages in, holding, releasing and sending again, listing, counting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVarTuple
+
+import sqlalchemy as sa
+
+from wisp.core import audit, clock, queue
+from wisp.core.db import after_commit, insert_into, session
+from wisp.core.errors import Refused
+from wisp.core.scope import EVERYTHING, Scope
+from wisp.outbox import domain, kinds
+from wisp.outbox.models import STATES, UNSENT, Message
+from wisp.settings.service import company
+
+DELIVER = "outbox.deliver"
+Ts = TypeVarTuple("Ts")
+_client = sa.table("client", sa.column("id"), sa.column("code"), sa.column("name"), sa.column("zone_id"))
+
+
+def queue_message(
+    kind: str,
+    recipient: str,
+    *,
+    language: str = "es",
+    data: dict[str, Any] | None = None,
+    invoice_id: int | None = None,
+    run_id: int | None = None,
+    payment_id: int | None = None,
+    client_id: int | None = None,
+    sequence: int = 0,
+) -> Message | None:
+    """Put one e-mail into the outbox, in the present transaction; None where the same one (invoice or payment, kind,
+    sequence) is there already. Call ``request_delivery()`` after it. ValueError for an empty recipient."""
+    if not recipient.strip():
+        raise ValueError("a message without a recipient")
+    now = clock.now()
+    statement = (
+        insert_into(Message)
+        .values(
+            kind=kind,
+            recipient=recipient.strip(),
+            language=language,
+            data=data,
+            invoice_id=invoice_id,
+            run_id=run_id,
+            payment_id=payment_id,
+            client_id=client_id,
+            sequence=sequence,
+            priority=kinds.priority(kind),
+            state="pending",
+            created_at=now,
+            next_attempt_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Message.id)
+    )
+    made = session().scalar(statement)
+    return None if made is None else session().get_one(Message, made)
+
+
+def alert(kind: str, data: dict[str, Any], run_id: int | None = None) -> list[Message]:
+    """One message of ``kind`` to each alert address of the company, in its language; asks for delivery.
+
+    Empty where the company has set no address.
+    """
+    firm = company()
+    made = [
+        queue_message(kind, address, language=firm.language, data=data, run_id=run_id)
+        for address in domain.addresses(firm.alert_addresses)
+    ]
+    if made:
+        request_delivery()
+    return [message for message in made if message is not None]
+
+
+def request_delivery() -> None:
+    """Have what waits delivered once the present transaction has committed. A waiting request is enough."""
+    after_commit(wake)
+
+
+def wake() -> None:
+    """Have what waits delivered now; outside a transaction. With Redis away the sweep does it later."""
+    queue.enqueue(DELIVER, key=DELIVER)
+
+
+def _locked(message_id: int) -> Message:
+    message = session().get(Message, message_id, with_for_update=True, populate_existing=True)
+    if message is None:
+        raise Refused("message_unknown", id=message_id)
+    return message
+
+
+def resend(message_id: int, recipient: str | None = None) -> Message:
+    """A person sends a message again, to ``recipient`` or to where it went: a new row, the next in sequence.
+
+    One that is held was never sent, so it is released instead. Refused: ``message_unknown``; ``message_waiting``
+    where it goes by itself; ``message_resent`` where it was sent again before (send that one again);
+    ``bad_address``.
+    """
+    old = _locked(message_id)
+    if old.state == "held" and not recipient:
+        return release(message_id)
+    if old.state in ("pending", "sending"):
+        raise Refused("message_waiting", id=message_id)
+    to = (recipient or old.recipient).strip()
+    if not domain.plausible_address(to):
+        raise Refused("bad_address", address=to)
+    if session().scalar(sa.select(Message.id).where(Message.resend_of == old.id)) is not None:
+        raise Refused("message_resent", id=message_id)
+    now = clock.now()
+    new = Message(
+        kind=old.kind, sequence=old.sequence + 1, priority=old.priority, invoice_id=old.invoice_id, run_id=old.run_id,
+        payment_id=old.payment_id, client_id=old.client_id, resend_of=old.id, recipient=to, language=old.language,
+        data=old.data, state="pending", created_at=now, next_attempt_at=now,
+    )  # fmt: skip
+    session().add(new)
+    session().flush()
+    audit.record("outbox.resend", f"message:{old.id}", after={"message": new.id, "recipient": to})
+    request_delivery()
+    return new
+
+
+def hold(message_id: int) -> Message:
+    """A person keeps a waiting message back. Refused: ``message_unknown``, ``message_not_waiting``."""
+    message = _locked(message_id)
+    if message.state != "pending":
+        raise Refused("message_not_waiting", id=message_id)
+    message.state, message.error, message.next_attempt_at, message.lease_until = "held", "by_person", None, None
+    audit.record("outbox.hold", f"message:{message.id}")
+    return message
+
+
+def release(message_id: int) -> Message:
+    """A person lets a held message go; its age counts from now. Refused: ``message_unknown``, ``message_not_held``."""
+    message = _locked(message_id)
+    if message.state != "held":
+        raise Refused("message_not_held", id=message_id)
+    message.state, message.error = "pending", ""
+    message.released_at = message.next_attempt_at = clock.now()
+    audit.record("outbox.release", f"message:{message.id}")
+    request_delivery()
+    return message
+
+
+def release_all(scope: Scope = EVERYTHING) -> int:
+    """A person lets all held messages within ``scope`` go; returns how many."""
+    now = clock.now()
+    held = sa.select(Message.id).where(Message.state == "held", UNSENT)
+    held = visible(held, scope)
+    result = session().execute(
+        sa.update(Message)
+        .where(Message.id.in_(held))
+        .values(state="pending", error="", released_at=now, next_attempt_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    count: int = result.rowcount  # type: ignore[attr-defined]
+    if count:
+        audit.record("outbox.release_all", "outbox", after={"messages": count})
+        request_delivery()
+    return count
+
+
+def hold_old() -> int:
+    """Hold for a person what has waited longer than the company's setting; returns how many."""
+    now = clock.now()
+    before = now - timedelta(days=company().hold_mail_days)
+    result = session().execute(
+        sa.update(Message)
+        .where(
+            Message.state == "pending",
+            UNSENT,
+            sa.func.coalesce(Message.released_at, Message.created_at) < before,
+            sa.or_(Message.lease_until.is_(None), Message.lease_until <= now),
+        )
+        .values(
+            state="held",
+            error=sa.case((Message.error == "", "too_old"), else_=Message.error),
+            next_attempt_at=None,
+            lease_until=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    count: int = result.rowcount  # type: ignore[attr-defined]
+    return count
+
+
+def due(now: datetime | None = None) -> bool:
+    """True where something waits whose moment has come, or was left behind by a deliverer that died."""
+    now = now or clock.now()
+    free = sa.or_(Message.lease_until.is_(None), Message.lease_until <= now)
+    waiting = sa.and_(Message.state == "pending", UNSENT, Message.next_attempt_at <= now, free)
+    lost = sa.and_(Message.state == "sending", UNSENT, Message.lease_until <= now)
+    return any(session().scalar(sa.select(Message.id).where(rule).limit(1)) is not None for rule in (waiting, lost))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the list of messages is narrowed to; empty = no limit. ``text``: recipient, subject or client code."""
+
+    text: str = ""
+    state: str = ""
+    kind: str = ""
+
+
+def visible(query: sa.Select[*Ts], scope: Scope) -> sa.Select[*Ts]:
+    """``query`` over messages limited to those of clients in ``scope``; those of no client need the whole scope."""
+    if scope.zone_ids is None:
+        return query
+    inside = sa.select(_client.c.id).where(_client.c.zone_id.in_(scope.zone_ids))
+    return query.where(Message.client_id.in_(inside))
+
+
+def listing(scope: Scope = EVERYTHING, only: Filter = Filter()) -> sa.Select[Message, str | None]:
+    """The query of (message, client code), unordered."""
+    query = sa.select(Message, _client.c.code).outerjoin(_client, _client.c.id == Message.client_id)
+    query = visible(query, scope)
+    if only.state in STATES:
+        query = query.where(Message.state == only.state)
+        if only.state != "sent":
+            query = query.where(UNSENT)
+    if only.kind:
+        query = query.where(Message.kind == only.kind)
+    if only.text.strip():
+        word = "%" + only.text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        columns = (Message.recipient, Message.subject, _client.c.code)
+        query = query.where(sa.or_(*(sa.type_coerce(c, sa.String).ilike(word, escape="\\") for c in columns)))
+    return query
+
+
+def find(message_id: int, scope: Scope = EVERYTHING) -> Message | None:
+    """The message, where it exists and is inside ``scope``."""
+    found: Message | None = session().scalar(visible(sa.select(Message).where(Message.id == message_id), scope))
+    return found
+
+
+def counts(scope: Scope = EVERYTHING) -> Mapping[str, int]:
+    """How many messages there are in each state but ``sent`` (of those nobody needs the number on every page)."""
+    query = visible(sa.select(Message.state, sa.func.count()).where(UNSENT).group_by(Message.state), scope)
+    found: dict[str, int] = dict(session().execute(query).all())
+    return {state: found.get(state, 0) for state in STATES if state != "sent"}

@@ -1,0 +1,297 @@
+"""The way to the mail server: settings, one connection for many messages, and what each answer means.
+
+Flask-Mail builds and sends the messages; this is its only import. Its connection is extended where it knows too
+little: time-outs, checked certificates, and whether a lost connection left the fate of a message open.
+"""
+
+import hashlib
+import hmac
+import smtplib
+import socket
+import ssl
+from dataclasses import dataclass, field
+from email import charset
+from email.utils import parseaddr
+from enum import StrEnum
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import flask_mail
+from flask import Flask, current_app
+
+from wisp.core import clock, crypto
+from wisp.outbox.domain import one_line, plausible_address
+from wisp.outbox.kinds import Rendered
+from wisp.outbox.models import Message
+from wisp.settings.service import company
+
+CONNECT_SECONDS = 15.0
+REPLY_SECONDS = 60.0
+HEADERS = {"Auto-Submitted": "auto-generated"}
+
+_TEXT = charset.Charset("utf-8")
+_TEXT.body_encoding = charset.QP
+_TEXT.header_encoding = charset.QP
+
+
+class Trouble(StrEnum):
+    """Why nothing can be sent at present: a matter of the mail server or of its settings, not of one message."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    LOGIN = "login"
+    SENDER = "sender"
+    BUSY = "busy"
+    DROPPED = "dropped"
+    REFUSING = "refusing"
+    SECRET = "secret"  # noqa: S105 - a code
+
+
+class MailTrouble(Exception):
+    """The mail server cannot be used at present. ``detail`` is its own text."""
+
+    def __init__(self, code: Trouble, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+
+class Fate(StrEnum):
+    """What became of one message."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    LATER = "later"
+    UNKNOWN = "unknown"
+
+
+class Answer(NamedTuple):
+    """The mail server's answer to one message."""
+
+    fate: Fate
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """Where and how to send. ``security``: ``none``, ``starttls`` or ``tls``."""
+
+    server: str
+    port: int
+    security: str
+    username: str
+    password: str = field(repr=False)
+    sender: str
+    sender_name: str
+
+
+def mail_settings() -> MailSettings | None:
+    """The settings in force: those of the company's page, else those of the environment; None where neither names a
+    server. Raises MailTrouble where the stored password cannot be read."""
+    firm, wisp = company(), current_app.config["WISP"]
+    if firm.mail_server:
+        try:
+            password = crypto.decrypt(firm.mail_password)
+        except crypto.SecretUnreadable:
+            raise MailTrouble(Trouble.SECRET) from None
+        server, port, security, username = firm.mail_server, firm.mail_port, firm.mail_security, firm.mail_username
+    elif wisp.mail_server:
+        server, port, username, password = wisp.mail_server, wisp.mail_port, wisp.mail_username, wisp.mail_password
+        security = "tls" if port == 465 else "starttls" if wisp.mail_use_tls else "none"
+    else:
+        return None
+    name, address = _sender(firm.mail_sender, wisp.mail_default_sender, firm.email, f"wisp@{own_host()}")
+    return MailSettings(server, port, security, username, password, address, one_line(firm.name or name, 120))
+
+
+def configured() -> bool:
+    """True where a mail server is named, on the company's page or in the environment."""
+    return bool(company().mail_server or current_app.config["WISP"].mail_server)
+
+
+def _sender(*candidates: str) -> tuple[str, str]:
+    for candidate in candidates:
+        name, address = parseaddr(candidate)
+        if plausible_address(address):
+            return name, address
+    return "", candidates[-1]
+
+
+def own_host() -> str:
+    """The name under which this program greets and signs: that of its public address."""
+    host = urlsplit(current_app.config["WISP"].url).hostname or "localhost"
+    return f"[{host}]" if host.replace(".", "").isdigit() else f"[IPv6:{host}]" if ":" in host else host
+
+
+def message_id(message: Message) -> str:
+    """The Message-ID of a row: the same at each attempt, another in each installation and for each row that ever had
+    this id (a restored database counts on from where it was)."""
+    key = current_app.config["WISP"].wisp_key.encode()
+    mark = hmac.new(key, f"{message.id} {message.created_at.isoformat()}".encode(), hashlib.sha256).hexdigest()[:20]
+    return f"<wisp.{message.id}.{mark}@{own_host()}>"
+
+
+class Letter(flask_mail.Message):
+    """A message whose bytes are made once, when it is built, so that what cannot be built is known before sending."""
+
+    def __init__(self, settings: MailSettings, recipient: str, mail_id: str, content: Rendered) -> None:
+        super().__init__(
+            subject=one_line(content.subject),
+            recipients=[recipient],
+            body=content.text,
+            html=content.html or None,
+            sender=(settings.sender_name, settings.sender),
+            date=clock.now().timestamp(),
+            charset=_TEXT,  # type: ignore[arg-type]  # a Charset is what it is used as
+            extra_headers=dict(HEADERS),
+            attachments=[
+                flask_mail.Attachment(file.filename, file.content_type, file.data) for file in content.attachments
+            ],
+        )
+        self.msgId = mail_id
+        if self.has_bad_headers():
+            raise ValueError("a line break in a header")
+        self._bytes: bytes = super().as_bytes()
+
+    def as_bytes(self) -> bytes:
+        """The message as it goes to the server."""
+        return self._bytes
+
+
+class _Watched(smtplib.SMTP):
+    """Knows whether a message was on its way when the connection broke: ``in_doubt`` from the server's go-ahead for
+    the text (354) to its final answer."""
+
+    in_doubt = False
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Read one answer."""
+        code, text = super().getreply()
+        if code == 354:
+            self.in_doubt = True
+        return code, text
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Send the text of one message."""
+        answer = super().data(msg)
+        self.in_doubt = False
+        return answer
+
+
+class _WatchedTLS(_Watched, smtplib.SMTP_SSL):
+    """The same, under TLS from the first byte."""
+
+
+class Line(flask_mail.Connection):
+    """One connection for many messages; ``with Line(settings) as line`` opens it, or raises MailTrouble."""
+
+    host: _Watched | None
+
+    def __init__(self, settings: MailSettings) -> None:
+        super().__init__(_state(settings))
+        self.settings = settings
+        self.accepted = 0
+
+    def configure_host(self) -> _Watched:
+        """Connect, secure, log in. Raises MailTrouble."""
+        try:
+            return self._connect()
+        except smtplib.SMTPAuthenticationError as error:
+            raise MailTrouble(Trouble.LOGIN, _text(error)) from None
+        except smtplib.SMTPNotSupportedError as error:
+            code = Trouble.TLS if "STARTTLS" in str(error) else Trouble.LOGIN
+            raise MailTrouble(code, str(error)) from None
+        except smtplib.SMTPResponseException as error:
+            raise MailTrouble(Trouble.BUSY, _text(error)) from None
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            raise _trouble(error, Trouble.UNREACHABLE) from None
+
+    def _connect(self) -> _Watched:
+        settings = self.settings
+        tls = ssl.create_default_context()
+        place: dict[str, Any] = {"local_hostname": own_host(), "timeout": CONNECT_SECONDS}
+        host: _Watched
+        if settings.security == "tls":
+            host = _WatchedTLS(settings.server, settings.port, context=tls, **place)
+        else:
+            host = _Watched(settings.server, settings.port, **place)
+        try:
+            assert host.sock is not None  # noqa: S101 - connected above
+            host.sock.settimeout(REPLY_SECONDS)
+            if settings.security == "starttls":
+                host.starttls(context=tls)
+            if settings.username:
+                host.login(settings.username, settings.password)
+            host.ehlo_or_helo_if_needed()
+        except BaseException:
+            host.close()
+            raise
+        return host
+
+    def __exit__(self, *_: object) -> None:
+        """Take leave; a server that is gone already is no error."""
+        if self.host is not None:
+            try:
+                self.host.quit()
+            except (smtplib.SMTPException, OSError):
+                self.host.close()
+
+    def hand_over(self, letter: Letter) -> Answer:
+        """Send one message and say what became of it. Raises MailTrouble where the server took nothing and the fault
+        is not the message's: the connection is of no use afterwards. After UNKNOWN too."""
+        assert self.host is not None  # noqa: S101 - open
+        try:
+            self.send(letter, envelope_from=self.settings.sender)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, text = next(iter(error.recipients.values()))
+            return self._judge(code, text)
+        except smtplib.SMTPSenderRefused as error:
+            if error.smtp_code == 552:  # this one is too large
+                return Answer(Fate.REFUSED, _text(error))
+            raise MailTrouble(Trouble.SENDER if error.smtp_code >= 500 else Trouble.BUSY, _text(error)) from None
+        except smtplib.SMTPDataError as error:
+            return self._judge(error.smtp_code, error.smtp_error)
+        except (smtplib.SMTPException, OSError) as error:
+            if self.host.in_doubt:
+                return Answer(Fate.UNKNOWN, str(error))
+            raise _trouble(error, Trouble.DROPPED) from None
+        self.accepted += 1
+        return Answer(Fate.ACCEPTED)
+
+    @staticmethod
+    def _judge(code: int, text: bytes | str) -> Answer:
+        words = _spoken(code, text)
+        if code == 421:
+            raise MailTrouble(Trouble.BUSY, words)
+        return Answer(Fate.REFUSED if 500 <= code < 600 else Fate.LATER, words)
+
+
+def _state(settings: MailSettings) -> Any:
+    return flask_mail.Mail().init_mail(
+        {"MAIL_SERVER": settings.server, "MAIL_PORT": settings.port, "MAIL_SUPPRESS_SEND": False, "MAIL_DEBUG": 0}
+    )
+
+
+def _spoken(code: int, text: bytes | str) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return f"{code} {one_line(words, 500)}"
+
+
+def _text(error: smtplib.SMTPResponseException) -> str:
+    return _spoken(error.smtp_code, error.smtp_error)
+
+
+def _trouble(error: Exception, otherwise: Trouble) -> MailTrouble:
+    if isinstance(error, ssl.SSLError):
+        return MailTrouble(Trouble.TLS, str(error))
+    late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+    if isinstance(error, socket.gaierror):
+        return MailTrouble(Trouble.UNREACHABLE, error.strerror or str(error))
+    return MailTrouble(Trouble.TIMEOUT if late else otherwise, str(error))
+
+
+def init_app(app: Flask) -> None:
+    """Let Flask-Mail know the application; the server's settings are read at each delivery."""
+    app.config.setdefault("MAIL_SUPPRESS_SEND", False)
+    flask_mail.Mail().init_app(app)
