@@ -1,0 +1,162 @@
+"""Jobs: registered, enqueued once, run as the system; and never a failure because Redis is away."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from wisp.core import audit, queue
+from wisp.core.db import after_commit, session, transaction
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+class Recorder:
+    """Jobs that say what they did."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+
+    def note(self, *what: object) -> None:
+        self.done.append(what)
+
+    def who(self) -> None:
+        self.done.append(audit.actor().name)
+
+    def again(self, left: int) -> None:
+        """Ask for itself, under the same key, while it runs."""
+        self.done.append(left)
+        if left:
+            queue.enqueue("test.again", left - 1, key="again")
+
+    def fail(self) -> None:
+        raise ValueError("as ordered")
+
+    def write(self, action: str) -> None:
+        """Write a row, and order what follows after the commit."""
+        with transaction():
+            audit.record(action, "test")
+            after_commit(lambda: queue.enqueue("test.note", f"after {action}", key="after"))
+
+
+@pytest.fixture
+def jobs() -> Iterator[Recorder]:
+    before, recorder = dict(queue.specs), Recorder()
+    for name in ("note", "who", "again", "fail", "write"):
+        queue.job(f"test.{name}", queue="routers")(getattr(recorder, name))
+    yield recorder
+    queue.specs.clear()
+    queue.specs.update(before)
+
+
+def test_a_job_runs_with_its_arguments(ctx: Flask, jobs: Recorder) -> None:
+    assert queue.enqueue("test.note", 7, "ñ", [1, None])
+    assert queue.drain() == 1
+    assert jobs.done == [(7, "ñ", [1, None])]
+
+
+def test_jobs_run_as_the_system(ctx: Flask, jobs: Recorder) -> None:
+    audit.act_as(audit.Actor("staff:ana@example.com"))
+    queue.enqueue("test.who")
+    queue.drain()
+    assert jobs.done == ["system"]
+    assert audit.actor().name == "staff:ana@example.com"
+
+
+def test_a_job_that_waits_is_not_enqueued_again(ctx: Flask, jobs: Recorder) -> None:
+    for _ in range(3):
+        assert queue.enqueue("test.note", 1, key="one")
+    queue.enqueue_many([("test.note", (2,), "two"), ("test.note", (2,), "two"), ("test.note", (1,), "one")])
+    queue.drain()
+    assert jobs.done == [(1,), (2,)]
+
+
+def test_a_job_that_runs_can_be_enqueued_again(ctx: Flask, jobs: Recorder) -> None:
+    """Else an order that comes while the job finishes would be lost."""
+    queue.enqueue("test.again", 2, key="again")
+    queue.drain()
+    assert jobs.done == [2, 1, 0]
+
+
+def test_thousands_are_enqueued_at_once(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
+    assert queue.enqueue_many(("test.note", (n,), f"n{n}") for n in range(2500))
+    assert redis.llen("rq:queue:routers") == 2500
+    assert queue.enqueue_many(("test.note", (n,), f"n{n}") for n in range(2600))
+    assert redis.llen("rq:queue:routers") == 2600
+
+
+def test_redis_may_forget_everything(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
+    queue.enqueue("test.note", 1, key="one")
+    redis.flushall()
+    queue.enqueue("test.note", 2, key="one")
+    queue.drain()
+    assert jobs.done == [(2,)]
+
+
+def test_nothing_is_enqueued_before_the_commit(ctx: Flask, jobs: Recorder) -> None:
+    with pytest.raises(RuntimeError, match="after the commit"), transaction():
+        queue.enqueue("test.note", 1)
+    with pytest.raises(ZeroDivisionError), transaction():
+        after_commit(lambda: queue.enqueue("test.note", 2))
+        raise ZeroDivisionError
+    assert queue.drain() == 0
+
+
+def test_a_name_that_nobody_registered_is_refused(ctx: Flask) -> None:
+    with pytest.raises(LookupError, match=r"test\.unknown"):
+        queue.enqueue("test.unknown")
+
+
+def test_a_failing_job_shows_in_tests(ctx: Flask, jobs: Recorder) -> None:
+    queue.enqueue("test.fail")
+    queue.enqueue("test.note", 1)
+    with pytest.raises(ValueError, match="as ordered"):
+        queue.drain()
+    assert jobs.done == [(1,)]
+
+
+@pytest.mark.parametrize("url", ["unix:///nowhere/redis.sock", "redis://127.0.0.1:9/0"])
+def test_without_redis_enqueueing_fails_at_once_and_quietly(
+    ctx: Flask, jobs: Recorder, url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    monkeypatch.setitem(ctx.config, "WISP", dataclasses.replace(ctx.config["WISP"], redis_url=url))
+    begun = time.monotonic()
+    assert queue.enqueue("test.note", 1, key="one") is False
+    assert time.monotonic() - begun < 5  # a stuck page, not a slow machine
+    assert "test.note" in caplog.text
+
+
+def test_inline_runs_jobs_and_their_followers_without_redis(
+    ctx: Flask, jobs: Recorder, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with queue.inline():
+        queue.enqueue("test.write", "first")
+        queue.enqueue("test.write", "second")
+        assert jobs.done == []
+    assert jobs.done == [("after first",)]  # the second follower found the first still waiting
+    with transaction():
+        assert [row.action for row in session().query(audit.AuditEntry).order_by(audit.AuditEntry.id)] == [
+            "first",
+            "second",
+        ]
+    assert redis.keys() == []
+
+
+def test_inline_runs_the_others_where_one_fails(ctx: Flask, jobs: Recorder) -> None:
+    with pytest.raises(ValueError, match="as ordered"), queue.inline():
+        queue.enqueue("test.fail")
+        queue.enqueue("test.note", 1)
+    assert jobs.done == [(1,)]
+
+
+def test_what_a_failing_block_ordered_goes_to_the_workers(ctx: Flask, jobs: Recorder) -> None:
+    with pytest.raises(ZeroDivisionError), queue.inline():
+        queue.enqueue("test.note", 1)
+        raise ZeroDivisionError
+    assert jobs.done == []
+    queue.drain()
+    assert jobs.done == [(1,)]

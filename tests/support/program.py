@@ -1,0 +1,52 @@
+"""The program with a few jobs more and one periodic job of its own, for tests that run its processes.
+
+``flask --app tests.support.program worker``. Each job leaves a line in the file that WISP_TEST_MARKS names.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from flask import Flask
+
+from wisp.core import audit, queue
+
+
+def mark(text: str) -> None:
+    """Leave one line."""
+    with Path(os.environ["WISP_TEST_MARKS"]).open("a") as file:
+        file.write(f"{text}\n")
+
+
+def leave_mark(text: str) -> None:
+    """Do something that can be seen."""
+    mark(f"{text} by {audit.actor().name}")
+
+
+def slow(text: str, seconds: float) -> None:
+    """Take a while."""
+    mark(f"{text} begins {os.getpid()}")
+    time.sleep(seconds)
+    mark(f"{text} ends")
+
+
+def beat() -> None:
+    """The periodic job."""
+    mark("beat")
+
+
+def register() -> None:
+    """Add the jobs; the only periodic one is ``test-beat``, every second."""
+    queue.wanted.clear()
+    for name, function in (("test.mark", leave_mark), ("test.slow", slow), ("test.beat", beat)):
+        queue.job(name, queue="runs")(function)
+    queue.periodic("test-beat", "test.beat", seconds=1)
+
+
+def create_app() -> Flask:
+    """The application with these jobs."""
+    from wisp.factory import create_app
+
+    app = create_app()
+    register()
+    return app

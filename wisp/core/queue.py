@@ -1,0 +1,282 @@
+"""Background work: jobs by registered name, and the periodic ones. RQ is used here and in the two processes beside.
+
+Nothing lives in Redis that could not be lost: truth is in the database, a job says only "look there now". So a job may
+be lost, or run twice, or late, and each must be written for that; what was lost is found by the periodic jobs.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import redis
+from flask import Flask, current_app
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.timeouts import TimerDeathPenalty
+
+from wisp.core import audit
+from wisp.core.db import session
+
+QUEUES = ("runs", "routers", "mail")
+TIMEOUT = 600
+KEEP_FAILED = 7 * 24 * 3600
+KEEP_KEY = 24 * 3600
+CHUNK = 1000
+SERIALIZER = "json"  # what stands in Redis can never be code
+ENTRY = "wisp.core.queue.perform"
+
+log = logging.getLogger(__name__)
+F = TypeVar("F", bound=Callable[..., object])
+Call = tuple[str, Sequence[Any], str | None]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A registered job. ``timeout`` in seconds, after which the worker ends it."""
+
+    name: str
+    function: Callable[..., object]
+    queue: str
+    timeout: int
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """A job that the scheduler enqueues every ``seconds``."""
+
+    job: str
+    seconds: int
+
+
+@dataclass
+class _Inline:
+    """Calls held back by ``inline()``, in order; a key that waits already is not added again."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def add(self, call: Call) -> None:
+        if call[2] is None or all(call[2] != waiting[2] for waiting in self.calls):
+            self.calls.append(call)
+
+
+specs: dict[str, Spec] = {}
+wanted: dict[str, Periodic] = {}
+_inline: ContextVar[_Inline | None] = ContextVar("inline", default=None)
+
+
+def job(name: str, *, queue: str, timeout: int = TIMEOUT) -> Callable[[F], F]:
+    """Register a function as the job ``name``. It takes plain JSON values and must bear being run twice."""
+    if queue not in QUEUES:
+        raise ValueError(f"no queue {queue!r}; there are {', '.join(QUEUES)}")
+
+    def register(function: F) -> F:
+        known = specs.get(name)
+        if known is not None and known.function.__module__ != function.__module__:
+            raise ValueError(f"two jobs are called {name!r}")
+        specs[name] = Spec(name, function, queue, timeout)
+        return function
+
+    return register
+
+
+def periodic(id: str, job: str, *, seconds: int) -> None:
+    """Have the scheduler enqueue ``job`` (without arguments) every ``seconds``; ``id`` is its fixed name."""
+    if seconds < 1:
+        raise ValueError("a period is at least one second")
+    wanted[id] = Periodic(job, seconds)
+
+
+def enqueue(name: str, *args: Any, key: str | None = None) -> bool:
+    """Have a worker run the job ``name`` soon. Call it from ``after_commit`` or outside a transaction.
+
+    ``key``: where a job with the same key still waits to be started, that one is enough. Never raises because Redis is
+    away: it says so in the log and returns False, and a periodic job must find the work.
+    """
+    return enqueue_many([(name, args, key)])
+
+
+def enqueue_many(calls: Iterable[Call]) -> bool:
+    """Like ``enqueue`` for many at once: ``(name, arguments, key or None)`` each."""
+    calls = list(calls)
+    for name, _args, _key in calls:
+        if name not in specs:
+            raise LookupError(f"no job is called {name!r}")
+    if session().info.get("writing"):
+        raise RuntimeError("a job must be enqueued after the commit: use after_commit()")
+    held = _inline.get()
+    if held is not None:
+        for call in calls:
+            held.add(call)
+        return True
+    try:
+        client = connection()
+        for first in range(0, len(calls), CHUNK):
+            _push(client, calls[first : first + CHUNK])
+    except (redis.exceptions.RedisError, OSError) as error:
+        names = sorted({name for name, _args, _key in calls})
+        log.warning("Redis is away, not enqueued: %s (%s)", ", ".join(names), error)
+        return False
+    return True
+
+
+def _push(client: "redis.Redis", calls: list[Call]) -> None:
+    """Write the calls to Redis in one transaction, without those whose key waits already."""
+    waiting = _waiting(client, calls)
+    with client.pipeline() as pipeline:
+        for queue in QUEUES:
+            datas = []
+            for name, args, key in calls:
+                spec = specs[name]
+                if spec.queue != queue or key in waiting:
+                    continue
+                data = Queue.prepare_data(
+                    ENTRY,
+                    args=(name, *args),
+                    timeout=spec.timeout,
+                    result_ttl=0,
+                    failure_ttl=KEEP_FAILED,
+                    description=name,
+                    job_id=_job_id(key),
+                )
+                datas.append(data)
+                if key is not None:
+                    waiting.add(key)
+                    pipeline.set(_pointer(key), str(data.job_id), ex=KEEP_KEY)
+            if datas:
+                Queue(queue, connection=client, serializer=SERIALIZER).enqueue_many(datas, pipeline=pipeline)
+        pipeline.execute()
+
+
+def _pointer(key: str) -> str:
+    return f"wisp:waiting:{key}"
+
+
+def _job_id(key: str | None) -> str | None:
+    """A name for the job that only this call has; RQ makes one where there is no key."""
+    return None if key is None else f"{key.replace('.', '-')}-{time.time_ns()}"
+
+
+def _waiting(client: "redis.Redis", calls: list[Call]) -> set[str | None]:
+    """The keys among ``calls`` whose job is still in its queue (one that a worker has taken counts no more)."""
+    keys = sorted({(key, specs[name].queue) for name, _args, key in calls if key is not None})
+    if not keys:
+        return set()
+    found = [
+        (key, queue, job_id)
+        for (key, queue), job_id in zip(keys, client.mget([_pointer(key) for key, _queue in keys]), strict=True)
+        if job_id is not None
+    ]
+    queued = {
+        queue: set(client.lrange(Queue(queue, connection=client).key, 0, -1))
+        for queue in {queue for _key, queue, _job_id in found}
+    }
+    return {key for key, queue, job_id in found if job_id in queued[queue]}
+
+
+def connection() -> "redis.Redis":
+    """The client that enqueues: it fails at once where Redis is away, so that no page hangs."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    url = app.config["WISP"].redis_url
+    known = app.extensions.get("wisp_redis")
+    if known is None or known[0] != url:
+        client = redis.Redis.from_url(
+            url, socket_connect_timeout=1, socket_timeout=5, retry=Retry(NoBackoff(), 0), health_check_interval=0
+        )
+        known = app.extensions["wisp_redis"] = (url, client)
+    found: redis.Redis = known[1]
+    return found
+
+
+def perform(name: str, *args: Any) -> None:
+    """What a worker calls: the job ``name`` as the system. Needs an application context."""
+    spec = specs.get(name)
+    if spec is None:
+        raise LookupError(f"no job is called {name!r}; is the worker an older version than the program?")
+    before, begun = audit.actor(), time.monotonic()
+    audit.act_as(audit.SYSTEM)
+    try:
+        spec.function(*args)
+    finally:
+        audit.act_as(before)
+        log.info("job %s%s: %.2f s", name, args, time.monotonic() - begun)
+
+
+@contextmanager
+def inline() -> Iterator[None]:
+    """Run what the block enqueues, and what follows from it, in this process at the block's end, in order.
+
+    Neither worker nor Redis is needed. All jobs are run; the first error, if any, is raised after the last. Where the
+    block itself fails, its jobs are enqueued as usual: their rows may be committed.
+    """
+    held = _Inline()
+    token = _inline.set(held)
+    try:
+        yield
+        _run_held(held)
+    finally:
+        _inline.reset(token)
+        if held.calls:  # the block failed or was interrupted
+            enqueue_many(held.calls)
+
+
+def _run_held(held: _Inline) -> None:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    first: Exception | None = None
+    while held.calls:
+        name, args, _key = held.calls.pop(0)
+        try:
+            with app.app_context():
+                perform(name, *args)
+        except Exception as error:
+            log.exception("job %s%s failed", name, tuple(args))
+            first = first or error
+    if first is not None:
+        raise first
+
+
+class _Drain(SimpleWorker):
+    """A worker in this process that leaves signals alone and remembers the first error."""
+
+    death_penalty_class = TimerDeathPenalty
+    app: Flask
+    done = 0
+    error: BaseException | None = None
+
+    def _install_signal_handlers(self) -> None:
+        """The process has its own."""
+
+    def perform_job(self, job: Job, *rest: Any) -> bool:
+        """Run one in a context of its own, as a worker's child does."""
+        self.done += 1
+        with self.app.app_context():
+            return super().perform_job(job, *rest)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Keep the error for the caller."""
+        self.error = self.error or exc_info[1]
+
+
+def drain() -> int:
+    """Work all queues until they are empty, in this process, over the real Redis; for tests and the demo's set-up.
+
+    Returns how many jobs were done; the first error of a job is raised at the end.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    client = redis.Redis.from_url(app.config["WISP"].redis_url)
+    for noisy in ("rq.worker", "rq.job"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        worker = _Drain(QUEUES, connection=client, serializer=SERIALIZER)
+        worker.app = app
+        worker.work(burst=True, logging_level="ERROR")
+    finally:
+        client.close()
+    if worker.error is not None:
+        raise worker.error
+    return worker.done

@@ -1,0 +1,94 @@
+"""The scheduler process: enqueues the periodic jobs. It keeps nothing: flush Redis and the list is back in a second.
+
+Several may run: a lock in Redis lets one look at a time, and what two enqueue is one, by its key.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import NoReturn
+
+import redis
+from flask import Flask
+from rq.job import Job
+from rq_scheduler import Scheduler
+
+from wisp.core.queue import ENTRY, enqueue, wanted
+
+POLL = 1.0
+PAUSE = 2.0
+
+log = logging.getLogger(__name__)
+
+
+def _moment(seconds: float = 0) -> datetime:
+    """Now, or in so many seconds, as rq-scheduler writes moments: UTC without saying so."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).replace(tzinfo=None)
+
+
+class AppScheduler(Scheduler):
+    """rq-scheduler that keeps to the list in ``wisp.core.queue`` and bears Redis being emptied or away.
+
+    Its own entries are only timers; what a worker gets is an ordinary job, with the timer's name as its key, so that
+    none pile up while no worker runs.
+    """
+
+    def reconcile(self) -> None:
+        """Make the timers in Redis equal to the list: stale and changed ones go, missing ones come."""
+        for timer in list(self.get_jobs()):  # list(): drops the ids whose job is gone, too
+            known = wanted.get(timer.id)
+            if known is None or timer.meta.get("interval") != known.seconds:
+                self.cancel(timer)
+                timer.delete()
+
+    def enqueue_jobs(self) -> list[Job]:
+        """One look: first put back what is missing, then enqueue what is due."""
+        for id, known in wanted.items():
+            if id not in self:
+                self.schedule(_moment(), ENTRY, args=[known.job], interval=known.seconds, id=id, description=known.job)
+        due: list[Job] = list(self.get_jobs_to_queue())
+        for timer in due:
+            self.enqueue_job(timer)
+        return due
+
+    def enqueue_job(self, timer: Job) -> None:
+        """Enqueue the job of a timer and wind the timer up again."""
+        known = wanted.get(timer.id)
+        if known is None:
+            self.cancel(timer)
+            timer.delete()
+            return
+        enqueue(known.job, key=timer.id)
+        self.change_execution_time(timer, _moment(known.seconds))
+
+    def _install_signal_handlers(self) -> None:
+        """``run`` has its own, which do not touch Redis."""
+
+
+def run(app: Flask) -> None:
+    """Schedule until SIGTERM or SIGINT; Redis may come and go."""
+    logging.getLogger("rq_scheduler.scheduler").setLevel(logging.ERROR)
+    log.info("scheduler %s: %s", os.getpid(), ", ".join(sorted(wanted)))
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        stopping.set()
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with app.app_context():
+        while not stopping.is_set():
+            try:
+                scheduler = AppScheduler(connection=redis.Redis.from_url(app.config["WISP"].redis_url), interval=POLL)
+                scheduler.reconcile()
+                scheduler.run()
+            except (redis.exceptions.RedisError, OSError) as error:
+                if stopping.is_set():  # signing off failed
+                    return
+                log.warning("Redis is away, trying again every %d seconds (%s)", PAUSE, error)
+                time.sleep(PAUSE)
