@@ -44,6 +44,9 @@ class AppWorker(Worker):
         self.told_to_stop = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
+    def subscribe(self) -> None:
+        """No commands are taken over Redis: no thread beside the fork, and none to wait for at the end."""
+
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Seconds after which a job without a sign of life counts as abandoned."""
         return int(self.job_monitoring_interval) * 3
