@@ -49,7 +49,7 @@ def _first_rows() -> None:
     company = sa.table("company", *(sa.column(name) for name in COMPANY))
     series = sa.table("invoice_series", sa.column("prefix"), sa.column("next_number"))
     op.execute(company.insert().values(**COMPANY))
-    op.execute(series.insert().values(prefix="A", next_number=1))  # its id is 1: the first of a new table
+    op.execute(series.insert().values(prefix="A-", next_number=1))  # its id is 1: the first of a new table
 
 
 def upgrade() -> None:
@@ -115,8 +115,8 @@ def upgrade() -> None:
         sa.Column("late_days", sa.Integer(), nullable=False),
         sa.Column("prorate", sa.Boolean(), nullable=False),
         sa.Column("invoice_suspended", sa.Boolean(), nullable=False),
-        sa.Column("tolerance", sa.Integer(), nullable=False),
-        sa.Column("notice_minimum", sa.Integer(), nullable=False),
+        sa.Column("tolerance", sa.BigInteger(), nullable=False),
+        sa.Column("notice_minimum", sa.BigInteger(), nullable=False),
         sa.Column("review_days", sa.Integer(), nullable=False),
         sa.Column("hold_mail_days", sa.Integer(), nullable=False),
         sa.Column("outage_minutes", sa.Integer(), nullable=False),
@@ -162,7 +162,7 @@ def upgrade() -> None:
         "plan",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
-        sa.Column("price", sa.Integer(), nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=False),
         sa.Column("down", sa.Integer(), nullable=False),
         sa.Column("up", sa.Integer(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
@@ -481,8 +481,8 @@ def upgrade() -> None:
         "payment",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("client_id", sa.Integer(), nullable=False),
-        sa.Column("amount", sa.Integer(), nullable=False),
-        sa.Column("remaining", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("remaining", sa.BigInteger(), nullable=False),
         sa.Column("method", sa.String(length=16), nullable=False),
         sa.Column("reference", sa.String(length=120), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
@@ -519,7 +519,7 @@ def upgrade() -> None:
         sa.Column("action", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.String(length=32), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
-        sa.Column("amount", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("amount", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("address", sa.String(length=45), nullable=True),
         sa.Column("without_email", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.CheckConstraint("action IN ('invoice', 'notify', 'cut', 'none')", name=op.f("ck_plan_item_action")),
@@ -562,6 +562,7 @@ def upgrade() -> None:
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_owner", sa.String(length=64), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("cursor", sa.Integer(), nullable=False),
         sa.Column("sync_order", sa.Integer(), nullable=True),
@@ -575,7 +576,7 @@ def upgrade() -> None:
         sa.Column("skipped", sa.Integer(), nullable=False),
         sa.Column("mails", sa.Integer(), nullable=False),
         sa.Column("without_email", sa.Integer(), nullable=False),
-        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("plan_id", sa.Integer(), nullable=True),
         sa.Column("taken_by", sa.Integer(), nullable=True),
@@ -591,6 +592,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("task_run", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_task_run_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(
+            "ix_task_run_retry",
+            ["retry_at"],
+            unique=False,
+            sqlite_where=sa.text("retry_at IS NOT NULL"),
+            postgresql_where=sa.text("retry_at IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_task_run_task_id_id"), ["task_id", "id"], unique=False)
         batch_op.create_index(
             "ix_task_run_working",
@@ -632,10 +640,10 @@ def upgrade() -> None:
         sa.Column("customer", sa.String(length=160), nullable=False),
         sa.Column("customer_tax_id", sa.String(length=40), nullable=False),
         sa.Column("tax_bp", sa.Integer(), nullable=False),
-        sa.Column("net", sa.Integer(), nullable=False),
-        sa.Column("tax", sa.Integer(), nullable=False),
-        sa.Column("total", sa.Integer(), nullable=False),
-        sa.Column("paid", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("net", sa.BigInteger(), nullable=False),
+        sa.Column("tax", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("paid", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("state", sa.String(length=7), nullable=False),
         sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("void_reason", sa.String(length=200), server_default="", nullable=False),
@@ -699,7 +707,7 @@ def upgrade() -> None:
         "allocation",
         sa.Column("payment_id", sa.Integer(), nullable=False),
         sa.Column("invoice_id", sa.Integer(), nullable=False),
-        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("amount > 0", name=op.f("ck_allocation_amount")),
         sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_allocation_invoice_id_invoice")),
         sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_allocation_payment_id_payment")),
@@ -714,10 +722,10 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.Column("quantity", sa.Integer(), server_default="1", nullable=False),
-        sa.Column("discount", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("net", sa.Integer(), nullable=False),
-        sa.Column("tax", sa.Integer(), nullable=False),
-        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("discount", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("net", sa.BigInteger(), nullable=False),
+        sa.Column("tax", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_invoice_line_invoice_id_invoice")),
         sa.PrimaryKeyConstraint("invoice_id", "position", name=op.f("pk_invoice_line")),
     )
@@ -787,7 +795,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.String(length=32), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
-        sa.Column("amount", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("amount", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("invoice_id", sa.Integer(), nullable=True),
         sa.Column("address", sa.String(length=45), nullable=True),
         sa.Column("task_id", sa.Integer(), nullable=True),
@@ -884,6 +892,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'running')"),
         )
         batch_op.drop_index(batch_op.f("ix_task_run_task_id_id"))
+        batch_op.drop_index(
+            "ix_task_run_retry",
+            sqlite_where=sa.text("retry_at IS NOT NULL"),
+            postgresql_where=sa.text("retry_at IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_task_run_created_at"))
 
     op.drop_table("task_run")
