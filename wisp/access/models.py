@@ -98,7 +98,7 @@ class Outage(Base):
 class OutageTask(Base):
     """A task whose work waits for the router in this outage; alerted once.
 
-    ``waiting`` counts its clients at that moment, ``clients`` names the first of them.
+    ``waiting`` counts its clients at that moment, ``clients`` holds the codes of the first of them.
     """
 
     __tablename__ = "outage_task"

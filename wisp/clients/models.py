@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index,
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from wisp.clients.domain import fold
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime
 from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
 
@@ -32,7 +32,7 @@ class Plan(Base):
     __tablename__ = "plan"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
-    price: Mapped[int]
+    price: Mapped[Minor]
     down: Mapped[int] = mapped_column(default=0)
     up: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)

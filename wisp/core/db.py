@@ -9,14 +9,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
-from sqlalchemy import DateTime, Engine, MetaData, Table, event
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Select, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 NAMING = {
@@ -27,6 +27,14 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=15000", "synchronous=NORMAL")
+
+
+Rows: TypeAlias = "Select[*tuple[Any, ...]]"
+"""A query of any columns."""
+
+
+Minor: TypeAlias = Annotated[int, mapped_column(BigInteger)]
+"""An amount of money in minor units: 64 bits, since a year of a large provider in a small currency needs them."""
 
 
 class Base(DeclarativeBase):

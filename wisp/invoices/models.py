@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime
 
 
 class InvoiceSeries(Base):
@@ -43,10 +43,10 @@ class Invoice(Base):
     customer: Mapped[str] = mapped_column(String(160))
     customer_tax_id: Mapped[str] = mapped_column(String(40), default="")
     tax_bp: Mapped[int]
-    net: Mapped[int]
-    tax: Mapped[int]
-    total: Mapped[int]
-    paid: Mapped[int] = mapped_column(default=0, server_default="0")
+    net: Mapped[Minor]
+    tax: Mapped[Minor]
+    total: Mapped[Minor]
+    paid: Mapped[Minor] = mapped_column(default=0, server_default="0")
     state: Mapped[str] = mapped_column(String(7), default="pending")
     voided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     void_reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
@@ -89,10 +89,10 @@ class InvoiceLine(Base):
     position: Mapped[int] = mapped_column(primary_key=True)
     description: Mapped[str] = mapped_column(String(200))
     quantity: Mapped[int] = mapped_column(default=1, server_default="1")
-    discount: Mapped[int] = mapped_column(default=0, server_default="0")
-    net: Mapped[int]
-    tax: Mapped[int]
-    total: Mapped[int]
+    discount: Mapped[Minor] = mapped_column(default=0, server_default="0")
+    net: Mapped[Minor]
+    tax: Mapped[Minor]
+    total: Mapped[Minor]
 
 
 class Payment(Base):
@@ -104,8 +104,8 @@ class Payment(Base):
     __tablename__ = "payment"
     id: Mapped[int] = mapped_column(primary_key=True)
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
-    amount: Mapped[int]
-    remaining: Mapped[int]
+    amount: Mapped[Minor]
+    remaining: Mapped[Minor]
     method: Mapped[str] = mapped_column(String(16))
     reference: Mapped[str] = mapped_column(String(120), default="")
     note: Mapped[str] = mapped_column(Text, default="")
@@ -136,7 +136,7 @@ class Allocation(Base):
     __tablename__ = "allocation"
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), primary_key=True)
     invoice_id: Mapped[int] = mapped_column(ForeignKey("invoice.id"), primary_key=True, index=True)
-    amount: Mapped[int]
+    amount: Mapped[Minor]
 
     __table_args__ = (CheckConstraint("amount > 0", name="amount"),)
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Subquery, case, func, literal, or_, select, update
 
 from wisp.clients.models import Client
 from wisp.core import audit, clock
-from wisp.core.db import insert_into, session
+from wisp.core.db import Rows, insert_into, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import domain
@@ -25,9 +25,7 @@ from wisp.settings import service as settings
 OPEN_STATES = ("pending", "partial")
 
 
-def balance_of(
-    client_id: ColumnElement[int], due_before: ColumnElement[date] | date | None = None
-) -> ScalarSelect[int]:
+def balance_of(client_id: Any, due_before: ColumnElement[date] | date | None = None) -> ScalarSelect[int]:
     """What ``client_id`` owes, in minor units, 0 where nothing: of all open invoices or of those due before a date."""
     query = select(func.coalesce(func.sum(Invoice.total - Invoice.paid), 0)).where(
         Invoice.client_id == client_id, Invoice.state.in_(OPEN_STATES)
@@ -101,17 +99,8 @@ def promised(client_id: Any, today: ColumnElement[date] | date) -> ColumnElement
 
 def lock_series() -> InvoiceSeries:
     """The series that new invoices are numbered in, its row locked until the end of the transaction."""
-    series = (
-        session()
-        .scalars(
-            select(InvoiceSeries)
-            .order_by(InvoiceSeries.id)
-            .limit(1)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        .one()
-    )
+    query = select(InvoiceSeries).order_by(InvoiceSeries.id).limit(1).with_for_update()
+    return session().scalars(query.execution_options(populate_existing=True)).one()
 
 
 def use_credit(client_ids: Iterable[int]) -> list[int]:
@@ -142,7 +131,6 @@ def allocate(payment: Payment, first: int | None = None) -> int:
             .order_by(case((Invoice.id == first, 0), else_=1), Invoice.due, Invoice.id)
             .with_for_update(of=Invoice)
         )
-        .tuples()
         .all()
     )
     parts, rest = domain.allocate(payment.remaining, rows)
@@ -222,9 +210,9 @@ def listing(
     run_id: int | None = None,
     zone_id: int | None = None,
     overdue: bool = False,
-) -> Select[Any]:
+) -> Rows:
     """Invoices with their client, for lists: filtered by what is given."""
-    query: Select[Any] = select(Invoice, Client).join(Client, Client.id == Invoice.client_id)
+    query: Rows = select(Invoice, Client).join(Client, Client.id == Invoice.client_id)
     if scope.zone_ids is not None:
         query = query.where(Client.zone_id.in_(scope.zone_ids))
     if text:

@@ -27,12 +27,12 @@ class BillingSchedule(Base):
 class PeriodicTask(Base):
     """One of the three tasks of a schedule.
 
-    ``day`` is kept as meant (1-31), ``minute`` counts from local midnight. ``next_month`` is the pointer of the calendar:
+    ``day`` is kept as meant (1-31), ``minute`` counts from local midnight. ``next_month`` is the calendar's pointer:
     every month before it is dealt with (run, missed or skipped), so a later day never runs a month twice. ``next_at``
-    is its moment, shifted by ``shift_days`` where invoices came late; NULL while switched off or archived. ``forced``:
-    a person chose to run that month on saving, however old its moment is. ``state`` is that of the scheduled
-    occurrence; a success counts until ``state_until`` (the end of the local month). ``applied`` counts the runs of the
-    period that ends at ``applied_until``.
+    is its moment, shifted by ``shift_days`` where invoices came late; NULL while switched off or archived.
+    ``forced``: a person chose to run that month on saving, however old its moment is. ``state`` is that of the
+    scheduled occurrence; a success counts until ``state_until`` (the end of the local month). ``applied`` counts the
+    runs of the period that ends at ``applied_until``.
     """
 
     __tablename__ = "periodic_task"

@@ -143,7 +143,6 @@ def edit_outcomes(
             .where(Occurrence.task_id.in_([t.id for t in tasks]), Occurrence.state == "claimed")
             .group_by(Occurrence.task_id)
         )
-        .tuples()
         .all()
     )
     now = clock.now()
@@ -204,7 +203,7 @@ def switch(schedules: Iterable[BillingSchedule], kinds: Mapping[Kind, bool]) -> 
 
 
 def archive(schedules: Iterable[BillingSchedule]) -> None:
-    """Hide the tasks of schedules whose owner has gone or went back to its zone's billing: no next run, runs are kept."""
+    """Hide the tasks of schedules whose owner has gone or went back to its zone's billing: no next run, runs kept."""
     now = clock.now()
     for schedule in schedules:
         for task in schedule.tasks:

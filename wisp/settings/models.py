@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base
+from wisp.core.db import Base, Minor
 
 
 class Company(Base):
@@ -29,8 +29,8 @@ class Company(Base):
     late_days: Mapped[int] = mapped_column(default=10)
     prorate: Mapped[bool] = mapped_column(default=False)
     invoice_suspended: Mapped[bool] = mapped_column(default=True)
-    tolerance: Mapped[int] = mapped_column(default=0)
-    notice_minimum: Mapped[int] = mapped_column(default=1)
+    tolerance: Mapped[Minor] = mapped_column(default=0)
+    notice_minimum: Mapped[Minor] = mapped_column(default=1)
     review_days: Mapped[int] = mapped_column(default=2)
     hold_mail_days: Mapped[int] = mapped_column(default=3)
     outage_minutes: Mapped[int] = mapped_column(default=5)

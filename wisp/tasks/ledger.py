@@ -82,7 +82,6 @@ def recount(run: TaskRun) -> None:
     counts = dict(
         session()
         .execute(select(RunItem.state, func.count()).where(RunItem.run_id == run.id).group_by(RunItem.state))
-        .tuples()
         .all()
     )
     task = session().get_one(PeriodicTask, run.task_id)
@@ -198,7 +197,6 @@ def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
             .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
             .where(TaskRun.id.in_(list(run_ids)))
         )
-        .tuples()
         .all()
     )
     rows = (

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime
 
 
 class TaskRun(Base):
@@ -51,7 +51,7 @@ class TaskRun(Base):
     skipped: Mapped[int] = mapped_column(default=0)
     mails: Mapped[int] = mapped_column(default=0)
     without_email: Mapped[int] = mapped_column(default=0)
-    amount: Mapped[int] = mapped_column(default=0)
+    amount: Mapped[Minor] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(Text, default="")
     plan_id: Mapped[int | None] = mapped_column(ForeignKey("task_plan.id"))
     taken_by: Mapped[int | None] = mapped_column(ForeignKey("task_run.id"))
@@ -107,7 +107,7 @@ class PlanItem(Base):
     action: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str] = mapped_column(String(32), default="", server_default="")
     detail: Mapped[str] = mapped_column(Text, default="", server_default="")
-    amount: Mapped[int] = mapped_column(default=0, server_default="0")
+    amount: Mapped[Minor] = mapped_column(default=0, server_default="0")
     address: Mapped[str | None] = mapped_column(String(45))
     without_email: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
@@ -126,7 +126,7 @@ class RunItem(Base):
     state: Mapped[str] = mapped_column(String(10))
     reason: Mapped[str] = mapped_column(String(32), default="", server_default="")
     detail: Mapped[str] = mapped_column(Text, default="", server_default="")
-    amount: Mapped[int] = mapped_column(default=0, server_default="0")
+    amount: Mapped[Minor] = mapped_column(default=0, server_default="0")
     invoice_id: Mapped[int | None] = mapped_column(ForeignKey("invoice.id"))
     address: Mapped[str | None] = mapped_column(String(45))
     task_id: Mapped[int | None]

@@ -160,7 +160,8 @@ def _as_ordered(spec: Spec, rows: Subquery) -> Subquery:
         query = query.outerjoin_from(rows, PlanItem, same)
         planned = func.coalesce(PlanItem.action, Action.NONE.value)
         cases.append((and_(columns.action == spec.action.value, planned != spec.action.value), Reason.CHANGED.value))
-        cases.append((and_(columns.action != spec.action.value, planned == spec.action.value), Reason.CHANGED.value))
+        no_more = and_(columns.action != spec.action.value, columns.reason != Reason.ALREADY_INVOICED.value)
+        cases.append((and_(no_more, planned == spec.action.value), Reason.CHANGED.value))
         cases.append(
             (and_(columns.action == spec.action.value, PlanItem.amount != columns.amount), Reason.CHANGED.value)
         )
@@ -171,11 +172,15 @@ def _as_ordered(spec: Spec, rows: Subquery) -> Subquery:
     ).subquery("ordered")
 
 
-def _last_billed() -> ScalarSelect[date | None]:
-    """The last day that a client has been billed for, by us or by the system before; NULL where never."""
+def _last_billed(cycle: invoicing.Cycle) -> ScalarSelect[date | None]:
+    """The last day that our invoices have billed a client for; NULL where never.
+
+    Periods that begin after the cycle's do not count: a missed month may be applied after a later one has run.
+    """
     return (
         select(Invoice.period_to)
         .where(Invoice.client_id == Client.id, Invoice.kind == "recurring", Invoice.state != "void")
+        .where(Invoice.period_from <= cycle.period_to)
         .order_by(Invoice.period_from.desc())
         .limit(1)
         .scalar_subquery()
@@ -201,7 +206,7 @@ def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             .where(*of_month, Invoice.state == "void", Invoice.invoice_again.is_(False))
             .exists()
             .label("exempt"),
-            _last_billed().label("last_to"),
+            _last_billed(cycle).label("last_to"),
             func.coalesce(Access.reason, "").label("suspension"),
         )
         .join(Plan, Plan.id == Client.plan_id)

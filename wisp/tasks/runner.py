@@ -215,4 +215,4 @@ def _complete(run_id: int, owner: str) -> None:
             outbox.request_delivery()
         return
     run.phase, run.lease_until = "syncing", None
-    run.sync_order = access.request_sync([spec.router_id], force=True)[spec.router_id]
+    run.sync_order = access.request_sync([spec.router_id])[spec.router_id]

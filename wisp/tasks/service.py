@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from wisp.clients.models import Client
 from wisp.core import audit, clock
-from wisp.core.db import after_commit, insert_into, session
+from wisp.core.db import Rows, after_commit, insert_into, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.routers.models import Router, Zone
@@ -205,9 +205,9 @@ def reasons(plan: TaskPlan) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def plan_items(plan_id: int, only: str = "") -> Select[Any]:
+def plan_items(plan_id: int, only: str = "") -> Rows:
     """(PlanItem, Client) of a simulation: all, or ``only`` "acting" or "left_out"."""
-    query: Select[Any] = (
+    query: Rows = (
         select(PlanItem, Client).join(Client, Client.id == PlanItem.client_id).where(PlanItem.plan_id == plan_id)
     )
     if only == "acting":
@@ -247,7 +247,7 @@ def listing(
     kind: str = "",
     state: str = "",
     enabled: bool | None = None,
-) -> Select[Any]:
+) -> Rows:
     """Rows of the tasks page: task, zone, client (own tasks), router, last run, the open run, state, times.
 
     ``owner``: "zone" or "client". Columns: PeriodicTask, BillingSchedule, Zone, Client|None, Router, last TaskRun|None,
@@ -255,7 +255,7 @@ def listing(
     """
     now = clock.now()
     last, working = aliased(TaskRun, name="last_run"), aliased(TaskRun, name="open_run")
-    query: Select[Any] = select(
+    query: Rows = select(
         PeriodicTask, BillingSchedule, Zone, *([Client] if owner == "client" else []), Router, last, working,
         shown_state(now).label("state"), times_applied(now).label("times"),
     ).join_from(PeriodicTask, BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)  # fmt: skip
@@ -300,9 +300,9 @@ def find_run(run_id: int, scope: Scope = EVERYTHING) -> TaskRun:
     return run
 
 
-def runs(scope: Scope = EVERYTHING, task_id: int | None = None) -> Select[Any]:
+def runs(scope: Scope = EVERYTHING, task_id: int | None = None) -> Rows:
     """(TaskRun, PeriodicTask, Zone, Client|None) for lists, newest first."""
-    query: Select[Any] = (
+    query: Rows = (
         select(TaskRun, PeriodicTask, Zone, Client)
         .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
         .outerjoin(Client, Client.schedule_id == PeriodicTask.schedule_id)
@@ -316,11 +316,9 @@ def runs(scope: Scope = EVERYTHING, task_id: int | None = None) -> Select[Any]:
     return query
 
 
-def run_items(run_id: int, *, text: str = "", state: str = "") -> Select[Any]:
+def run_items(run_id: int, *, text: str = "", state: str = "") -> Rows:
     """(RunItem, Client) of a run's ledger: what waits and failed first."""
-    query: Select[Any] = (
-        select(RunItem, Client).join(Client, Client.id == RunItem.client_id).where(RunItem.run_id == run_id)
-    )
+    query: Rows = select(RunItem, Client).join(Client, Client.id == RunItem.client_id).where(RunItem.run_id == run_id)
     if state:
         query = query.where(RunItem.state == state)
     if text:
@@ -334,12 +332,12 @@ def item_counts(run_id: int) -> dict[str, int]:
     rows = session().execute(
         select(RunItem.state, func.count()).where(RunItem.run_id == run_id).group_by(RunItem.state)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
-def history_of_client(client_id: int) -> Select[Any]:
+def history_of_client(client_id: int) -> Rows:
     """(RunItem, TaskRun, PeriodicTask) of one client, newest first: "¿por qué se cortó a este cliente?"."""
-    query: Select[Any] = (
+    query: Rows = (
         select(RunItem, TaskRun, PeriodicTask)
         .join(TaskRun, TaskRun.id == RunItem.run_id)
         .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
@@ -373,7 +371,7 @@ def troubled(scope: Scope = EVERYTHING, limit: int = 8) -> Sequence[Any]:
 def clients_by_code(codes: Iterable[str]) -> frozenset[int]:
     """Ids of the clients with these codes. Refused("clients.unknown") names the first that there is not."""
     wanted = [code for code in codes if code]
-    rows = dict(session().execute(select(Client.code, Client.id).where(Client.code.in_(wanted))).tuples().all())
+    rows = dict(session().execute(select(Client.code, Client.id).where(Client.code.in_(wanted))).all())
     for code in wanted:
         if code not in rows:
             raise Refused("clients.unknown", code=code)
