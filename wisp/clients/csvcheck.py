@@ -80,7 +80,7 @@ class _Checker:
     def __init__(self, review: Review, columns: tuple[str, ...], scope: Scope) -> None:
         self.review, self.columns, self.scope = review, columns, scope
         self.zones = routers.zones(scope)
-        self.plans = dict(session().execute(sa.select(Plan.name, Plan.id)).tuples().all())
+        self.plans = dict(session().execute(sa.select(Plan.name, Plan.id)).all())
         company = settings.company()
         self.currency, self.language = company.currency, company.language
         self.zone_found: dict[str, tuple[int, int] | str] = {}

@@ -71,7 +71,7 @@ def _insert(added: Sequence[Planned], now: Any) -> None:
         session().execute(table.insert(), part)
     ids: dict[str, int] = {}
     for codes in chunks([plan.code for plan in added]):
-        ids.update(session().execute(sa.select(Client.code, Client.id).where(Client.code.in_(codes))).tuples().all())
+        ids.update(session().execute(sa.select(Client.code, Client.id).where(Client.code.in_(codes))).all())
     terms = []
     for plan in added:
         plan.client_id = ids[plan.code]

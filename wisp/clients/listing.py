@@ -89,5 +89,3 @@ def everything(scope: Scope = EVERYTHING, filters: Filters = Filters(state="all"
     while rows := session().scalars(base.where(Client.id > last)).all():
         last = rows[-1].id
         yield from rows
-        for row in rows:
-            session().expunge(row)

@@ -51,7 +51,7 @@ def clients_by_plan() -> dict[int, int]:
     counted = session().execute(
         sa.select(Client.plan_id, sa.func.count()).where(Client.cancelled_at.is_(None)).group_by(Client.plan_id)
     )
-    return dict(counted.tuples().all())
+    return dict(counted.all())
 
 
 def _check(name: str, price: int, own_id: int | None) -> str:

@@ -19,7 +19,7 @@ def index(client_ids: Sequence[int]) -> None:
     for start in range(0, len(client_ids), CHUNK):
         ids = client_ids[start : start + CHUNK]
         session().execute(sa.delete(ClientTerm).where(ClientTerm.client_id.in_(ids)))
-        rows = session().execute(sa.select(*_COLUMNS).where(Client.id.in_(ids))).tuples()
+        rows = session().execute(sa.select(*_COLUMNS).where(Client.id.in_(ids)))
         insert_terms(rows)
 
 
