@@ -251,13 +251,13 @@ def listing(
     """Rows of the tasks page: task, zone, client (own tasks), router, last run, the open run, state, times.
 
     ``owner``: "zone" or "client". Columns: PeriodicTask, BillingSchedule, Zone, Client|None, Router, last TaskRun|None,
-    open TaskRun|None, state, times.
+    open TaskRun|None, state (as shown), occurrence (whatever the switch says), times.
     """
     now = clock.now()
     last, working = aliased(TaskRun, name="last_run"), aliased(TaskRun, name="open_run")
     query: Rows = select(
         PeriodicTask, BillingSchedule, Zone, *([Client] if owner == "client" else []), Router, last, working,
-        shown_state(now).label("state"), times_applied(now).label("times"),
+        shown_state(now).label("state"), occurrence_state(now).label("occurrence"), times_applied(now).label("times"),
     ).join_from(PeriodicTask, BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)  # fmt: skip
     if owner == "client":
         query = query.join(Client, (Client.schedule_id == BillingSchedule.id) & Client.own_billing)

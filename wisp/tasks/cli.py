@@ -1,0 +1,117 @@
+"""Commands on periodic tasks and their runs: ``flask tasks …``, ``flask runs …``."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from wisp.clients.models import Client
+from wisp.core import queue
+from wisp.core.commands import command, emit, json_option, wait_option
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.schedules.models import PeriodicTask
+from wisp.tasks import documents, jobs, planning, service
+from wisp.tasks.models import TaskRun
+
+tasks = AppGroup("tasks", help="Periodic tasks: list, simulate, apply, the tick.")
+runs = AppGroup("runs", help="Runs of periodic tasks.")
+
+
+@tasks.command("list")
+@click.option("--zone", help="Only the tasks of this zone (its own and its clients').")
+@click.option("--client", help="Only the own tasks of the client with this code.")
+@json_option
+@command
+def list_tasks(zone: str | None, client: str | None, as_json: bool) -> None:
+    """All tasks, of zones and of clients."""
+    zone_id = documents.zone_named(zone) if zone else None
+    rows: list[Any] = []
+    if not client:
+        rows += session().execute(service.listing(owner="zone", zone_id=zone_id).order_by(PeriodicTask.id)).all()
+    own = service.listing(owner="client", zone_id=zone_id).order_by(PeriodicTask.id)
+    if client:
+        own = own.where(Client.id == documents.client_coded(client))
+    rows += session().execute(own).all()
+    emit([documents.task(row) for row in rows], as_json)
+
+
+@tasks.command("simulate")
+@click.argument("task_id", type=int)
+@click.option("--month", help="YYYY-MM; the current month where not given.")
+@click.option("--include-not-due", is_flag=True, help="A cut: count invoices that are not yet due.")
+@json_option
+@command
+def simulate(task_id: int, month: str | None, include_not_due: bool, as_json: bool) -> None:
+    """What a run of TASK_ID would do now; nothing is changed."""
+    with transaction():
+        task = service.find(task_id)
+        options = planning.Options(include_not_due=include_not_due)
+        plan = service.simulate(task, documents.month_given(month), options)
+    emit(documents.plan(plan), as_json)
+
+
+@tasks.command("apply")
+@click.argument("task_id", type=int)
+@click.option("--plan", type=int, help="A simulation's number: who has changed since is set aside.")
+@click.option("--hold", multiple=True, help="Code of a client to leave out; may be repeated.")
+@click.option("--include-not-due", is_flag=True, help="A cut: count invoices that are not yet due.")
+@click.option("--month", help="YYYY-MM; the current month where not given.")
+@wait_option
+@json_option
+@command
+def apply(
+    task_id: int,
+    plan: int | None,
+    hold: tuple[str, ...],
+    include_not_due: bool,
+    month: str | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Apply TASK_ID now."""
+    with queue.inline() if wait else nullcontext(), transaction():
+        options = planning.Options(service.clients_by_code(hold), include_not_due)
+        found = service.order(service.find(task_id), month=documents.month_given(month), options=options, plan_id=plan)
+        run_id = found.id
+    session().rollback()
+    _show(run_id, as_json)
+
+
+@tasks.command("tick")
+@wait_option
+@json_option
+@command
+def tick(wait: bool, as_json: bool) -> None:
+    """Claim what is due, as the scheduler does every minute."""
+    with queue.inline() if wait else nullcontext():
+        run_ids = jobs.run_tick()
+    session().rollback()
+    emit([documents.run(session().get_one(TaskRun, i), items=False) for i in run_ids], as_json)
+
+
+@runs.command("list")
+@click.option("--task", type=int, help="Only the runs of this task.")
+@json_option
+@command
+def list_runs(task: int | None, as_json: bool) -> None:
+    """Runs, newest first."""
+    rows = session().execute(service.runs(task_id=task)).all()
+    emit([documents.run(row[0], items=False) for row in rows], as_json)
+
+
+@runs.command("show")
+@click.argument("run_id", type=int)
+@json_option
+@command
+def show(run_id: int, as_json: bool) -> None:
+    """One run with its ledger."""
+    _show(run_id, as_json)
+
+
+def _show(run_id: int, as_json: bool) -> None:
+    found = session().get(TaskRun, run_id, populate_existing=True)
+    if found is None:
+        raise Refused("runs.unknown", id=run_id)
+    emit(documents.run(found), as_json)
