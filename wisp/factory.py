@@ -46,6 +46,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     _bind(app)
     frame.init_app(app)
     _slices(app)
+    _wire()
     access.check(app)
     return app
 
@@ -77,6 +78,18 @@ def _bind(app: Flask) -> None:
     processes.setup(app)
     with app.app_context():
         db.listen(db.db.engine)
+
+
+def _wire() -> None:
+    """What a lower slice lets a higher one do."""
+    from wisp.outbox import texts, trial
+    from wisp.settings import hooks
+
+    def mail_trial(address: str) -> hooks.TrialResult:
+        result = trial.send_test(address)
+        return hooks.TrialResult(result.ok, str(texts.ERRORS.get(result.code, result.code)), result.detail)
+
+    hooks.mail_trial = mail_trial
 
 
 def _render_item(kind: str, item: object, _context: object) -> str | bool:

@@ -1,18 +1,36 @@
 """The company and its settings."""
 
-from flask import Flask
+from zoneinfo import ZoneInfo
 
-from wisp.web import formats
+from flask import Flask
+from flask_babel import lazy_gettext as _l
+
+from wisp.core import errors
+from wisp.core.permissions import Permission
+from wisp.web import formats, navigation, registry
 
 
 def setup(app: Flask) -> None:
-    """What the frame shows of the company."""
-    from zoneinfo import ZoneInfo
-
-    from wisp.settings import service
+    """The settings page with its panels, commands, sentences, and what the frame shows of the company."""
+    from wisp.settings import cli, service, texts, views
 
     def facts() -> formats.Facts:
         firm = service.company()
         return formats.Facts(firm.name, ZoneInfo(firm.timezone), firm.currency, firm.language)
 
     formats.provide(facts)
+    app.register_blueprint(views.bp)
+    app.cli.add_command(cli.group)
+    errors.messages.update(texts.MESSAGES)
+    navigation.add("system", _l("Settings"), "settings.index", Permission.SETTINGS_MANAGE, "settings", 90)
+    panels = (
+        ("company", _l("Company")),
+        ("billing", _l("Billing")),
+        ("mail", _l("E-mail")),
+        ("alerts", _l("Alerts")),
+        ("lists", _l("Lists on the routers")),
+    )
+    for order, (key, label) in enumerate(panels):
+        registry.settings_panels.add(
+            registry.Tab(key, label, f"settings.{key}", Permission.SETTINGS_MANAGE, order * 10)
+        )

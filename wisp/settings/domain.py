@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 CURRENCIES = (
     "MXN", "ARS", "BOB", "BRL", "CLP", "COP", "CRC", "CUP", "DOP", "EUR", "GTQ", "HNL", "NIO", "PAB", "PEN", "PYG",
@@ -29,11 +30,16 @@ class Invalid(ValueError):
         self.values = values
 
 
+@cache
+def timezones() -> frozenset[str]:
+    """The names that zoneinfo knows; asked of the disk once."""
+    return frozenset(available_timezones())
+
+
 def check_timezone(name: str) -> str:
     """An IANA time zone's name as zoneinfo knows it."""
-    if name not in available_timezones():
+    if name not in timezones():
         raise Invalid("settings.timezone", value=name)
-    ZoneInfo(name)
     return name
 
 

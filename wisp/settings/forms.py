@@ -1,0 +1,159 @@
+"""The panels of the settings page. The rules are those of the domain, so that page and command line agree."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, Field, IntegerField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Optional
+from wtforms.widgets import TextInput
+
+from wisp.core.errors import Refused
+from wisp.settings import domain, texts
+from wisp.web.forms import Checked, MoneyField
+
+LANGUAGE_NAMES = (("es", "Español"), ("en", "English"))
+AREAS = ("America", "Atlantic", "Europe", "Pacific", "Africa", "Asia", "Australia", "Indian", "Antarctica", "Arctic")
+
+
+def _refuse(error: Exception) -> Refused:
+    if isinstance(error, domain.Invalid):
+        return Refused(error.code, **error.values)
+    raise error
+
+
+def rule(name: str) -> Checked:
+    """The validator of the company's value ``name``."""
+    return Checked(domain.CHECKS[name], _refuse)
+
+
+def _zones() -> list[tuple[str, str]]:
+    """Time zones named Area/City, the American ones first, then UTC."""
+    named = [name for name in domain.timezones() if name.split("/")[0] in AREAS]
+    ordered = sorted(named, key=lambda name: (AREAS.index(name.split("/")[0]), name))
+    return [(name, name.replace("_", " ")) for name in [*ordered, "UTC"]]
+
+
+def _number(label: Any, name: str, **kwargs: Any) -> IntegerField:
+    limits = {"inputmode": "numeric", "autocomplete": "off"}
+    return IntegerField(label, [InputRequired(), rule(name)], render_kw=limits, **kwargs)
+
+
+class Panel(FlaskForm):
+    """One panel: its fields are named as the company's columns."""
+
+    def values(self) -> dict[str, Any]:
+        """What to save."""
+        return {name: field.data for name, field in self._fields.items() if name in domain.CHECKS}
+
+
+class CompanyForm(Panel):
+    """Who the company is, where and in which language."""
+
+    name = StringField(_l("Name"), [InputRequired(), rule("name")])
+    legal_name = StringField(_l("Legal name"), [rule("legal_name")])
+    tax_id = StringField(_l("Tax id"), [rule("tax_id")])
+    address = TextAreaField(_l("Address"), [rule("address")])
+    phone = StringField(_l("Telephone"), [rule("phone")], render_kw={"type": "tel"})
+    email = StringField(_l("E-mail"), [rule("email")], render_kw={"type": "email"})
+    timezone = SelectField(_l("Time zone"), [rule("timezone")], choices=_zones)
+    currency = SelectField(_l("Currency"), [rule("currency")], choices=[(code, code) for code in domain.CURRENCIES])
+    language = SelectField(_l("Language"), [rule("language")], choices=LANGUAGE_NAMES)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        present = self.timezone.data
+        if present and present in domain.timezones() and present not in dict(_zones()):
+            self.timezone.choices = [(present, present), *_zones()]
+
+
+class TaxField(Field):
+    """A percentage; its data are basis points."""
+
+    widget = TextInput()
+    data: int | None
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return domain.format_tax(self.data or 0)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read the typed percentage."""
+        if valuelist:
+            try:
+                self.data = domain.parse_tax(valuelist[0])
+            except domain.Invalid as invalid:
+                self.data = None
+                raise ValueError(str(_refuse(invalid))) from None
+
+
+class BillingForm(Panel):
+    """How invoices are made, and from which debt on something happens."""
+
+    tax_bp = TaxField(_l("Tax"), [rule("tax_bp")], render_kw={"inputmode": "decimal", "autocomplete": "off"})
+    tax_mode = SelectField(_l("Prices"), [rule("tax_mode")], choices=list(texts.TAX_MODES.items()))
+    document_title = SelectField(
+        _l("Title of the document"), [rule("document_title")], choices=list(texts.TITLES.items())
+    )
+    min_days_to_pay = _number(_l("Minimum days to pay"), "min_days_to_pay")
+    late_days = _number(_l("Days after which a missed task no longer runs by itself"), "late_days")
+    prorate = BooleanField(_l("Prorate a shortened first month"))
+    invoice_suspended = BooleanField(_l("Invoice suspended clients too"))
+    notice_minimum = MoneyField(
+        _l("Debt from which the payment notice is shown"), [InputRequired(), rule("notice_minimum")]
+    )
+    tolerance = MoneyField(_l("Overdue debt that is tolerated without a cut"), [InputRequired(), rule("tolerance")])
+    how_to_pay = TextAreaField(_l("How to pay"), [rule("how_to_pay")])
+
+
+class MailForm(Panel):
+    """The mail server. The stored password is never sent to the browser; an empty field keeps it."""
+
+    mail_server = StringField(
+        _l("Server"), [rule("mail_server")], render_kw={"autocomplete": "off", "spellcheck": "false"}
+    )
+    mail_port = _number(_l("Port"), "mail_port")
+    mail_security = SelectField(_l("Security"), [rule("mail_security")], choices=list(texts.SECURITIES.items()))
+    mail_username = StringField(
+        _l("User"), [rule("mail_username")], render_kw={"autocomplete": "off", "spellcheck": "false"}
+    )
+    mail_password = PasswordField(
+        _l("Password"), [Optional(), rule("mail_password")], render_kw={"autocomplete": "new-password"}
+    )
+    forget_password = BooleanField(_l("Remove the stored password"))
+    mail_sender = StringField(_l("Sender"), [rule("mail_sender")], render_kw={"type": "email"})
+    hold_mail_days = _number(_l("Days after which an unsent e-mail waits for a person"), "hold_mail_days")
+
+    def values(self) -> dict[str, Any]:
+        """What to save; the password only where one was typed or it is to be removed."""
+        found = super().values()
+        if self.forget_password.data:
+            found["mail_password"] = ""
+        elif not self.mail_password.data:
+            del found["mail_password"]
+        return found
+
+
+class TrialForm(FlaskForm):
+    """Where the test e-mail goes."""
+
+    address = StringField(
+        _l("Address"),
+        [InputRequired(), Checked(domain.check_address, _refuse)],
+        render_kw={"type": "email", "autocomplete": "email"},
+    )
+
+
+class AlertsForm(Panel):
+    """Who is told when something goes wrong, and when."""
+
+    alert_addresses = TextAreaField(_l("Addresses for alerts"), [rule("alert_addresses")])
+    outage_minutes = _number(_l("Minutes that a router must be off before an alert"), "outage_minutes")
+
+
+class ListsForm(Panel):
+    """The names of our address lists on the routers."""
+
+    list_overdue = StringField(_l("List of suspended clients"), [InputRequired(), rule("list_overdue")])
+    list_notice = StringField(_l("List of payment notices"), [InputRequired(), rule("list_notice")])

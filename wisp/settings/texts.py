@@ -1,0 +1,27 @@
+"""What people read of the settings: choices and refusals."""
+
+from flask_babel import lazy_gettext as _l
+
+TAX_MODES = {"included": _l("The prices include the tax"), "added": _l("The tax is added to the prices")}
+TITLES = {"": _l("Payment request"), "receipt": _l("Receipt"), "invoice": _l("Invoice")}
+SECURITIES = {
+    "starttls": _l("STARTTLS (usual with port 587)"),
+    "tls": _l("TLS from the start (usual with port 465)"),
+    "none": _l("None: everything is readable on the way"),
+}
+
+MESSAGES = {
+    "settings.name": _l("The company needs a name."),
+    "settings.timezone": _l("There is no time zone “%(value)s”. They are named like America/Mexico_City."),
+    "settings.currency": _l("The currency “%(value)s” is not known. Known: %(known)s."),
+    "settings.tax": _l("“%(value)s” is not a tax: write a percentage from 0 to 100, like 16 or 10.5."),
+    "settings.address": _l("“%(value)s” is not an e-mail address."),
+    "settings.too_many_addresses": _l("At most %(limit)s addresses."),
+    "settings.list_name": _l(
+        "“%(value)s” cannot be the name of a list: letters without accents, digits, point, dash and underscore only."
+    ),
+    "settings.same_lists": _l("The two lists must have different names."),
+    "settings.choice": _l("“%(value)s” is not possible here. Possible: %(known)s."),
+    "settings.range": _l("It must be between %(low)s and %(high)s."),
+    "settings.too_long": _l("At most %(limit)s characters."),
+}

@@ -1,0 +1,97 @@
+"""The settings page: one panel an address."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from wisp.core.db import transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import Permission
+from wisp.settings import forms, hooks, service
+from wisp.web import formats, go, render, requires, toast
+
+bp = Blueprint("settings", __name__, url_prefix="/ajustes")
+
+
+@bp.get("/")
+@requires(Permission.SETTINGS_MANAGE)
+def index() -> Response:
+    """To the first panel."""
+    return go(url_for("settings.company"))
+
+
+@bp.route("/empresa/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def company() -> Response:
+    """Name, address, time zone, currency, language."""
+    return _panel("company", forms.CompanyForm)
+
+
+@bp.route("/facturacion/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def billing() -> Response:
+    """Tax, document, minimum days, tolerances."""
+    return _panel("billing", forms.BillingForm)
+
+
+@bp.route("/correo/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def mail() -> Response:
+    """The mail server."""
+    trial = forms.TrialForm(address=current_user.email, formdata=None)
+    return _panel("mail", forms.MailForm, trial=trial, result=None, has_password=bool(service.company().mail_password))
+
+
+@bp.post("/correo/prueba/")
+@requires(Permission.SETTINGS_MANAGE)
+def mail_trial() -> Response:
+    """Send a test e-mail with the saved settings and say what the server answered."""
+    form = forms.TrialForm()
+    result = None
+    if form.validate_on_submit() and hooks.mail_trial is not None:
+        result = hooks.mail_trial(form.address.data or "")
+    return _answer(
+        "mail",
+        forms.MailForm(obj=service.company(), formdata=None),
+        200 if result else 422,
+        partial="settings/_trial.html",
+        trial=form,
+        result=result,
+        has_password=bool(service.company().mail_password),
+    )
+
+
+@bp.route("/alertas/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def alerts() -> Response:
+    """Addresses for alerts."""
+    return _panel("alerts", forms.AlertsForm)
+
+
+@bp.route("/router/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def lists() -> Response:
+    """The names of the lists on the routers."""
+    return _panel("lists", forms.ListsForm)
+
+
+def _panel(key: str, form_class: type[forms.Panel], **context: Any) -> Response:
+    """Show a panel, or save it: invalid is 422 with the reason at the field, saved goes back to the panel."""
+    form = form_class(obj=service.company())
+    if not form.validate_on_submit():
+        return _answer(key, form, 422 if request.method == "POST" else 200, **context)
+    try:
+        with transaction():
+            changed = service.save_company(form.values())
+    except Refused as refused:
+        form.form_errors.append(str(refused))
+        return _answer(key, form, 422, **context)
+    formats.forget()
+    toast(_("Saved.") if changed else _("There was nothing to change."), "success" if changed else "info")
+    return go(url_for(f"settings.{key}"))
+
+
+def _answer(key: str, form: forms.Panel, status: int, partial: str | None = None, **context: Any) -> Response:
+    return render(f"settings/{key}.html", partial=partial, form=form, status=status, **context)
