@@ -488,6 +488,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("paid_on", sa.Date(), nullable=False),
         sa.Column("activate", sa.Boolean(), nullable=False),
+        sa.Column("reactivated", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("token", sa.String(length=64), nullable=True),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -510,6 +511,14 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("remaining > 0 AND voided_at IS NULL"),
             postgresql_where=sa.text("remaining > 0 AND voided_at IS NULL"),
+        )
+        batch_op.create_index(batch_op.f("ix_payment_paid_on_id"), ["paid_on", "id"], unique=False)
+        batch_op.create_index(
+            "ix_payment_reference",
+            ["reference"],
+            unique=False,
+            sqlite_where=sa.text("reference <> ''"),
+            postgresql_where=sa.text("reference <> ''"),
         )
 
     op.create_table(
@@ -663,7 +672,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("series_id", "number", name=op.f("uq_invoice_series_id_number")),
     )
     with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_client_id_id"), ["client_id", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_due_id"), ["due", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_issued_id"), ["issued", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_month_id"), ["month", "id"], unique=False)
         batch_op.create_index(
             "ix_invoice_open",
             ["client_id", "due"],
@@ -672,6 +684,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('pending', 'partial')"),
         )
         batch_op.create_index(batch_op.f("ix_invoice_run_id"), ["run_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_state_id"), ["state", "id"], unique=False)
         batch_op.create_index(
             "uq_invoice_client_month",
             ["client_id", "month"],
@@ -866,13 +879,17 @@ def downgrade() -> None:
             sqlite_where=sa.text("kind = 'recurring' AND state <> 'void'"),
             postgresql_where=sa.text("kind = 'recurring' AND state <> 'void'"),
         )
+        batch_op.drop_index(batch_op.f("ix_invoice_state_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_run_id"))
         batch_op.drop_index(
             "ix_invoice_open",
             sqlite_where=sa.text("state IN ('pending', 'partial')"),
             postgresql_where=sa.text("state IN ('pending', 'partial')"),
         )
+        batch_op.drop_index(batch_op.f("ix_invoice_month_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_issued_id"))
+        batch_op.drop_index(batch_op.f("ix_invoice_due_id"))
+        batch_op.drop_index(batch_op.f("ix_invoice_client_id_id"))
 
     op.drop_table("invoice")
     with op.batch_alter_table("task_run", schema=None) as batch_op:
@@ -906,6 +923,12 @@ def downgrade() -> None:
     op.drop_table("promise")
     op.drop_table("plan_item")
     with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_payment_reference",
+            sqlite_where=sa.text("reference <> ''"),
+            postgresql_where=sa.text("reference <> ''"),
+        )
+        batch_op.drop_index(batch_op.f("ix_payment_paid_on_id"))
         batch_op.drop_index(
             "ix_payment_credit",
             sqlite_where=sa.text("remaining > 0 AND voided_at IS NULL"),

@@ -77,7 +77,11 @@ class Invoice(Base):
             postgresql_where=text("state IN ('pending', 'partial')"),
         ),
         Index(None, "run_id"),
+        Index(None, "client_id", "id"),
         Index(None, "issued", "id"),
+        Index(None, "due", "id"),
+        Index(None, "month", "id"),
+        Index(None, "state", "id"),
     )  # fmt: skip
 
 
@@ -98,7 +102,8 @@ class InvoiceLine(Base):
 class Payment(Base):
     """Money (or a credit) on a client's account. ``remaining`` is what no invoice has used: the credit.
 
-    ``activate`` False = "registrar sin activar": the client stays suspended although it has paid.
+    ``activate`` False = "registrar sin activar": the client stays suspended although it has paid. ``reactivated``: it
+    lifted a suspension. A void payment settles nothing and has nothing left; its number stays.
     """
 
     __tablename__ = "payment"
@@ -111,6 +116,7 @@ class Payment(Base):
     note: Mapped[str] = mapped_column(Text, default="")
     paid_on: Mapped[date]
     activate: Mapped[bool] = mapped_column(default=True)
+    reactivated: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     token: Mapped[str | None] = mapped_column(String(64), unique=True)
     actor: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -122,6 +128,11 @@ class Payment(Base):
         CheckConstraint("remaining >= 0 AND remaining <= amount", name="remaining"),
         CheckConstraint("method IN ('cash', 'transfer', 'card', 'deposit', 'credit', 'other')", name="method"),
         Index(None, "client_id", "id"),
+        Index(None, "paid_on", "id"),
+        Index(
+            "ix_payment_reference", "reference",
+            sqlite_where=text("reference <> ''"), postgresql_where=text("reference <> ''"),
+        ),
         Index(
             "ix_payment_credit", "client_id",
             sqlite_where=text("remaining > 0 AND voided_at IS NULL"),
