@@ -222,12 +222,13 @@ class Session(asyncio.Protocol):
                 return password.encode().decode("latin-1")
         return None
 
-    def _expected(self, name: str | None) -> str:
+    def _expected(self, name: str | None) -> str | None:
+        """The right answer to the challenge, which is used up by it."""
+        challenge, self._challenge = self._challenge, ""
         password = self._password(name or "")
-        if password is None or not self._challenge:
-            return ""
-        raw = b"\0" + password.encode("latin-1") + bytes.fromhex(self._challenge)
-        self._challenge = ""
+        if password is None or not challenge:
+            return None
+        raw = b"\0" + password.encode("latin-1") + bytes.fromhex(challenge)
         return f"00{hashlib.md5(raw, usedforsecurity=False).hexdigest()}"
 
 
