@@ -1,0 +1,102 @@
+"""Commands on the access of a router's clients: ``flask routers sync`` and ``flask routers diff``."""
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from wisp.access import service, sync
+from wisp.access.conversation import look
+from wisp.access.domain import Add, Change, Difference
+from wisp.access.models import RouterSync
+from wisp.core import queue
+from wisp.core.commands import command, emit, fail, json_option, wait_option
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.gateway import GatewayError
+from wisp.routers import service as routers
+from wisp.routers.models import Router
+from wisp.routers.texts import cause
+
+
+@click.command("sync")
+@click.argument("name")
+@wait_option
+@json_option
+@with_appcontext
+@command
+def sync_command(name: str, wait: bool, as_json: bool) -> None:
+    """Make the address lists of router NAME say what is wanted."""
+    router_id = routers.find_router(name).id
+    if not wait:
+        with transaction():
+            order = service.request_sync([router_id])[router_id]
+        emit({"router": name, "order": order, "state": "ordered"}, as_json)
+        return
+    with queue.inline(), transaction():
+        order = service.request_sync([router_id])[router_id]
+    state = _state(name, router_id, order)
+    emit(state, as_json)
+    if state["state"] != "done":
+        fail(str(Refused("access.unreachable", router=name, cause=cause(state["error"]))))
+
+
+def _state(name: str, router_id: int, order: int) -> dict[str, Any]:
+    """How the synchronisation of a router stands, for one order."""
+    row = session().get_one(RouterSync, router_id, populate_existing=True)
+    counts = next((w for w in service.waiting() if w.router_id == router_id), None)
+    return {
+        "router": name,
+        "order": order,
+        "state": "done" if row.done >= order else "failed" if row.error else "waiting",
+        "synced": row.synced_at,
+        "unsettled": counts.cut + counts.notice + counts.release if counts else 0,
+        "error": row.error,
+        "detail": row.error_detail,
+        "next_attempt": row.next_attempt_at,
+    }
+
+
+@click.command("diff")
+@click.argument("name")
+@json_option
+@with_appcontext
+@command
+def diff_command(name: str, as_json: bool) -> None:
+    """Show what router NAME's address lists lack and hold too much; nothing is changed."""
+    router = routers.find_router(name)
+    try:
+        found = live_difference(router)
+    except GatewayError as error:
+        fail(str(Refused("access.not_read", router=name, cause=cause(error.code.value))))
+    emit({"router": name, **describe(found)}, as_json)
+
+
+def live_difference(router: Router) -> Difference:
+    """Read the router now and compare. Raises GatewayError."""
+    plan = sync.read_plan(router.id)
+    session().rollback()  # nothing stays open while the network is waited for
+    return look(plan)
+
+
+def describe(found: Difference) -> dict[str, Any]:
+    """A difference as plain data: entries that are missing (or disabled), entries of ours that are too many, and how
+    many are not ours."""
+    missing: list[Add | Change] = [*found.add, *found.enable]
+    return {
+        "missing": [{"list": e.list, "address": e.address, "client": e.code} for e in missing],
+        "extra": [{"list": e.list, "address": e.address, "client": e.code} for e in found.remove],
+        "foreign": found.foreign,
+    }
+
+
+def register() -> None:
+    """Put the commands into the group of the routers."""
+    import importlib.util
+
+    if importlib.util.find_spec("wisp.routers.cli") is None:
+        return
+    from wisp.routers.cli import group
+
+    group.add_command(sync_command)
+    group.add_command(diff_command)

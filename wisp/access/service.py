@@ -1,0 +1,413 @@
+"""What each client should have on its router, and the orders to make it so.
+
+Every function works inside the caller's transaction and on whole sets of clients. None of them talks to a router:
+that is done by the synchronisation (wisp.access.sync), which reads what is wanted at that moment.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import ColumnElement
+
+from wisp.access import outages
+from wisp.access.domain import Outcome, SyncReport
+from wisp.access.models import Access, RouterSync
+from wisp.access.outages import note_waiting
+from wisp.clients import csvimport
+from wisp.clients.models import Client
+from wisp.core import clock, queue
+from wisp.core.db import after_commit, dialect, insert_into, session
+from wisp.core.scope import EVERYTHING, Scope
+from wisp.invoices import service as invoices
+from wisp.routers.models import Router, Zone
+from wisp.settings import service as settings
+
+__all__ = [
+    "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved", "clients_cancelled",
+    "clients_imported", "due_syncs", "ensure_rows", "keep_suspended", "lift", "note_waiting", "recheck",
+    "request_sync", "request_sync_of", "router_returned", "routers_of", "settings_changed", "state_of",
+    "states", "unsettled", "waiting", "want_notice", "want_suspended",
+]  # fmt: skip
+
+ClientIds = Collection[int] | sa.Select[Any]
+"""Clients by id, or a query of one column that gives the ids."""
+
+_Condition = ColumnElement[bool] | InstrumentedAttribute[bool]
+_CHUNK = 5_000  # ids in one statement: both databases limit the number of parameters
+SYNC = "access.sync"
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """How many suspensions and notices were taken back."""
+
+    suspended: int = 0
+    notice: int = 0
+
+
+def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str = "debt") -> int:
+    """Suspend these clients, except the cancelled; returns how many were not suspended before.
+
+    ``basis``: the debt that justifies it, ``overdue`` or ``open``. A suspension takes the notice off. One for another
+    reason than debt takes the place of the one that stands; one for debt leaves it, and only ends a ``keep``.
+    """
+    new = _change(
+        client_ids,
+        [~Access.suspended, Access.client_id.in_(sa.select(Client.id).where(Client.cancelled_at.is_(None)))],
+        suspended=True, reason=reason, basis=basis, keep=False, suspended_at=clock.now(), notice=False,
+    )  # fmt: skip
+    if reason == "debt":
+        kept = (Access.suspended, Access.reason == "debt", Access.keep)
+        _change(client_ids, kept, version=False, keep=False, basis=basis)
+    else:
+        _change(client_ids, [Access.suspended, Access.reason != reason], version=False, reason=reason, keep=False)
+    return new
+
+
+def want_notice(client_ids: ClientIds) -> int:
+    """Put the payment notice on these clients' screens, except the suspended and the cancelled; how many are new."""
+    alive = Access.client_id.in_(sa.select(Client.id).where(Client.cancelled_at.is_(None)))
+    return _change(client_ids, [~Access.notice, ~Access.suspended, alive], notice=True)
+
+
+def lift(
+    client_ids: ClientIds, suspended: bool = True, notice: bool = True, reasons: Collection[str] = ("debt",)
+) -> Lifted:
+    """Take back suspensions (only those for these ``reasons``) and notices; returns how many there were.
+
+    A suspension that was to be kept although paid is lifted too. ``request_sync`` is left to the caller.
+    """
+    cut = notices = 0
+    if suspended:
+        cut = _change(
+            client_ids, [Access.suspended, Access.reason.in_(reasons)],
+            suspended=False, reason="", basis="overdue", keep=False, suspended_at=None,
+        )  # fmt: skip
+    if notice:
+        notices = _change(client_ids, [Access.notice], notice=False)
+    return Lifted(cut, notices)
+
+
+def keep_suspended(client_ids: ClientIds) -> int:
+    """Paid with "solo registrar": these clients stay suspended until ``lift`` is called again; how many."""
+    return _change(client_ids, [Access.suspended, Access.reason == "debt", ~Access.keep], version=False, keep=True)
+
+
+def _change(client_ids: ClientIds, where: Sequence[_Condition], *, version: bool = True, **values: Any) -> int:
+    """UPDATE the rows of these clients that ``where`` selects; how many. ``version``: a wanted column changes."""
+    if version:
+        values["wanted_version"] = Access.wanted_version + 1
+    count = 0
+    for group in _groups(client_ids):
+        condition = sa.and_(group, *where)
+        _lock(condition)
+        statement = sa.update(Access).where(condition).values(values).execution_options(synchronize_session=False)
+        count += session().execute(statement).rowcount  # type: ignore[attr-defined]
+    return count
+
+
+def _groups(client_ids: ClientIds) -> Iterator[ColumnElement[bool]]:
+    if isinstance(client_ids, sa.Select):
+        yield Access.client_id.in_(client_ids)
+        return
+    ids = sorted(client_ids)
+    for at in range(0, len(ids), _CHUNK):
+        yield Access.client_id.in_(ids[at : at + _CHUNK])
+
+
+def _lock(condition: ColumnElement[bool]) -> None:
+    """Take the rows' locks in one order, so that two sets of changes that overlap cannot block one another."""
+    if dialect() == "postgresql":
+        rows = sa.select(Access.client_id).where(condition).order_by(Access.client_id).with_for_update().subquery()
+        session().execute(sa.select(sa.func.count()).select_from(rows))
+
+
+# Orders ----------------------------------------------------------------------------------------------
+
+
+def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
+    """Order the synchronisation of these routers; returns the number of the order of each.
+
+    An order is done once RouterSync.done has reached it. Many orders are one synchronisation. It is tried as soon
+    as the present transaction has committed, even in a pause between attempts; where Redis is away, the next tick
+    takes it.
+    """
+    ids = sorted(set(router_ids))
+    if not ids:
+        return {}
+    rows = [{"router_id": router_id, "requested": 1, "done": 0, "attempts": 0} for router_id in ids]
+    statement = insert_into(RouterSync).values(rows)
+    statement = statement.on_conflict_do_update(
+        index_elements=[RouterSync.router_id], set_={"requested": RouterSync.requested + 1}
+    ).returning(RouterSync.router_id, RouterSync.requested)
+    orders = dict(session().execute(statement).tuples().all())
+    after_commit(lambda: enqueue_syncs(ids, force=True))
+    return orders
+
+
+def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
+    """``request_sync`` of the routers of these clients."""
+    return request_sync(routers_of(client_ids))
+
+
+def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
+    """Enqueue the synchronisation of routers, one waiting job for each. ``force``: without regard to a pause."""
+    kind = "now" if force else "due"
+    queue.enqueue_many([(SYNC, (router_id, force), f"sync-{router_id}-{kind}") for router_id in router_ids])
+
+
+def routers_of(client_ids: ClientIds) -> list[int]:
+    """The routers on which these clients are, or may still have an entry."""
+    found: set[int] = set()
+    for group in _groups(client_ids):
+        for row in session().execute(sa.select(Access.router_id, Access.applied_router_id).where(group).distinct()):
+            found |= {router_id for router_id in row if router_id is not None}
+    return sorted(found)
+
+
+def due_syncs(now: datetime) -> list[int]:
+    """Routers whose synchronisation is to be started: something is ordered or to be looked at again, nobody works at it
+    and no pause runs."""
+    query = (
+        sa.select(RouterSync.router_id)
+        .join(Router, Router.id == RouterSync.router_id)
+        .where(
+            Router.archived_at.is_(None),
+            sa.or_(RouterSync.requested > RouterSync.done, RouterSync.next_attempt_at.is_not(None)),
+            sa.or_(RouterSync.next_attempt_at.is_(None), RouterSync.next_attempt_at <= now),
+            sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now),
+        )
+        .order_by(RouterSync.router_id)
+    )
+    return list(session().scalars(query))
+
+
+def recheck(router_id: int) -> Lifted:
+    """Read the debt again and lift what it no longer justifies on this router; before anything is sent to it.
+
+    A suspension for debt, unless kept, goes where the debt of its basis is within the tolerance; a notice where the
+    open debt is below the notice minimum. What is not yet on the router goes also where the client has been excluded or
+    has promised to pay since.
+    """
+    company, now, today = settings.company(), clock.now(), settings.today()
+    on_a_list = sa.select(Access.client_id).where(
+        Access.router_id == router_id, sa.or_(Access.notice, sa.and_(Access.suspended, Access.reason == "debt"))
+    )
+    debt = invoices.debts(now, Client.router_id == router_id, Client.id.in_(on_a_list))
+    amount = sa.case((Access.basis == "open", debt.c.open_debt), else_=debt.c.overdue_debt)
+    promised = invoices.promised(Access.client_id, today)
+    spared = sa.or_(
+        Client.free,
+        promised,
+        sa.and_(Client.no_cut, sa.or_(Client.no_cut_until.is_(None), Client.no_cut_until >= today)),
+    )
+    unwarned = sa.or_(Client.free, promised, Client.no_notice)
+    query = (
+        sa.select(Access.client_id)
+        .join(debt, debt.c.client_id == Access.client_id)
+        .join(Client, Client.id == Access.client_id)
+        .where(Access.router_id == router_id)
+    )
+    cuts = query.where(
+        Access.suspended, Access.reason == "debt", ~Access.keep,
+        sa.or_(amount <= company.tolerance, sa.and_(~Access.applied_suspended, spared)),
+    )  # fmt: skip
+    notices = query.where(
+        Access.notice,
+        sa.or_(debt.c.open_debt < max(1, company.notice_minimum), sa.and_(~Access.applied_notice, unwarned)),
+    )
+    cut_ids, notice_ids = list(session().scalars(cuts)), list(session().scalars(notices))
+    return Lifted(lift(cut_ids, notice=False).suspended, lift(notice_ids, suspended=False).notice)
+
+
+# Receivers of events ---------------------------------------------------------------------------------
+
+
+def ensure_rows(client_ids: ClientIds) -> None:
+    """Give every client its access row; rows of clients who are on another router now follow them.
+
+    Who is on a list is looked at again: the address or the user may be another one.
+    """
+    groups = [Client.id.in_(client_ids)] if isinstance(client_ids, sa.Select) else _client_groups(client_ids)
+    routers: set[int] = set()
+    for group in groups:
+        missing = sa.select(Client.id, Client.router_id).where(group)
+        session().execute(insert_into(Access).from_select(["client_id", "router_id"], missing).on_conflict_do_nothing())
+        routers |= _follow(group)
+        routers |= _look_again(group)
+    request_sync(routers)
+
+
+def _client_groups(client_ids: Collection[int]) -> list[ColumnElement[bool]]:
+    ids = sorted(client_ids)
+    return [Client.id.in_(ids[at : at + _CHUNK]) for at in range(0, len(ids), _CHUNK)]
+
+
+def _follow(group: ColumnElement[bool]) -> set[int]:
+    """Take the access rows of clients to the router that they are on; the routers concerned, where anything stands."""
+    something = sa.or_(Access.suspended, Access.notice, Access.applied_suspended, Access.applied_notice)
+    moved = (
+        sa.select(Access.client_id, something, Access.router_id, Access.applied_router_id, Client.router_id)
+        .join(Client, Client.id == Access.client_id)
+        .where(group, Access.router_id != Client.router_id)
+    )
+    concerned: set[int] = set()
+    by_new: dict[int, list[int]] = {}
+    for client_id, stands, old, applied, new in session().execute(moved).tuples():
+        by_new.setdefault(new, []).append(client_id)
+        concerned |= {router_id for router_id in (old, applied, new) if stands and router_id is not None}
+    for new, ids in sorted(by_new.items()):
+        _change(ids, [something])
+        _change(ids, [], version=False, router_id=new)
+    return concerned
+
+
+def _look_again(group: ColumnElement[bool]) -> set[int]:
+    clients = sa.select(Client.id).where(group)
+    wanted = sa.or_(Access.suspended, Access.notice)
+    if not _change(clients, [wanted]):
+        return set()
+    query = sa.select(Access.router_id).where(Access.client_id.in_(clients), wanted).distinct()
+    return set(session().scalars(query))
+
+
+def client_saved(client_ids: Collection[int], **_: Any) -> None:
+    """Receiver: clients were added or edited."""
+    ensure_rows(client_ids)
+
+
+def client_moved(client_ids: Collection[int], old_router_id: int, new_router_id: int, **_: Any) -> None:
+    """Receiver: clients are on another router now. The old one is to lose their entries, the new one to get them."""
+    ensure_rows(client_ids)
+    request_sync({old_router_id, new_router_id})
+
+
+def clients_cancelled(client_ids: Collection[int], **_: Any) -> None:
+    """Receiver: cancelled clients want nothing on any router, whatever the reason of their suspension was."""
+    lift(client_ids, reasons=("debt", "manual", "pause"))
+    _change(client_ids, [sa.or_(Access.applied_suspended, Access.applied_notice)])
+    request_sync_of(client_ids)
+
+
+def clients_imported(rows: Iterable[csvimport.Imported], **_: Any) -> None:
+    """Receiver: who was suspended in the system that the provider comes from is suspended here too.
+
+    With a balance it is for debt and ends when that is paid; without one no payment could lift it, so it is ``manual``.
+    """
+    suspended = [row for row in rows if row.state == "suspended"]
+    owing = [row.client_id for row in suspended if (row.balance or 0) > 0]
+    others = [row.client_id for row in suspended if (row.balance or 0) <= 0]
+    if suspended:
+        want_suspended(owing, basis="open")
+        want_suspended(others, reason="manual")
+        request_sync_of(owing + others)
+
+
+def settings_changed(changed: Collection[str], **_: Any) -> None:
+    """Receiver: lists that have another name now must be moved, on every router."""
+    if {"list_overdue", "list_notice"} & set(changed):
+        request_sync(all_routers())
+
+
+def router_returned(router_id: int, **_: Any) -> None:
+    """Receiver: a router answers again. Where its outage is open, or something waits, synchronise it at once."""
+    sync = session().get(RouterSync, router_id)
+    waits = sync is not None and (sync.requested > sync.done or sync.next_attempt_at is not None)
+    if waits or outages.current(router_id) is not None:
+        request_sync([router_id])
+
+
+def all_routers() -> list[int]:
+    """Ids of the routers that are not archived."""
+    return list(session().scalars(sa.select(Router.id).where(Router.archived_at.is_(None)).order_by(Router.id)))
+
+
+# Queries ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class State:
+    """How a client stands: what is wanted, and whether its router has confirmed it.
+
+    ``kind``: ``active``, ``suspended`` or ``cancelled``. ``pending``: the router does not yet have what is wanted.
+    ``on_router``: what stands there, ``cut``, ``notice`` or ``none``. ``error``: a code of wisp.access.texts.
+    """
+
+    kind: str
+    reason: str = ""
+    keep: bool = False
+    notice: bool = False
+    since: datetime | None = None
+    pending: bool = False
+    on_router: str = "none"
+    foreign: bool = False
+    error: str = ""
+
+
+def states(client_ids: Collection[int]) -> dict[int, State]:
+    """How these clients stand, by id."""
+    found: dict[int, State] = {}
+    for group in _groups(client_ids):
+        rows = session().execute(
+            sa.select(Access, Client.cancelled_at).join(Client, Client.id == Access.client_id).where(group)
+        )
+        for access, cancelled_at in rows:
+            kind = "cancelled" if cancelled_at else "suspended" if access.suspended else "active"
+            standing = "cut" if access.applied_suspended else "notice" if access.applied_notice else "none"
+            found[access.client_id] = State(
+                kind, access.reason, access.keep, access.notice, access.suspended_at,
+                access.wanted_version != access.applied_version, standing, access.foreign, access.error,
+            )  # fmt: skip
+    return found
+
+
+def state_of(client_id: int) -> State:
+    """How one client stands."""
+    return states([client_id]).get(client_id, State("active"))
+
+
+def unsettled() -> ColumnElement[bool]:
+    """True for access rows whose router has not yet confirmed what is wanted."""
+    return Access.wanted_version != Access.applied_version
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for one router: clients to cut, to notify, to release; why, and when it is tried again."""
+
+    router_id: int
+    router: str
+    cut: int
+    notice: int
+    release: int
+    error: str
+    next_attempt_at: datetime | None
+
+
+def waiting(scope: Scope = EVERYTHING) -> list[Waiting]:
+    """The routers that have not yet got everything that is wanted, by name."""
+    count = _count_where
+    query = (
+        sa.select(
+            Router.id, Router.name,
+            count(Access.suspended), count(Access.notice), count(sa.and_(~Access.suspended, ~Access.notice)),
+            sa.func.coalesce(sa.func.max(RouterSync.error), ""), sa.func.max(RouterSync.next_attempt_at),
+        )
+        .select_from(Access)
+        .join(Router, Router.id == Access.router_id)
+        .outerjoin(RouterSync, RouterSync.router_id == Router.id)
+        .where(unsettled())
+        .group_by(Router.id, Router.name)
+        .order_by(sa.func.lower(Router.name))
+    )  # fmt: skip
+    if scope.zone_ids is not None:
+        query = query.where(Router.id.in_(sa.select(Zone.router_id).where(Zone.id.in_(scope.zone_ids))))
+    return [Waiting(*row) for row in session().execute(query)]
+
+
+def _count_where(condition: _Condition) -> ColumnElement[int]:
+    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)

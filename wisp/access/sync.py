@@ -1,0 +1,317 @@
+"""The synchronisation of a router, as the database sees it: claim, plan, record. The jobs put the talking between.
+
+Level-triggered: nothing says which clients changed. What is wanted is read when the work begins, so a hundred orders
+are one synchronisation, and an order that comes meanwhile makes one more round. The lease lets one job at a time in;
+whoever lost it (its time ran out) records nothing.
+"""
+
+import json
+import random
+from datetime import datetime, timedelta
+from typing import cast
+
+import sqlalchemy as sa
+
+from wisp.access import outages, service
+from wisp.access.conversation import Applied, Plan, Result, Subject
+from wisp.access.domain import Lists, SyncReport, pause
+from wisp.access.models import Access, RouterSync
+from wisp.clients.models import Client
+from wisp.core import clock, events, queue
+from wisp.core.crypto import SecretUnreadable
+from wisp.core.db import after_commit, insert_into, session
+from wisp.gateway import Target
+from wisp.routers import health
+from wisp.routers import service as routers
+from wisp.routers.models import Router
+from wisp.settings import service as settings
+
+LEASE = timedelta(seconds=120)
+"""Longer than one connection may take (conversation.DEADLINE); renewed before each further one."""
+SESSION_PAUSE = timedelta(seconds=30)
+JITTER = 0.2
+_table = cast(sa.Table, Access.__table__)
+
+
+class LeaseLost(Exception):
+    """Another job works at this router now; what this one learned counts no more."""
+
+
+def claim(router_id: int, owner: str, *, force: bool) -> int | None:
+    """Take the lease of a router; the number of the last order, or None where there is nothing for us to do.
+
+    Nothing to do: all orders are done, another job is at it (it will see the new orders), a pause runs and
+    ``force`` is not given, or the router is archived.
+    """
+    now = clock.now()
+    session().execute(
+        insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
+    )
+    free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now, RouterSync.lease_owner == owner)
+    rested = sa.or_(RouterSync.next_attempt_at.is_(None), RouterSync.next_attempt_at <= now, sa.literal(force))
+    something = sa.or_(RouterSync.requested > RouterSync.done, RouterSync.next_attempt_at.is_not(None))
+    alive = RouterSync.router_id.in_(sa.select(Router.id).where(Router.archived_at.is_(None)))
+    return session().scalar(
+        sa.update(RouterSync)
+        .where(RouterSync.router_id == router_id, free, rested, something, alive)
+        .values(lease_owner=owner, lease_until=now + LEASE)
+        .returning(RouterSync.requested)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def renew(router_id: int, owner: str) -> None:
+    """Keep the lease for another connection. Raises LeaseLost."""
+    _update_own(router_id, owner, lease_until=clock.now() + LEASE)
+
+
+def release(router_id: int, owner: str) -> None:
+    """Give the lease back where it is still ours, after an error of our own."""
+    session().execute(
+        sa.update(RouterSync)
+        .where(RouterSync.router_id == router_id, RouterSync.lease_owner == owner)
+        .values(lease_owner="", lease_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _update_own(router_id: int, owner: str, **values: object) -> int:
+    requested = session().scalar(
+        sa.update(RouterSync)
+        .where(RouterSync.router_id == router_id, RouterSync.lease_owner == owner)
+        .values(**values)
+        .returning(RouterSync.requested)
+        .execution_options(synchronize_session=False)
+    )
+    if requested is None:
+        raise LeaseLost(router_id)
+    return requested
+
+
+# Planning --------------------------------------------------------------------------------------------
+
+
+def make_plan(router_id: int, order: int) -> Plan:
+    """Lift what the debt no longer justifies, then read everything that the conversation needs.
+
+    The names of the lists are remembered before anything is sent, so that lists renamed later are emptied.
+    """
+    service.recheck(router_id)
+    plan = read_plan(router_id, order)
+    session().execute(
+        sa.update(RouterSync).where(RouterSync.router_id == router_id).values(lists=json.dumps(plan.lists.names))
+    )
+    return plan
+
+
+def read_plan(router_id: int, order: int = 0) -> Plan:
+    """What is wanted on a router now. Only reads."""
+    router = session().get_one(Router, router_id)
+    company = settings.company()
+    known = session().scalar(sa.select(RouterSync.lists).where(RouterSync.router_id == router_id))
+    lists = Lists(company.list_overdue, company.list_notice, tuple(json.loads(known or "[]")))
+    return Plan(router_id, order, _target(router), lists, _subjects(router_id))
+
+
+def _target(router: Router) -> Target | None:
+    try:
+        return routers.target(router)
+    except SecretUnreadable:
+        return None
+
+
+def _subjects(router_id: int) -> list[Subject]:
+    """Everybody on the router who belongs on a list or whose last change it has not confirmed."""
+    query = (
+        sa.select(
+            Access.client_id, Client.code, Client.connection, Client.address, Client.username, Access.suspended,
+            Access.notice, Client.cancelled_at, Access.wanted_version, Access.applied_version,
+            Access.applied_router_id, Access.applied_suspended, Access.applied_notice, Access.applied_address,
+            Access.foreign, Access.error, Access.sent_version,
+        )
+        .join(Client, Client.id == Access.client_id)
+        .where(
+            Access.router_id == router_id,
+            sa.or_(Access.suspended, Access.notice, Access.wanted_version != Access.applied_version),
+        )
+        .order_by(Access.client_id)
+    )  # fmt: skip
+    return [
+        Subject(
+            client_id=row.client_id,
+            code=row.code,
+            connection=row.connection,
+            address=row.address or None,
+            username=row.username,
+            wanted="none" if row.cancelled_at else "cut" if row.suspended else "notice" if row.notice else "none",
+            version=row.wanted_version,
+            applied_version=row.applied_version,
+            here=row.applied_router_id == router_id,
+            cut=row.applied_suspended,
+            notice=row.applied_notice,
+            applied_address=row.applied_address if row.applied_router_id == router_id else None,
+            foreign=row.foreign,
+            error=row.error,
+            sent=row.sent_version == row.wanted_version,
+        )
+        for row in session().execute(query)
+    ]
+
+
+# Recording -------------------------------------------------------------------------------------------
+
+
+def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool:
+    """Write down what came of it, in one transaction with what follows from it (the event, outage, e-mails).
+
+    True where more was ordered meanwhile: with ``keep`` the lease stays ours and another round is due.
+    Raises LeaseLost.
+    """
+    row = (
+        session()
+        .execute(
+            sa.select(RouterSync.attempts, RouterSync.next_attempt_at, RouterSync.requested).where(
+                RouterSync.router_id == plan.router_id, RouterSync.lease_owner == owner
+            )
+        )
+        .one_or_none()
+    )
+    if row is None:
+        raise LeaseLost(plan.router_id)
+    outcomes = {client_id: applied.outcome for client_id, applied in result.clients.items()}
+    if result.reached:
+        outages.end(plan.router_id, outcomes.values())
+    else:
+        _not_reached(plan, result)
+    events.router_synced.emit(
+        router_id=plan.router_id,
+        report=SyncReport(plan.order, result.reached, result.error, result.detail, outcomes),
+    )
+    if result.reached:
+        _store(plan, result)
+    else:
+        _mark_sent(plan, result)
+    again = result.reached and row.requested > plan.order and keep
+    values = _next_attempt(row.attempts, row.next_attempt_at, result)
+    if result.reached:
+        values |= {
+            "done": plan.order,
+            "synced_at": clock.now(),
+            "lists": json.dumps([plan.lists.cut, plan.lists.notice]),
+        }
+        if result.leftovers:
+            values["lists"] = json.dumps(plan.lists.names)
+    if not again:
+        values |= {"lease_owner": "", "lease_until": None}
+    requested = _update_own(plan.router_id, owner, **values)
+    if result.reached and not again and requested > plan.order:  # ordered while we recorded, or after the last round
+        after_commit(lambda: service.enqueue_syncs([plan.router_id], force=True))
+    return again
+
+
+def _next_attempt(attempts: int, planned: datetime | None, result: Result) -> dict[str, object]:
+    """When to try again by itself: growing pauses while something fails. An attempt that a person ordered in a pause
+    makes the pause neither longer nor shorter."""
+    now = clock.now()
+    failed = (
+        not result.reached
+        or result.leftovers
+        or any(applied.outcome.state == "failed" for applied in result.clients.values())
+    )
+    values: dict[str, object] = {"error": result.error[:16], "error_detail": result.detail[:500]}
+    if not failed:
+        return values | {"attempts": 0, "next_attempt_at": now + SESSION_PAUSE if result.look_again else None}
+    if planned is not None and planned > now and attempts:
+        return values
+    seconds = pause(attempts + 1) * (1 + JITTER * random.random())  # noqa: S311  (spreads the load, keeps no secret)
+    return values | {"attempts": attempts + 1, "next_attempt_at": now + timedelta(seconds=seconds)}
+
+
+def _not_reached(plan: Plan, result: Result) -> None:
+    now = clock.now()
+    if not result.logged_in:
+        health.record(plan.router_id, health.Health(error=result.error, detail=result.detail), now)
+    router = session().get_one(Router, plan.router_id)
+    outages.begin(plan.router_id, result.error, router.offline_since or now)
+
+
+def _store(plan: Plan, result: Result) -> None:
+    """Write what the router confirmed: only rows that say something else."""
+    now = clock.now()
+    changes = []
+    for subject in plan.subjects:
+        new = _values(plan, subject, result.clients[subject.client_id])
+        if new is not None:
+            changes.append({**new, "b_client": subject.client_id, "applied_at": now})
+    if changes:
+        names = [name for name in changes[0] if name != "b_client"]
+        statement = (
+            sa.update(_table)
+            # A client who moved meanwhile is the other router's to record.
+            .where(_table.c.client_id == sa.bindparam("b_client"), _table.c.router_id == plan.router_id)
+            .values({name: sa.bindparam(name) for name in names})
+        )
+        session().connection().execute(statement, changes)
+    if not result.leftovers:
+        # Clients who are on another router by now have nothing left here.
+        session().execute(
+            sa.update(Access)
+            .where(Access.applied_router_id == plan.router_id, Access.router_id != plan.router_id)
+            .values(applied_suspended=False, applied_notice=False, applied_address=None, applied_router_id=None)
+            .execution_options(synchronize_session=False)
+        )
+    gone = session().scalar(sa.select(Router.online).where(Router.id == plan.router_id)) is False
+    if gone:  # the probe writes what it is called now, and that it is back
+        after_commit(lambda: _enqueue_probe(plan.router_id))
+
+
+def _enqueue_probe(router_id: int) -> None:
+    queue.enqueue("routers.probe", router_id, key=f"probe-{router_id}")
+
+
+def _values(plan: Plan, subject: Subject, applied: Applied) -> dict[str, object] | None:
+    """The recorded state of a client after this synchronisation; None where the record says so already.
+
+    Settled is only what the router confirmed in the version that was read: a change since then stays open.
+    """
+    outcome = applied.outcome
+    failed = outcome.state == "failed"
+    version = subject.version
+    if failed:
+        version = subject.applied_version if not subject.settled else subject.version - 1
+    stands = applied.cut or applied.notice
+    new: dict[str, object] = {
+        "applied_version": version,
+        "applied_suspended": applied.cut,
+        "applied_notice": applied.notice,
+        "applied_address": outcome.address if stands else None,
+        "applied_router_id": plan.router_id if stands else None,
+        "foreign": outcome.foreign,
+        "error": outcome.detail,
+    }
+    old = {
+        "applied_version": subject.applied_version,
+        "applied_suspended": subject.cut,
+        "applied_notice": subject.notice,
+        "applied_address": subject.applied_address,
+        "applied_router_id": plan.router_id if subject.here else None,
+        "foreign": subject.foreign,
+        "error": subject.error,
+    }
+    return None if new == old else new
+
+
+def _mark_sent(plan: Plan, result: Result) -> None:
+    """Remember for whom commands went out unconfirmed: what is found as wanted next time is our own work."""
+    marks = [
+        {"b_client": s.client_id, "b_version": s.version}
+        for s in plan.subjects
+        if s.client_id in result.sent and not s.settled
+    ]
+    if marks:
+        session().connection().execute(
+            sa.update(_table)
+            .where(_table.c.client_id == sa.bindparam("b_client"))
+            .values(sent_version=sa.bindparam("b_version")),
+            marks,
+        )
