@@ -21,6 +21,7 @@ TRIES = 3
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+periodic("access-sweep", "access.sweep", seconds=60)
 periodic("access-reconcile", "access.reconcile", seconds=24 * 3600)
 
 
@@ -68,7 +69,7 @@ def _write(step: Callable[[], T]) -> T:
 
 @job("access.sweep", queue="routers", timeout=60)
 def sweep() -> None:
-    """With each tick: start the synchronisations that are due (lost orders, ended pauses), look after outages."""
+    """Every minute: start the synchronisations that are due (lost orders, ended pauses), look after outages."""
     with transaction():
         answering = outages.watch()
         service.request_sync(answering)

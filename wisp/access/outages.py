@@ -6,7 +6,7 @@ together are told together), ``alert_router_off`` (off for longer than the compa
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,8 +28,8 @@ NAMED = 20
 """How many clients an e-mail names."""
 ALERTS = "access.alerts"
 
-underway: list[Callable[[], bool]] = []
-"""Questions that higher slices add: is anything at work now that may find a router off too?"""
+_run = sa.table("task_run", sa.column("id"), sa.column("task_id"), sa.column("state"))
+_item = sa.table("run_item", sa.column("run_id"), sa.column("client_id"), sa.column("state"))
 
 
 def current(router_id: int) -> Outage | None:
@@ -52,9 +52,12 @@ def note_waiting(
 ) -> None:
     """Work of this task waits for the router: the alert addresses are told once in this outage.
 
-    ``client_ids``: who waits. Tell again as often as you like; outside an outage one begins.
+    ``client_ids``: who waits; None = those whose items of the run wait. Tell again as often as you like; outside
+    an outage one begins.
     """
     outage = current(router_id) or begin(router_id, "", clock.now())
+    if client_ids is None:
+        client_ids = sa.select(_item.c.client_id).where(_item.c.run_id == run_id, _item.c.state == "waiting")
     count, codes = _who(client_ids)
     values = {
         "outage_id": outage.id, "task_id": task_id, "run_id": run_id, "waiting": count, "clients": codes,
@@ -68,10 +71,8 @@ def _enqueue_alerts() -> None:
     queue.enqueue(ALERTS, key=ALERTS)
 
 
-def _who(client_ids: Collection[int] | sa.Select[Any] | None) -> tuple[int, list[str]]:
+def _who(client_ids: Collection[int] | sa.Select[Any]) -> tuple[int, list[str]]:
     """How many clients wait, and the codes of the first of them."""
-    if client_ids is None:
-        return 0, []
     some = client_ids if isinstance(client_ids, sa.Select) else sorted(client_ids)[:NAMED]
     query = sa.select(Client.code).where(Client.id.in_(some)).order_by(Client.code).limit(NAMED)
     codes = list(session().scalars(query))
@@ -117,9 +118,15 @@ def _wait_for_more(since: datetime) -> bool:
     at_work = sa.or_(
         sa.and_(RouterSync.requested > RouterSync.done, RouterSync.error == ""), RouterSync.lease_until > now
     )
-    if session().scalar(sa.select(RouterSync.router_id).where(at_work).limit(1)) is not None:
-        return True
-    return any(ask() for ask in underway)
+    runs = (
+        sa.select(_run.c.id)
+        .join(PeriodicTask, PeriodicTask.id == _run.c.task_id)
+        .where(_run.c.state.in_(("queued", "running")), PeriodicTask.kind.in_(("notice", "cut")))
+    )
+    for query in (sa.select(RouterSync.router_id).where(at_work), runs):
+        if session().scalar(query.limit(1)) is not None:
+            return True
+    return False
 
 
 def _describe(news: Iterable[OutageTask]) -> list[dict[str, Any]]:
