@@ -169,7 +169,7 @@
     const button = event.target.closest("[data-set-theme]");
     if (button) {
       const theme = button.dataset.setTheme;
-      document.documentElement.dataset.theme = theme;
+      document.documentElement.dataset.appearance = theme;
       document.cookie = `wisp_theme=${theme};path=/;max-age=31536000;samesite=lax`;
       document.dispatchEvent(new Event("wisp:theme"));
       document.querySelectorAll("[data-set-theme]").forEach((other) => {

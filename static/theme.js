@@ -3,7 +3,7 @@
   const root = document.documentElement;
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   function apply() {
-    const chosen = root.dataset.theme;
+    const chosen = root.dataset.appearance;
     root.dataset.bsTheme = chosen === "light" || chosen === "dark" ? chosen : dark.matches ? "dark" : "light";
   }
   apply();
