@@ -35,25 +35,26 @@ def insert_terms(rows: Iterable[tuple[int, str, str, str | None, str, str, str]]
         session().execute(table.insert(), [{"term": term, "client_id": client_id} for term, client_id in terms])
 
 
-def matching(query: str) -> Any | None:
+def matching(query: str, *, by_invoice: bool = True) -> Any | None:
     """The condition on Client that ``query`` asks for; None where it asks for nothing.
 
-    Every word must begin one of the client's terms, or the whole is the label of one of its invoices (or, of
-    digits alone, the number of one). What it costs depends on what is found, not on how many clients there are:
-    a word that many have is looked up client by client, in the order of the list, until its page is full.
+    Every word must begin one of the client's terms, or (unless ``by_invoice`` is False) the whole is the label of one
+    of its invoices (or, of digits alone, the number of one). What it costs depends on what is found, not on how many
+    clients there are: a word that many have is looked up client by client, in the order of the list, until its page is
+    full.
     """
     words = domain.query_terms(query)
     if not words:
         return None
     common = _common(words)
-    by_invoice = _by_invoice(query.strip())
+    invoiced = _by_invoice(query.strip()) if by_invoice else None
     rare = [_beginning_with(word) for word in words if word not in common]
     frequent = [_beginning_with(word).where(ClientTerm.client_id == Client.id).exists() for word in common]
-    if by_invoice is None:
+    if invoiced is None:
         return sa.and_(*(Client.id.in_(found) for found in rare), *frequent)
     if rare:
-        return Client.id.in_(rare[0].union(by_invoice))
-    return sa.or_(*frequent, Client.id.in_(by_invoice))
+        return Client.id.in_(rare[0].union(invoiced))
+    return sa.or_(*frequent, Client.id.in_(invoiced))
 
 
 def _beginning_with(word: str) -> sa.Select[int]:

@@ -224,6 +224,15 @@ def format_number(prefix: str, number: int) -> str:
     return f"{prefix}{number:06d}"
 
 
+def digits_of(text: str, prefix: str) -> str:
+    """The sequence in a number as people type it, with the prefix of its series (in any case) or without; "" where
+    it cannot be a number of that series."""
+    rest = text.strip()
+    if prefix and rest.lower().startswith(prefix.lower()):
+        rest = rest[len(prefix) :]
+    return rest if rest.isascii() and rest.isdigit() and len(rest) <= 9 else ""
+
+
 def _day_in(month: date, ahead: int, day: int) -> date:
     """The date of a day (1-31, else ValueError), clamped, in the month `ahead` months after `month`."""
     if not 1 <= day <= 31:

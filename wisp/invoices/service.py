@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
 from sqlalchemy import ColumnElement, ScalarSelect, Subquery, case, func, literal, or_, select, update
 
 from wisp.clients.models import Client
-from wisp.core import audit, clock
-from wisp.core.db import Rows, insert_into, session
+from wisp.core import audit, clock, events
+from wisp.core.db import insert_into, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import domain
@@ -22,7 +23,9 @@ from wisp.schedules import service as schedules
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 
-OPEN_STATES = ("pending", "partial")
+OPEN_STATES: tuple[ColumnElement[str], ...] = (sa.literal_column("'pending'"), sa.literal_column("'partial'"))
+"""States of an invoice that still asks for money, spelled out in the SQL: with bound values SQLite could not use the
+index of open invoices."""
 
 
 def balance_of(client_id: Any, due_before: ColumnElement[date] | date | None = None) -> ScalarSelect[int]:
@@ -103,6 +106,15 @@ def lock_series() -> InvoiceSeries:
     return session().scalars(query.execution_options(populate_existing=True)).one()
 
 
+def lock_account(client_id: int) -> None:
+    """Settle one client's account alone until the end of the transaction; to be taken before anything is read.
+
+    The client's own row is the lock: an invoice that is being issued holds it too (by its foreign key), so that
+    neither the payment misses the invoice nor the invoice the credit.
+    """
+    session().execute(select(Client.id).where(Client.id == client_id).with_for_update())
+
+
 def use_credit(client_ids: Iterable[int]) -> list[int]:
     """Settle open invoices, oldest first, with what payments of these clients have left; the clients changed."""
     changed = []
@@ -152,7 +164,9 @@ def allocate(payment: Payment, first: int | None = None) -> int:
 def _settle(invoice_id: int, amount: int) -> None:
     """Add ``amount`` (negative: take back) to what is paid of an invoice and set its state."""
     paid = Invoice.paid + amount
-    state = case((paid >= Invoice.total, "paid"), (paid > 0, "partial"), else_="pending")
+    state = case(
+        (Invoice.state == "void", "void"), (paid >= Invoice.total, "paid"), (paid > 0, "partial"), else_="pending"
+    )
     session().execute(
         update(Invoice)
         .where(Invoice.id == invoice_id)
@@ -170,111 +184,65 @@ def clients_with_credit(*where: ColumnElement[bool]) -> Sequence[int]:
     )
 
 
-def void(invoice: Invoice, reason: str, again: bool) -> None:
-    """Void an invoice: it keeps its number, what was paid on it goes back to the account as credit.
-
-    ``again``: the client may be invoiced for that month once more; otherwise it is exempt that month.
-    """
-    if invoice.state == "void":
-        raise Refused("invoices.already_void", number=invoice.label)
-    if not reason.strip():
-        raise Refused("invoices.void_reason")
-    before = {"state": invoice.state, "paid": invoice.paid}
-    for allocation in session().scalars(select(Allocation).where(Allocation.invoice_id == invoice.id)):
+def give_back(*where: ColumnElement[bool]) -> int:
+    """Take back the allocations that ``where`` selects: the invoices are open again, the payments have it left."""
+    taken = session().scalars(select(Allocation).where(*where).order_by(Allocation.invoice_id)).all()
+    for allocation in taken:
         payment = session().get_one(Payment, allocation.payment_id)
         payment.remaining += allocation.amount
-        session().delete(allocation)
-    invoice.paid = 0
-    invoice.state, invoice.voided_at, invoice.void_reason = "void", clock.now(), reason.strip()
+        _settle(allocation.invoice_id, -allocation.amount)
+    session().execute(sa.delete(Allocation).where(*where).execution_options(synchronize_session="fetch"))
+    session().flush()
+    return sum(allocation.amount for allocation in taken)
+
+
+def void(invoice: Invoice, reason: str, again: bool) -> None:
+    """Void an invoice: it keeps its number, what was paid on it goes back to the account and settles what else is open.
+
+    ``again``: the client may be invoiced for that month once more; otherwise it is exempt that month. Emits
+    account_changed. Refused("invoices.already_void"), Refused("invoices.void_reason") without a reason.
+    """
+    lock_account(invoice.client_id)
+    session().refresh(invoice, with_for_update=True)
+    if invoice.state == "void":
+        raise Refused("invoices.already_void", number=invoice.label)
+    reason = reason.strip()
+    if not 0 < len(reason) <= 200:
+        raise Refused("invoices.void_reason")
+    before = {"state": invoice.state, "paid": invoice.paid}
+    invoice.state, invoice.voided_at, invoice.void_reason = "void", clock.now(), reason
     invoice.invoice_again = again
     session().flush()
+    give_back(Allocation.invoice_id == invoice.id)
     use_credit([invoice.client_id])
-    audit.record("invoice.void", f"invoice:{invoice.label}", before, {"state": "void", "paid": 0, "reason": reason})
+    after = {"state": "void", "paid": 0, "reason": reason, "again": again}
+    audit.record("invoice.void", f"invoice:{invoice.label}", before, after)
+    events.account_changed.emit(client_ids=[invoice.client_id])
 
 
-def find(label: str) -> Invoice:
-    """The invoice with that number as printed. Refused("invoices.unknown")."""
-    found = session().scalars(select(Invoice).where(Invoice.label == label)).one_or_none()
-    if found is None:
-        raise Refused("invoices.unknown", number=label)
-    return found
+def find(number: str, scope: Scope = EVERYTHING) -> Invoice:
+    """The invoice with that number, as printed or its digits alone. Refused("invoices.unknown").
 
-
-def listing(
-    scope: Scope = EVERYTHING,
-    *,
-    text: str = "",
-    state: str = "",
-    month: date | None = None,
-    client_id: int | None = None,
-    run_id: int | None = None,
-    zone_id: int | None = None,
-    overdue: bool = False,
-) -> Rows:
-    """Invoices with their client, for lists: filtered by what is given."""
-    query: Rows = select(Invoice, Client).join(Client, Client.id == Invoice.client_id)
-    if scope.zone_ids is not None:
-        query = query.where(Client.zone_id.in_(scope.zone_ids))
-    if text:
-        like = text.strip().replace("%", "").replace("_", "") + "%"
-        query = query.where(or_(Invoice.label.ilike(like), Client.code.ilike(like), Client.name.ilike("%" + like)))
-    if state:
-        query = query.where(Invoice.state == state)
-    if overdue:
-        query = query.where(Invoice.state.in_(OPEN_STATES), Invoice.due < settings.today())
-    if month is not None:
-        query = query.where(Invoice.month == month)
-    if client_id is not None:
-        query = query.where(Invoice.client_id == client_id)
-    if run_id is not None:
-        query = query.where(Invoice.run_id == run_id)
-    if zone_id is not None:
-        query = query.where(Client.zone_id == zone_id)
-    return query
-
-
-def issue_opening(amounts: dict[int, int], today: date) -> None:
-    """Bring balances over from another system: an opening invoice for who owes, a credit for who is ahead.
-
-    ``amounts``: client id to minor units, negative = credit. Dated today, due after the minimum days, no e-mail.
+    Refused("invoices.ambiguous") where digits alone fit invoices of several series.
     """
-    company, now = settings.company(), clock.now()
-    owing = {client_id: amount for client_id, amount in amounts.items() if amount > 0}
-    if owing:
-        series = lock_series()
-        for client in session().scalars(select(Client).where(Client.id.in_(owing)).order_by(Client.id)):
-            session().add(
-                Invoice(
-                    series_id=series.id,
-                    number=series.next_number,
-                    label=domain.format_number(series.prefix, series.next_number),
-                    client_id=client.id,
-                    kind="opening",
-                    issued=today,
-                    due=domain.due_date(today, today, company.min_days_to_pay),
-                    currency=company.currency,
-                    customer=client.legal_name or client.name,
-                    customer_tax_id=client.tax_id,
-                    tax_bp=0,
-                    net=owing[client.id],
-                    tax=0,
-                    total=owing[client.id],
-                    created_at=now,
-                )
-            )
-            series.next_number += 1
-    for client_id, amount in amounts.items():
-        if amount < 0:
-            session().add(
-                Payment(
-                    client_id=client_id,
-                    amount=-amount,
-                    remaining=-amount,
-                    method="credit",
-                    paid_on=today,
-                    note="",
-                    actor=audit.actor().name,
-                    created_at=now,
-                )
-            )
-    session().flush()
+    found = by_number(number, scope)
+    if len(found) > 1:
+        raise Refused("invoices.ambiguous", number=number)
+    if not found:
+        raise Refused("invoices.unknown", number=number)
+    return found[0]
+
+
+def by_number(number: str, scope: Scope = EVERYTHING) -> Sequence[Invoice]:
+    """The invoices that ``number`` may mean: at most one in each series."""
+    named = [
+        (Invoice.series_id == series.id) & (Invoice.number == int(digits))
+        for series in session().scalars(select(InvoiceSeries).order_by(InvoiceSeries.id))
+        if (digits := domain.digits_of(number, series.prefix))
+    ]
+    if not named:
+        return []
+    query = select(Invoice).where(or_(*named)).order_by(Invoice.id)
+    if scope.zone_ids is not None:
+        query = query.join(Client, Client.id == Invoice.client_id).where(Client.zone_id.in_(scope.zone_ids))
+    return session().scalars(query).all()
