@@ -98,8 +98,10 @@ def add_router(values: RouterValues) -> Router:
 
 
 def edit_router(router: Router, values: RouterValues) -> None:
-    """Change what differs; an empty or absent password keeps the present one, and is never shown or logged."""
+    """Change what differs. An absent password keeps the present one, but another host needs it typed again: whoever
+    edits routers must not learn a stored password by pointing the router at a machine of their own."""
     values = normal(values)
+    password_stays_home(router, values)
     _free_name(values.name, router.id)
     before = _describe(router)
     for name in _AUDITED:
@@ -110,6 +112,12 @@ def edit_router(router: Router, values: RouterValues) -> None:
     session().flush()
     after = _describe(router) | ({"password": "… (changed)"} if values.password else {})
     audit.record("router.edit", f"router:{router.name}", before, after)
+
+
+def password_stays_home(router: Router, values: RouterValues) -> None:
+    """Refused("routers.password_again") where the stored password would be sent to another host than before."""
+    if values.password is None and values.host != router.host:
+        raise Refused("routers.password_again")
 
 
 def archive_router(router: Router) -> None:

@@ -23,6 +23,7 @@ REFUSALS: dict[str, Any] = {
     "routers.zone_ambiguous": _l("Several zones are named “%(name)s”; write one of: %(names)s"),
     "routers.zone_name": _l("A billing zone needs a name of 1 to 80 characters."),
     "routers.zone_name_taken": _l("This router already has a zone named “%(name)s”."),
+    "routers.password_again": _l("The address of the router has changed: enter its password again."),
     "routers.password": _l("A new router needs the password of its API user."),
 }
 
@@ -53,6 +54,14 @@ CAUSES: dict[str, Any] = {
     ErrorCode.trap: _l("The router refused the command; its own words are shown below."),
     UNREADABLE: _l("The stored password cannot be read with the present WISP_KEY. Enter the router's password again."),
 }  # fmt: skip
+
+
+KINDS: dict[str, Any] = {
+    "invoices": _l("Invoice creation"),
+    "notice": _l("Payment notices"),
+    "cut": _l("Service cut"),
+}
+TYPES: dict[str, Any] = {"prepaid": _l("Prepaid"), "postpaid": _l("Postpaid")}
 
 
 def cause(code: str) -> str:

@@ -9,13 +9,17 @@ from wisp.web.access import can
 
 @dataclass(frozen=True)
 class Tab:
-    """One tab, panel or card. ``endpoint`` takes the page's own arguments (the client's code, the router's id)."""
+    """One tab, panel or card. ``endpoint`` takes the page's own arguments (the client's code, the router's id).
+
+    A tool of the router's "Herramientas" page is shown as a button named ``action`` that posts to the endpoint.
+    """
 
     key: str
     label: Any
     endpoint: str
     permission: Permission | None = None
     order: int = 50
+    action: Any = ""
 
 
 class Tabs:
@@ -41,5 +45,6 @@ class Tabs:
 
 client_tabs = Tabs()
 router_tabs = Tabs()
+router_tools = Tabs()
 settings_panels = Tabs()
 dashboard_cards = Tabs()

@@ -1,0 +1,266 @@
+"""Pages of routers: list with live state, data, billing zones, tools."""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from wisp.core.crypto import SecretUnreadable
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import Permission
+from wisp.gateway import Target
+from wisp.routers import dates, health, service, texts
+from wisp.routers.forms import RouterForm, ScheduleForm, ZoneForm
+from wisp.routers.models import Router, Zone
+from wisp.schedules.models import BillingSchedule
+from wisp.settings import service as settings
+from wisp.web import can, go, render, requires, scope, toast
+
+bp = Blueprint("routers", __name__, url_prefix="/router")
+
+
+@bp.get("/")
+@requires(Permission.ROUTERS_VIEW)
+def index() -> Response:
+    """All routers with their live state; the table asks for itself every few seconds."""
+    routers = service.routers(scope())
+    zones: dict[int, list[str]] = {}
+    for zone in service.zones(scope()):
+        zones.setdefault(zone.router_id, []).append(zone.name)
+    return render("routers/list.html", partial="routers/_table.html", routers=routers, zones=zones, cause=texts.cause)
+
+
+@bp.route("/nuevo/", methods=["GET", "POST"])
+@requires(Permission.ROUTERS_EDIT)
+def add() -> Response:
+    """A new router."""
+    form = RouterForm()
+    if not form.validate_on_submit():
+        return _form_page(form, None)
+    if not form.password.data:
+        form.password.errors = [str(Refused("routers.password"))]
+        return _form_page(form, None)
+    try:
+        with transaction():
+            router_id = service.add_router(form.values()).id
+    except Refused as refused:
+        form.form_errors.append(str(refused))
+        return _form_page(form, None)
+    toast(_("The router is saved. Now add its first billing zone."))
+    return go(url_for("routers.zone_add", router_id=router_id))
+
+
+@bp.route("/<int:router_id>/", methods=["GET", "POST"])
+@requires(Permission.ROUTERS_VIEW)
+def edit(router_id: int) -> Response:
+    """Tab "Datos"."""
+    router = _router(router_id)
+    form = RouterForm(obj=router, router_id=router.id)
+    if request.method == "GET":
+        return _form_page(form, router)
+    _may_edit()
+    if not form.validate_on_submit():
+        return _form_page(form, router)
+    try:
+        with transaction():
+            service.edit_router(_router(router_id), form.values())
+    except Refused as refused:
+        form.form_errors.append(str(refused))
+        return _form_page(form, _router(router_id))
+    toast(_("Saved."))
+    return go(url_for("routers.edit", router_id=router_id))
+
+
+def _form_page(form: RouterForm, router: Router | None, found: Any = None) -> Response:
+    status = 422 if request.method == "POST" and found is None else 200
+    return render(
+        "routers/data.html", partial="routers/_probe.html", status=status, form=form, router=router, found=found,
+        tab="data", cause=texts.cause,
+    )  # fmt: skip
+
+
+@bp.post("/<int:router_id>/archivar/")
+@requires(Permission.ROUTERS_EDIT)
+def archive(router_id: int) -> Response:
+    """Put a router without active clients away."""
+    router = _router(router_id)
+    try:
+        with transaction():
+            service.archive_router(_router(router_id))
+    except Refused as refused:
+        toast(str(refused), "danger")
+        return go(url_for("routers.edit", router_id=router_id))
+    toast(_("The router “%(name)s” is archived.", name=router.name))
+    return go(url_for("routers.index"))
+
+
+# Asking the router -----------------------------------------------------------------------------------
+
+
+@bp.post("/probar/")
+@requires(Permission.ROUTERS_EDIT)
+def try_out() -> Response:
+    """Test the connection with what the form holds, before it is saved. Nothing is stored."""
+    form = RouterForm()
+    saved_id = form.router_id.data or ""
+    router = _router(int(saved_id)) if saved_id.isascii() and saved_id.isdigit() else None
+    if not form.validate_on_submit():
+        found = health.Health(error="form")
+        return _form_page(form, router, found)
+    try:
+        target = _target(form, router)
+    except (Refused, SecretUnreadable) as refused:
+        return _form_page(form, router, health.Health(error="form", detail=_why(refused)))
+    session().rollback()  # nothing of the database is held while the network is waited for
+    found = health.ask(target)
+    return _form_page(form, _router(router.id) if router else None, found)
+
+
+def _target(form: RouterForm, router: Router | None) -> Target:
+    values = service.normal(form.values())
+    if values.password is not None:
+        return service.target_of(values, values.password)
+    if router is None:
+        raise Refused("routers.password")
+    service.password_stays_home(router, values)
+    return service.target_of(values, service.target(router).password)
+
+
+def _why(error: Exception) -> str:
+    return texts.cause(health.UNREADABLE) if isinstance(error, SecretUnreadable) else str(error)
+
+
+@bp.post("/<int:router_id>/probar/")
+@requires(Permission.ROUTERS_VIEW)
+def probe(router_id: int) -> Response:
+    """Ask a saved router now and write down what was found."""
+    _router(router_id)
+    wanted = health.targets([router_id])
+    session().rollback()
+    for known_id, found, asked_at in health.ask_all(wanted):
+        with transaction():
+            health.record(known_id, found, asked_at)
+    return _tools_page(_router(router_id))
+
+
+@bp.get("/<int:router_id>/herramientas/")
+@requires(Permission.ROUTERS_VIEW)
+def tools(router_id: int) -> Response:
+    """Tab "Herramientas"."""
+    return _tools_page(_router(router_id))
+
+
+def _tools_page(router: Router) -> Response:
+    return render("routers/tools.html", partial="routers/_health.html", router=router, tab="tools", cause=texts.cause)
+
+
+# Billing zones ---------------------------------------------------------------------------------------
+
+
+@bp.get("/<int:router_id>/zonas/")
+@requires(Permission.ROUTERS_VIEW)
+def zones(router_id: int) -> Response:
+    """Tab "Facturación - Zona": the router's zones with their three tasks."""
+    router = _router(router_id)
+    return render("routers/zones.html", router=router, zones=service.zones_of(router, scope()), tab="zones", **_words())
+
+
+@bp.route("/<int:router_id>/zonas/nueva/", methods=["GET", "POST"])
+@requires(Permission.ROUTERS_EDIT)
+def zone_add(router_id: int) -> Response:
+    """A new billing zone; its three tasks come into being with it."""
+    router = _router(router_id)
+    if scope().zone_ids is not None:
+        abort(403)  # somebody who is limited to some zones would not see the new one
+    form = ZoneForm(name=None if service.zones_of(router) else router.name)
+    if not form.validate_on_submit() or "preview" in request.form:
+        return _zone_page(form, router, None)
+    try:
+        with transaction():
+            service.add_zone(_router(router_id), form.name.data or "", **form.schedule_values())
+    except Refused as refused:
+        form.form_errors.append(str(refused))
+        return _zone_page(form, _router(router_id), None)
+    toast(_("The zone is saved. Its three periodic tasks are planned."))
+    return go(url_for("routers.zones", router_id=router_id))
+
+
+@bp.route("/<int:router_id>/zonas/<int:zone_id>/", methods=["GET", "POST"])
+@requires(Permission.ROUTERS_VIEW)
+def zone_edit(router_id: int, zone_id: int) -> Response:
+    """A zone's name and schedule. Where a new day has gone by in this month, it asks first (no silent choice)."""
+    router, zone = _zone(router_id, zone_id)
+    form = ZoneForm(data={"name": zone.name, **ScheduleForm.data_of(zone.schedule)})
+    if request.method == "GET":
+        return _zone_page(form, router, zone)
+    _may_edit()
+    if not form.validate_on_submit() or "preview" in request.form:
+        return _zone_page(form, router, zone)
+    try:
+        with transaction():
+            zone = _zone(router_id, zone_id)[1]
+            service.edit_zone(
+                zone, name=form.name.data, this_month=form.this_month.data or None, **form.schedule_values()
+            )
+    except Refused as refused:
+        router, zone = _zone(router_id, zone_id)
+        if refused.code != "schedules.needs_choice":
+            form.form_errors.append(str(refused))
+        return _zone_page(form, router, zone)
+    toast(_("Saved. The next runs are recomputed."))
+    return go(url_for("routers.zones", router_id=router_id))
+
+
+@bp.get("/zonas/fechas/")
+@requires(Permission.ROUTERS_VIEW)
+def zone_dates() -> Response:
+    """The next twelve dates of each task of the zone being edited, for the form's live part."""
+    form = ZoneForm(request.args, meta={"csrf": False})
+    zone_id = request.args.get("zone_id", "")
+    zone = service.get_zone(int(zone_id), scope()) if zone_id.isascii() and zone_id.isdigit() else None
+    context = schedule_context(form, zone.schedule if zone else None)
+    return render("routers/dates.html", partial="routers/_dates.html", form=form, zone=zone, **context)
+
+
+def _zone_page(form: ZoneForm, router: Router, zone: Zone | None) -> Response:
+    context = schedule_context(form, zone.schedule if zone else None)
+    wrong = request.method == "POST" and "preview" not in request.form
+    return render(
+        "routers/zone.html", partial="routers/_zone_form.html", status=422 if wrong else 200,
+        form=form, router=router, zone=zone, tab="zones", **context,
+    )  # fmt: skip
+
+
+def schedule_context(form: ScheduleForm, schedule: BillingSchedule | None) -> dict[str, Any]:
+    """What the schedule part of a form needs: the next dates, and whether this month is to be asked for."""
+    preview = None
+    if form.complete():
+        try:
+            preview = dates.preview(form.timezone.data or "", form.moments(), schedule)
+        except Refused:
+            preview = None
+    return {"preview": preview, **_words()}
+
+
+def _words() -> dict[str, Any]:
+    return {"kinds": texts.KINDS, "types": texts.TYPES, "company_timezone": settings.company().timezone}
+
+
+def _router(router_id: int) -> Router:
+    router = service.get_router(router_id, scope())
+    if router is None:
+        abort(404)
+    return router
+
+
+def _zone(router_id: int, zone_id: int) -> tuple[Router, Zone]:
+    zone = service.get_zone(zone_id, scope())
+    if zone is None or zone.router_id != router_id:
+        abort(404)
+    return zone.router, zone
+
+
+def _may_edit() -> None:
+    if not can(Permission.ROUTERS_EDIT):
+        abort(403)
