@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import threading
 
 import click
 from flask import Flask, current_app
@@ -46,23 +47,25 @@ def redis_command(command: tuple[str, ...]) -> None:
 
 
 def _beside(command: tuple[str, ...]) -> int:
-    """Run the command to its end; it gets the terminal's Ctrl-C itself, and ends with this process."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run the command to its end and return its exit code; it ends with this process.
+
+    Ctrl-C reaches it without our help (it shares the terminal); SIGTERM is passed on.
+    """
     if not command:
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            return 0
+        return _until_stopped()
     child = subprocess.Popen(command, preexec_fn=following())  # noqa: S603 - what the caller typed
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            child.terminate()
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    return child.wait()
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def _until_stopped() -> int:
+    stopped = threading.Event()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, lambda *_: stopped.set())
+    while not stopped.wait(3600):
+        pass
+    return 0
 
 
 def setup(app: Flask) -> None:
