@@ -115,3 +115,6 @@ def _show(run_id: int, as_json: bool) -> None:
     if found is None:
         raise Refused("runs.unknown", id=run_id)
     emit(documents.run(found), as_json)
+
+
+groups = (tasks, runs)

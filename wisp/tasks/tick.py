@@ -1,10 +1,12 @@
 """The tick: every minute, claim what is due, and take up again what a killed worker has left."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Update, delete, insert, literal, select, update
 from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock
@@ -18,6 +20,8 @@ from wisp.tasks.models import PlanItem, TaskPlan, TaskRun
 
 BATCH = 2000
 """Tasks claimed in one transaction."""
+FORCED_DAYS = 36500
+"""A month that a person chose to run on saving runs however old its moment is."""
 REQUEUE_AFTER = timedelta(minutes=2)
 """A queued run that no worker has started for so long is enqueued again: its job may be lost with Redis."""
 
@@ -67,13 +71,21 @@ def _due(now: datetime) -> Sequence[Any]:
     return (
         session()
         .execute(
-            select(PeriodicTask, BillingSchedule.timezone)
+            select(
+                PeriodicTask.id,
+                PeriodicTask.next_month,
+                PeriodicTask.next_at,
+                PeriodicTask.day,
+                PeriodicTask.minute,
+                PeriodicTask.shift_days,
+                PeriodicTask.forced,
+                BillingSchedule.timezone,
+            )
             .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
             .where(PeriodicTask.next_at <= now, ~before, ~open_run)
             .order_by(PeriodicTask.next_at, PeriodicTask.id)
             .limit(BATCH)
             .with_for_update(of=PeriodicTask, skip_locked=True)
-            .execution_options(populate_existing=True)
         )
         .all()
     )
@@ -85,29 +97,32 @@ def _claim_batch() -> tuple[list[int], bool]:
     if not rows:
         return [], False
     runs: list[dict[str, Any]] = []
-    moves: list[dict[str, Any]] = []
     missed: list[dict[str, Any]] = []
-    for task, timezone in rows:
-        tz = schedules.zone_info(timezone)
-        caught = calendar.catch_up(
-            task.next_month, task.day, task.minute, tz, now, 36500 if task.forced else late_days, task.shift_days
-        )
-        planned = task.next_at
-        if caught.run is not None and caught.run != task.next_month:
-            planned = calendar.occurrence_at(caught.run, task.day, task.minute, tz)
-        missed += [_missed(task, month, tz) for month in caught.missed]
+    moves: dict[tuple[date, datetime, bool], list[int]] = defaultdict(list)
+    known: dict[tuple[Any, ...], calendar.CatchUp] = {}
+    for row in rows:
+        tz = schedules.zone_info(row.timezone)
+        moment = (row.next_month, row.day, row.minute, tz, now)
+        key = (*moment, row.forced, row.shift_days)
+        caught = known.get(key)
+        if caught is None:  # thousands of tasks share a moment, few ask a new question
+            days = FORCED_DAYS if row.forced else late_days
+            caught = known[key] = calendar.catch_up(*moment, days, row.shift_days)
+        missed += [_missed(row, month, tz) for month in caught.missed]
         if caught.run is not None:
-            runs.append(_run(task.id, caught.run, "late" if caught.late else "schedule", planned, now))
-        moves.append(_move(task, caught))
-    claimed = _write(runs, moves, missed)
-    return claimed, len(rows) == BATCH
+            runs.append(_run(row, caught, tz, now))
+        moves[(caught.next_month, caught.next_at, caught.run is None)].append(row.id)
+    return _write(runs, moves, missed), len(rows) == BATCH
 
 
-def _run(task_id: int, month: date, trigger: str, planned: datetime, now: datetime) -> dict[str, Any]:
+def _run(row: Any, caught: calendar.CatchUp, tz: ZoneInfo, now: datetime) -> dict[str, Any]:
+    planned = row.next_at
+    if caught.run is not None and caught.run != row.next_month:
+        planned = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
     return {
-        "task_id": task_id,
-        "month": month,
-        "trigger": trigger,
+        "task_id": row.id,
+        "month": caught.run,
+        "trigger": "late" if caught.late else "schedule",
         "state": RunState.QUEUED.value,
         "actor": audit.SYSTEM.name,
         "planned_for": planned,
@@ -115,54 +130,42 @@ def _run(task_id: int, month: date, trigger: str, planned: datetime, now: dateti
     }
 
 
-def _missed(task: PeriodicTask, month: date, tz: Any) -> dict[str, Any]:
-    at = calendar.occurrence_at(month, task.day, task.minute, tz)
-    return {"task_id": task.id, "month": month, "due_at": at, "state": "missed"}
+def _missed(row: Any, month: date, tz: ZoneInfo) -> dict[str, Any]:
+    at = calendar.occurrence_at(month, row.day, row.minute, tz)
+    return {"task_id": row.id, "month": month, "due_at": at, "state": "missed"}
 
 
-def _move(task: PeriodicTask, caught: calendar.CatchUp) -> dict[str, Any]:
-    """What a claim leaves on the task: its next occurrence, and the state where this one was missed."""
-    gone = caught.run is None and bool(caught.missed)
-    return {
-        "id": task.id,
-        "next_month": caught.next_month,
-        "next_at": caught.next_at,
-        "shift_days": 0,
-        "forced": False,
-        "state": "missed" if gone else task.state,
-        "state_until": None if gone else task.state_until,
-        "state_run_id": None if gone else task.state_run_id,
-    }
-
-
-def _write(runs: list[dict[str, Any]], moves: list[dict[str, Any]], missed: list[dict[str, Any]]) -> list[int]:
+def _write(
+    runs: list[dict[str, Any]], moves: Mapping[tuple[date, datetime, bool], list[int]], missed: list[dict[str, Any]]
+) -> list[int]:
+    """Write runs, occurrences and moved pointers, in few statements whatever the number of tasks."""
     s = session()
-    s.execute(update(PeriodicTask), moves)
+    for (month, at, gone), ids in moves.items():
+        values: dict[str, Any] = {"next_month": month, "next_at": at, "shift_days": 0, "forced": False}
+        if gone:
+            values |= {"state": "missed", "state_until": None, "state_run_id": None}
+        s.execute(_update(PeriodicTask.id.in_(ids)).values(**values))
     if missed:
         s.execute(insert_into(Occurrence).on_conflict_do_nothing(index_elements=["task_id", "month"]), missed)
     if not runs:
         return []
-    newest = s.scalar(select(TaskRun.id).order_by(TaskRun.id.desc()).limit(1)) or 0
-    s.execute(insert(TaskRun), runs)
-    mine = select(TaskRun.id, TaskRun.task_id, TaskRun.month, TaskRun.planned_for).where(
-        TaskRun.id > newest,
-        TaskRun.trigger.in_(["schedule", "late"]),
-        TaskRun.task_id.in_([r["task_id"] for r in runs]),
-    )
-    rows = s.execute(mine).all()
-    upsert = insert_into(Occurrence)
+    run_ids = list(s.scalars(insert(TaskRun).returning(TaskRun.id), runs))
+    fresh = TaskRun.id.in_(run_ids)
+    claimed = select(TaskRun.task_id, TaskRun.month, TaskRun.planned_for, literal("claimed"), TaskRun.id).where(fresh)
+    upsert = insert_into(Occurrence).from_select(["task_id", "month", "due_at", "state", "run_id"], claimed)
+    new = upsert.excluded
     s.execute(
         upsert.on_conflict_do_update(
-            index_elements=["task_id", "month"],
-            set_={"state": "claimed", "run_id": upsert.excluded.run_id, "due_at": upsert.excluded.due_at},
-        ),
-        [
-            {"task_id": r.task_id, "month": r.month, "due_at": r.planned_for, "state": "claimed", "run_id": r.id}
-            for r in rows
-        ],
+            index_elements=["task_id", "month"], set_={"state": new.state, "run_id": new.run_id, "due_at": new.due_at}
+        )
     )
-    s.execute(update(PeriodicTask), [{"id": r.task_id, "state_run_id": r.id} for r in rows])
-    return [r.id for r in rows]
+    mine = select(TaskRun.id).where(TaskRun.task_id == PeriodicTask.id, fresh).scalar_subquery()
+    s.execute(_update(PeriodicTask.id.in_(select(TaskRun.task_id).where(fresh))).values(state_run_id=mine))
+    return run_ids
+
+
+def _update(where: ColumnElement[bool]) -> Update:
+    return update(PeriodicTask).where(where).execution_options(synchronize_session=False)
 
 
 def abandoned() -> list[int]:
