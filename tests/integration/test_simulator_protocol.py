@@ -281,6 +281,16 @@ def test_turns_count_how_often_the_router_waits(server: SimulatorServer, raw: Ra
     assert server.counters.turns == 4
 
 
+def test_what_arrives_while_the_router_works_belongs_to_the_same_turn(server: SimulatorServer, raw: Raw) -> None:
+    server.switch(slow=100)
+    server.counters.reset()
+    for _ in range(2):
+        raw.send(["/system/identity/print"])
+    raw.read(4)
+    server.switch(slow=0)
+    assert server.counters.turns == 1
+
+
 def test_what_is_on_the_line_does_not_queue() -> None:
     """Two things sent together arrive together, half a round trip later, and not one half after the other."""
 
@@ -378,14 +388,17 @@ def test_the_control_port_hangs_up_on_a_browser(server: SimulatorServer) -> None
 
 def test_runs_as_a_process_and_ends_when_told() -> None:
     command = [sys.executable, "-m", "wisp.demo.routeros", "--clients", "10", "--version", "7.9"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         try:
-            assert process.stdout is not None
             ports = json.loads(process.stdout.readline())
             with Remote(ports["control"]) as remote:
                 state = remote.call("state")
                 assert (state["port"], state["version"]) == (ports["port"], "7.9")
                 assert len(remote.call("snapshot", menu="/ppp/active")) == 5
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(10) == 0
+                assert process.stderr.read() == ""
         finally:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+            process.kill()

@@ -3,7 +3,7 @@
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from librouteros.exceptions import ProtocolError
 from librouteros.protocol import encode_length as librouteros_length
@@ -26,6 +26,7 @@ def test_each_length_has_its_form(length: int, size: int) -> None:
         assert encoded == librouteros_length(length)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=0xFFFFFFFF))
 def test_every_length_comes_back(length: int) -> None:
     encoded = codec.encode_length(length)
@@ -49,6 +50,7 @@ def test_long_words_pass_both_ways(size: int) -> None:
     assert decode_sentence(data) == (sentence, len(data))
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=4), st.data())
 def test_what_the_gateway_writes_the_router_reads_however_it_is_cut(
     sentences: list[list[str]], data: st.DataObject
@@ -62,6 +64,7 @@ def test_what_the_gateway_writes_the_router_reads_however_it_is_cut(
     assert [[word.encode("latin-1").decode() for word in sentence] for sentence in read] == sentences
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(max_codepoint=255), min_size=1), max_size=6))
 def test_what_the_router_writes_the_gateway_reads_byte_for_byte(sentence: list[str]) -> None:
     data = codec.encode_sentence(sentence)
@@ -78,6 +81,7 @@ def test_garbage_is_refused(data: bytes) -> None:
         codec.Decoder().feed(data)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_our_own_texts_come_back(text: str) -> None:
     assert from_wire(to_wire(text)) == text
@@ -87,6 +91,7 @@ def test_texts_of_winbox_are_readable() -> None:
     assert from_wire("Peña – casa".encode("cp1252").decode("latin-1")) == "Peña – casa"
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_break_the_reader(raw: bytes) -> None:
     assert isinstance(from_wire(raw.decode("latin-1")), str)

@@ -43,6 +43,7 @@ class ControlPort:
 
     async def _listen(self, port: int) -> int:
         listening = await asyncio.start_server(self._talk, "127.0.0.1", port, limit=_LONGEST_LINE)
+        self._server.when_stopping.append(listening.close)
         bound: int = listening.sockets[0].getsockname()[1]
         return bound
 
@@ -54,7 +55,7 @@ class ControlPort:
                 await writer.drain()
                 if "error" in answer:
                     break
-        except (OSError, ValueError):  # the other side has gone, or sent a line without end
+        except (OSError, ValueError, asyncio.CancelledError):  # it has gone, sent a line without end, or we stop
             pass
         finally:
             writer.close()

@@ -41,6 +41,7 @@ class SimulatorServer:
             self._tls = with_certificate(self.certificate)
         elif tls == "anonymous":
             self._tls = anonymous()
+        self.when_stopping: list[Callable[[], object]] = []
         self._loop = asyncio.new_event_loop()
         self._thread: Thread | None = None
         self._listener: socket.socket | None = None
@@ -197,6 +198,8 @@ class SimulatorServer:
     def _shut(self) -> None:
         if self._rebooting is not None:
             self._rebooting.cancel()
+        for act in self.when_stopping:
+            act()
         self._stop_listening()
         self._hang_up()
         if self._listener is not None:
