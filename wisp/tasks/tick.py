@@ -1,12 +1,12 @@
 """The tick: every minute, claim what is due, and take up again what a killed worker has left."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Update, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Update, and_, delete, literal, select, update
 from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock
@@ -24,6 +24,16 @@ FORCED_DAYS = 36500
 """A month that a person chose to run on saving runs however old its moment is."""
 REQUEUE_AFTER = timedelta(minutes=2)
 """A queued run that no worker has started for so long is enqueued again: its job may be lost with Redis."""
+
+
+class Group(NamedTuple):
+    """Due tasks with one outcome: the month that runs (None: missed), its moment, and where the pointer goes."""
+
+    run: date | None
+    late: bool
+    planned: datetime
+    next_month: date
+    next_at: datetime
 
 
 def claim_due() -> list[int]:
@@ -92,16 +102,16 @@ def _due(now: datetime) -> Sequence[Any]:
 
 
 def _claim_batch() -> tuple[list[int], bool]:
+    """Tasks that share their next and their present moment are written together: a full tick is few statements."""
     now, late_days = clock.now(), settings.company().late_days
     rows = _due(now)
     if not rows:
         return [], False
-    runs: list[dict[str, Any]] = []
     missed: list[dict[str, Any]] = []
-    moves: dict[tuple[date, datetime, bool], list[int]] = defaultdict(list)
+    groups: dict[Group, list[int]] = defaultdict(list)
     known: dict[tuple[Any, ...], calendar.CatchUp] = {}
     for row in rows:
-        tz = schedules.zone_info(row.timezone)
+        tz = schedules.zone_info(row.timezone) if row.timezone else settings.timezone()
         moment = (row.next_month, row.day, row.minute, tz, now)
         key = (*moment, row.forced, row.shift_days)
         caught = known.get(key)
@@ -109,25 +119,15 @@ def _claim_batch() -> tuple[list[int], bool]:
             days = FORCED_DAYS if row.forced else late_days
             caught = known[key] = calendar.catch_up(*moment, days, row.shift_days)
         missed += [_missed(row, month, tz) for month in caught.missed]
-        if caught.run is not None:
-            runs.append(_run(row, caught, tz, now))
-        moves[(caught.next_month, caught.next_at, caught.run is None)].append(row.id)
-    return _write(runs, moves, missed), len(rows) == BATCH
-
-
-def _run(row: Any, caught: calendar.CatchUp, tz: ZoneInfo, now: datetime) -> dict[str, Any]:
-    planned = row.next_at
-    if caught.run is not None and caught.run != row.next_month:
-        planned = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
-    return {
-        "task_id": row.id,
-        "month": caught.run,
-        "trigger": "late" if caught.late else "schedule",
-        "state": RunState.QUEUED.value,
-        "actor": audit.SYSTEM.name,
-        "planned_for": planned,
-        "created_at": now,
-    }
+        planned = row.next_at
+        if caught.run is not None and caught.run != row.next_month:
+            planned = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
+        groups[Group(caught.run, caught.late, planned, caught.next_month, caught.next_at)].append(row.id)
+    if missed:
+        statement = insert_into(Occurrence).on_conflict_do_nothing(index_elements=["task_id", "month"])
+        session().execute(statement, missed)
+    run_ids = [run_id for group, ids in groups.items() for run_id in _write(group, ids, now)]
+    return run_ids, len(rows) == BATCH
 
 
 def _missed(row: Any, month: date, tz: ZoneInfo) -> dict[str, Any]:
@@ -135,22 +135,32 @@ def _missed(row: Any, month: date, tz: ZoneInfo) -> dict[str, Any]:
     return {"task_id": row.id, "month": month, "due_at": at, "state": "missed"}
 
 
-def _write(
-    runs: list[dict[str, Any]], moves: Mapping[tuple[date, datetime, bool], list[int]], missed: list[dict[str, Any]]
-) -> list[int]:
-    """Write runs, occurrences and moved pointers, in few statements whatever the number of tasks."""
+def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
+    """Write the runs, the occurrences and the moved pointers of the tasks ``ids``, which share their moments."""
     s = session()
-    for (month, at, gone), ids in moves.items():
-        values: dict[str, Any] = {"next_month": month, "next_at": at, "shift_days": 0, "forced": False}
-        if gone:
-            values |= {"state": "missed", "state_until": None, "state_run_id": None}
-        s.execute(_update(PeriodicTask.id.in_(ids)).values(**values))
-    if missed:
-        s.execute(insert_into(Occurrence).on_conflict_do_nothing(index_elements=["task_id", "month"]), missed)
-    if not runs:
+    values: dict[str, Any] = {
+        "next_month": group.next_month,
+        "next_at": group.next_at,
+        "shift_days": 0,
+        "forced": False,
+    }
+    mine = PeriodicTask.id.in_(ids)
+    if group.run is None:
+        values |= {"state": "missed", "state_until": None, "state_run_id": None}
+        s.execute(_update(mine).values(**values))
         return []
-    run_ids = list(s.scalars(insert(TaskRun).returning(TaskRun.id), runs))
-    fresh = TaskRun.id.in_(run_ids)
+    row = {
+        "month": group.run,
+        "trigger": "late" if group.late else "schedule",
+        "state": RunState.QUEUED.value,
+        "actor": audit.SYSTEM.name,
+        "planned_for": group.planned,
+        "created_at": now,
+    }
+    columns = [literal(value, TaskRun.__table__.c[name].type) for name, value in row.items()]
+    insert = insert_into(TaskRun).from_select(["task_id", *row], select(PeriodicTask.id, *columns).where(mine))
+    run_ids = list(s.scalars(insert.returning(TaskRun.id)))
+    fresh = and_(TaskRun.id >= min(run_ids), TaskRun.id <= max(run_ids), TaskRun.task_id.in_(ids))
     claimed = select(TaskRun.task_id, TaskRun.month, TaskRun.planned_for, literal("claimed"), TaskRun.id).where(fresh)
     upsert = insert_into(Occurrence).from_select(["task_id", "month", "due_at", "state", "run_id"], claimed)
     new = upsert.excluded
@@ -159,8 +169,9 @@ def _write(
             index_elements=["task_id", "month"], set_={"state": new.state, "run_id": new.run_id, "due_at": new.due_at}
         )
     )
-    mine = select(TaskRun.id).where(TaskRun.task_id == PeriodicTask.id, fresh).scalar_subquery()
-    s.execute(_update(PeriodicTask.id.in_(select(TaskRun.task_id).where(fresh))).values(state_run_id=mine))
+    of_month = (Occurrence.task_id == PeriodicTask.id, Occurrence.month == group.run)
+    values["state_run_id"] = select(Occurrence.run_id).where(*of_month).scalar_subquery()
+    s.execute(_update(mine).values(**values))
     return run_ids
 
 
