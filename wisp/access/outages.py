@@ -144,7 +144,7 @@ def _describe(news: Iterable[OutageTask]) -> list[dict[str, Any]]:
         .order_by(sa.func.lower(Router.name), OutageTask.id)
     )
     outages: dict[int, dict[str, Any]] = {}
-    for item, outage, router, task, zone, client in session().execute(query).tuples():
+    for item, outage, router, task, zone, client in session().execute(query):
         told = outages.setdefault(outage.id, {**_router(router, outage), "tasks": []})
         told["tasks"].append(
             {
@@ -228,7 +228,7 @@ def _tell_off(now: datetime) -> None:
         .with_for_update(of=Outage, skip_locked=True)
     )
     told = []
-    for outage, router in session().execute(query).tuples():
+    for outage, router in session().execute(query):
         outage.alerted_at = now
         told.append({**_router(router, outage), "minutes": int((now - outage.started_at).total_seconds() // 60)})
     session().flush()

@@ -144,7 +144,7 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
     statement = statement.on_conflict_do_update(
         index_elements=[RouterSync.router_id], set_={"requested": RouterSync.requested + 1}
     ).returning(RouterSync.router_id, RouterSync.requested)
-    orders = dict(session().execute(statement).tuples().all())
+    orders = dict(session().execute(statement).all())
     after_commit(lambda: enqueue_syncs(ids, force=True))
     return orders
 
@@ -257,7 +257,7 @@ def _follow(group: ColumnElement[bool]) -> set[int]:
     )
     concerned: set[int] = set()
     by_new: dict[int, list[int]] = {}
-    for client_id, stands, old, applied, new in session().execute(moved).tuples():
+    for client_id, stands, old, applied, new in session().execute(moved):
         by_new.setdefault(new, []).append(client_id)
         concerned |= {router_id for router_id in (old, applied, new) if stands and router_id is not None}
     for new, ids in sorted(by_new.items()):
