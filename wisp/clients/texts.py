@@ -44,6 +44,14 @@ STATES: dict[str, Any] = {
     "cancelled": _l("Cancelled"),
 }
 
+STATE_LOOKS = {
+    "active": "success",
+    "suspended": "danger",
+    "cutting": "waiting",
+    "reactivating": "waiting",
+    "cancelled": "off",
+}
+
 SUSPENSIONS: dict[str, Any] = {"debt": _l("for debt"), "manual": _l("by hand"), "pause": _l("temporary pause")}
 
 VALUES: dict[str, Any] = {
@@ -121,3 +129,4 @@ def column(name: str) -> str:
 def register() -> None:
     """Let refusals of this slice be shown as sentences."""
     messages.update(REFUSALS)
+    messages.update({f"value.{code}": sentence for code, sentence in VALUES.items()})

@@ -31,13 +31,14 @@ def keep(data: bytes, filename: str) -> str:
     return upload.token
 
 
-def find(token: str) -> tuple[ClientImport, bytes]:
-    """The upload of that token with its content, for the same person only.
+def find(token: str, *, lock: bool = False) -> tuple[ClientImport, bytes]:
+    """The upload of that token with its content, for the same person only; ``lock`` for the confirmation.
 
     Refused("clients.upload_gone") where it was never there, is too old or somebody else's, and
     "clients.upload_done" where it was confirmed before.
     """
-    upload = session().scalar(sa.select(ClientImport).where(ClientImport.token == token).with_for_update())
+    query = sa.select(ClientImport).where(ClientImport.token == token)
+    upload = session().scalar(query.with_for_update() if lock else query)
     if upload is None or upload.actor != audit.actor().name:
         raise Refused("clients.upload_gone")
     if upload.done_at is not None:

@@ -1,0 +1,220 @@
+"""``flask clients`` and ``flask plans``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from wisp.clients import csvcheck, csvexport, csvfile, csvimport, domain, listing, plans, service, texts
+from wisp.clients.models import Client, Plan
+from wisp.core import money
+from wisp.core.commands import command, emit, fail, json_option
+from wisp.core.db import transaction
+from wisp.routers.cli import moments_of, schedule_options
+from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind
+from wisp.settings import service as settings
+
+group = AppGroup("clients", help="Clients: import, export, list, show, cancel, own billing.")
+plans_group = AppGroup("plans", help="Plans: add, list.")
+
+
+@group.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@command
+def import_file(file: Path, as_json: bool) -> None:
+    """Import a CSV. All rows are checked first; any error writes nothing and is listed with line, column, reason."""
+    with file.open("rb") as stream:
+        data = stream.read(csvfile.MAX_BYTES + 1)
+    with transaction():
+        review = csvcheck.check(data)
+        if not review.problem_count:
+            csvimport.apply(review)
+    errors = [{"line": found.line, "column": found.column, "reason": texts.problem(found)} for found in review.problems]
+    answer = {"added": len(review.added), "changed": len(review.changed), "unchanged": review.unchanged}
+    if not errors:
+        emit({**answer, "errors": []}, as_json)
+        return
+    nothing = dict.fromkeys(answer, 0)
+    emit({**nothing, "errors": errors}, as_json, "\n".join(_error_line(error) for error in errors))
+    fail(f"nothing was written: {review.problem_count} errors, the first in line {errors[0]['line']}")
+
+
+def _error_line(error: dict[str, Any]) -> str:
+    return f"line {error['line']}, {error['column'] or 'line'}: {error['reason']}"
+
+
+@group.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@json_option
+@command
+def export_file(file: Path, as_json: bool) -> None:
+    """Write all clients into a CSV that imports again. It holds passwords: only its owner may read the file."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        for text in csvexport.export(passwords=True):
+            stream.write(text)
+    emit({"file": str(file)}, as_json, f"written to {file}")
+
+
+def shown(
+    client: Client, standing: listing.Standing, zones: dict[int, str], plan_names: dict[int, str]
+) -> dict[str, Any]:
+    """A client as JSON; never its password."""
+    return {
+        "code": client.code,
+        "name": client.name,
+        "email": client.email,
+        "phone": client.phone,
+        "zone": zones.get(client.zone_id, ""),
+        "plan": plan_names.get(client.plan_id, ""),
+        "connection": client.connection,
+        "address": client.address,
+        "mac": client.mac,
+        "username": client.username,
+        "language": client.language,
+        "installed_on": client.installed_on,
+        "billed_through": client.billed_through,
+        "legal_name": client.legal_name,
+        "tax_id": client.tax_id,
+        "billing": "own" if client.own_billing else "zone",
+        "state": standing.state,
+        "reason": standing.reason,
+        "free": client.free,
+    }
+
+
+@group.command("list")
+@click.option("--zone", help="Only this billing zone.")
+@click.option("--state", type=click.Choice(listing.STATES), default="all")
+@click.option("--search", default="", help="Name, code, address, phone, user or invoice number.")
+@json_option
+@command
+def list_clients(zone: str | None, state: str, search: str, as_json: bool) -> None:
+    """All clients."""
+    from wisp.routers import service as routers
+
+    zone_id = routers.find_zone(zone).id if zone else None
+    names = {found.id: found.name for found in routers.zones()}
+    plan_names = {plan.id: plan.name for plan in plans.plans()}
+    filters = listing.Filters(text=search, zone_id=zone_id, state=state)
+    clients = list(listing.everything(filters=filters))
+    answer = []
+    for start in range(0, len(clients), listing.CHUNK):
+        part = clients[start : start + listing.CHUNK]
+        standings = listing.standings(part)
+        answer += [shown(client, standings[client.id], names, plan_names) for client in part]
+    emit(answer, as_json)
+
+
+@group.command("show")
+@click.argument("code")
+@json_option
+@command
+def show(code: str, as_json: bool) -> None:
+    """One client, with the schedule that counts for it."""
+    client = service.find(code)
+    names, plan_names = {client.zone_id: client.zone.name}, {client.plan_id: client.plan.name}
+    answer = shown(client, listing.standings([client])[client.id], names, plan_names)
+    schedule = client.schedule if client.own_billing and client.schedule else client.zone.schedule
+    tz = schedules.timezone_of(schedule)
+    answer["schedule"] = {"type": schedule.billing_type, "due": schedule.due_day, "timezone": tz.key} | {
+        task.kind: schedules.format_moment(task.day, task.minute) for task in schedule.tasks
+    }
+    answer["next"] = {
+        task.kind: task.next_at.astimezone(tz).isoformat() if task.next_at else None for task in schedule.tasks
+    }
+    emit(answer, as_json)
+
+
+@group.command("cancel")
+@click.argument("code")
+@json_option
+@command
+def cancel(code: str, as_json: bool) -> None:
+    """End a client's contract; the history is kept and the code stays taken."""
+    with transaction():
+        service.cancel(service.find(code))
+    emit({"code": code, "state": "cancelled"}, as_json, f"{code} cancelled")
+
+
+@group.command("own-billing")
+@click.argument("code")
+@schedule_options(required=False)
+@click.option("--this-month", type=click.Choice(["run", "skip"]), help="Where the new day has gone by this month.")
+@json_option
+@command
+def own_billing(
+    code: str, billing_type: str | None, invoice: str | None, due: int | None, notice: str | None, cut: str | None,
+    timezone: str | None, this_month: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Give a client a schedule of its own, or change it; what is not named stays, at first as in its zone."""
+    moments = moments_of(invoice, notice, cut)
+    with transaction():
+        client = service.find(code)
+        present = client.schedule if client.own_billing and client.schedule else client.zone.schedule
+        days = {Kind(task.kind): (task.day, task.minute) for task in present.tasks}
+        service.own_billing(
+            client,
+            billing_type=billing_type or present.billing_type,
+            due_day=due or present.due_day,
+            moments={**days, **moments},
+            timezone=present.timezone if timezone is None else timezone,
+            this_month=this_month,
+        )
+    emit({"code": code, "billing": "own"}, as_json, f"{code} has own billing")
+
+
+@group.command("zone-billing")
+@click.argument("code")
+@json_option
+@command
+def zone_billing(code: str, as_json: bool) -> None:
+    """Bill a client with its zone again."""
+    with transaction():
+        service.zone_billing(service.find(code))
+    emit({"code": code, "billing": "zone"}, as_json, f"{code} is billed with its zone")
+
+
+def shown_plan(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "name": plan.name,
+        "price": money.plain(plan.price, settings.company().currency),
+        "down": domain.write_speed(plan.down),
+        "up": domain.write_speed(plan.up),
+        "active": plan.active,
+    }
+
+
+@plans_group.command("add")
+@click.option("--name", required=True)
+@click.option("--price", required=True, help="Per month, like 350.00.")
+@click.option("--down", default="", help="Download speed, like 20M.")
+@click.option("--up", default="", help="Upload speed, like 5M.")
+@json_option
+@command
+def add_plan(name: str, price: str, down: str, up: str, as_json: bool) -> None:
+    """Add a plan."""
+    try:
+        minor = money.parse_money(price, settings.company().currency)
+    except ValueError:
+        raise click.BadParameter(f"{price!r} is not an amount", param_hint="--price") from None
+    try:
+        speeds = [domain.read_speed(text) for text in (down, up)]
+    except ValueError:
+        raise click.BadParameter("speeds are written like 20M or 512k", param_hint="--down, --up") from None
+    with transaction():
+        answer = shown_plan(plans.add(name, minor, *speeds))
+    emit(answer, as_json, f"{name} added")
+
+
+@plans_group.command("list")
+@json_option
+@command
+def list_plans(as_json: bool) -> None:
+    """All plans."""
+    emit([shown_plan(plan) for plan in plans.plans()], as_json)

@@ -1,0 +1,72 @@
+"""Pages of plans."""
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from wisp.clients import domain, plans
+from wisp.clients.forms import PlanForm
+from wisp.clients.models import Plan
+from wisp.core.db import transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import Permission
+from wisp.web import go, render, requires, toast
+
+bp = Blueprint("plans", __name__, url_prefix="/planes")
+
+
+@bp.get("/")
+@requires(Permission.CLIENTS_VIEW)
+def index() -> Response:
+    """All plans, with how many clients have each."""
+    return render(
+        "plans/list.html", plans=plans.plans(), clients=plans.clients_by_plan(), write_speed=domain.write_speed
+    )
+
+
+@bp.route("/nuevo/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def add() -> Response:
+    """A new plan."""
+    form = PlanForm()
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                plans.add(form.name.data or "", form.price.data or 0, form.down.data, form.up.data)
+        except Refused as refused:
+            form.form_errors.append(str(refused))
+        else:
+            toast(_("The plan is saved."))
+            return go(url_for("plans.index"))
+    return _page(form, None)
+
+
+@bp.route("/<int:plan_id>/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def edit(plan_id: int) -> Response:
+    """Change a plan; invoices already issued keep what they say."""
+    plan = _plan(plan_id)
+    form = PlanForm(obj=plan)
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                plans.edit(
+                    _plan(plan_id), name=form.name.data or "", price=form.price.data or 0, down=form.down.data,
+                    up=form.up.data, active=bool(form.active.data),
+                )  # fmt: skip
+        except Refused as refused:
+            form.form_errors.append(str(refused))
+        else:
+            toast(_("Saved."))
+            return go(url_for("plans.index"))
+    return _page(form, _plan(plan_id))
+
+
+def _page(form: PlanForm, plan: Plan | None) -> Response:
+    return render("plans/edit.html", status=422 if request.method == "POST" else 200, form=form, plan=plan)
+
+
+def _plan(plan_id: int) -> Plan:
+    plan = plans.get(plan_id)
+    if plan is None:
+        abort(404)
+    return plan

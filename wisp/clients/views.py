@@ -1,0 +1,272 @@
+"""Pages of clients: list, file, edit, cancel. The upload of a CSV is in import_views, plans are in plan_views."""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from wisp.clients import csvexport, listing, plans, service, texts
+from wisp.clients.forms import BillingForm, ConnectionForm, DataForm, ExclusionsForm, NewClientForm
+from wisp.clients.listing import Filters
+from wisp.clients.models import Client
+from wisp.core import clock
+from wisp.core.db import transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import Permission
+from wisp.routers import service as routers
+from wisp.routers.views import schedule_context
+from wisp.settings import service as settings
+from wisp.web import can, go, render, requires, scope, toast
+from wisp.web.tables import Listing, search_text
+
+bp = Blueprint("clients", __name__, url_prefix="/clientes")
+
+FIELD_OF = {
+    "clients.code_taken": "code",
+    "clients.address_taken": "address",
+    "clients.username_taken": "username",
+    "clients.username_required": "username",
+}
+
+
+def _filters() -> Filters:
+    zone, state, billing = (request.args.get(name, "") for name in ("zone", "state", "billing"))
+    return Filters(
+        text=search_text(),
+        zone_id=int(zone) if zone.isascii() and zone.isdigit() and len(zone) < 10 else None,
+        state=state if state in listing.STATES else "current",
+        billing=billing if billing in ("zone", "own") else "",
+    )
+
+
+@bp.get("/")
+@requires(Permission.CLIENTS_VIEW)
+def index() -> Response:
+    """Search, filter, sort, page."""
+    filters = _filters()
+    found = Listing(listing.query(scope(), filters), listing.SORTS, default="name")
+    zones = routers.zones(scope())
+    return render(
+        "clients/list.html", partial="clients/_table.html", listing=found, filters=filters,
+        zones={zone.id: zone for zone in zones}, plans={plan.id: plan.name for plan in plans.plans()},
+        several_routers=len({zone.router_id for zone in zones}) > 1, standings=listing.standings(found.rows),
+        texts=texts,
+    )  # fmt: skip
+
+
+@bp.get("/accion/exportar/")
+@requires(Permission.CLIENTS_VIEW)
+def export() -> Response:
+    """The list as it is filtered, as a CSV that imports again; never with passwords."""
+    text = "".join(csvexport.export(scope(), _filters()))
+    response = Response("\ufeff" + text, mimetype="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=f"clients-{settings.today()}.csv")
+    return response
+
+
+@bp.route("/accion/nuevo/", methods=["GET", "POST"])
+@requires(Permission.CLIENTS_EDIT)
+def add() -> Response:
+    """A new client."""
+    form = NewClientForm(language=settings.company().language, installed_on=settings.today())
+    _choices(form, None)
+    status = 422 if request.method == "POST" else 200
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                zone, plan = _chosen(form)
+                service.add(
+                    code=form.code.data or "", zone=zone, plan=plan, **{**form.values(), **form.connection_values()}
+                )
+        except Refused as refused:
+            _say(form, refused)
+        else:
+            toast(_("The client is saved."))
+            return go(url_for("clients.show", code=form.code.data))
+    return render("clients/add.html", status=status, form=form, has_zones=bool(form.zone.choices), texts=texts)
+
+
+@bp.get("/<code>/")
+@requires(Permission.CLIENTS_VIEW)
+def show(code: str) -> Response:
+    """The client's file."""
+    client = _client(code)
+    return _page("clients/show.html", client, "file")
+
+
+@bp.route("/<code>/datos/", methods=["GET", "POST"])
+@requires(Permission.CLIENTS_VIEW)
+def data(code: str) -> Response:
+    """Tab "Datos"."""
+    client = _client(code)
+    form = DataForm(obj=client)
+    if request.method == "GET":
+        form.zone.data, form.plan.data = client.zone_id, client.plan_id
+    _choices(form, client)
+    if not _submitted(form):
+        return _page("clients/data.html", client, "data", form)
+    try:
+        with transaction():
+            zone, plan = _chosen(form)
+            changed = service.edit(_client(code), zone=zone, plan=plan, **form.values())
+    except Refused as refused:
+        _say(form, refused)
+        return _page("clients/data.html", _client(code), "data", form)
+    return _saved("clients.data", code, bool(changed))
+
+
+@bp.route("/<code>/conexion/", methods=["GET", "POST"])
+@requires(Permission.CLIENTS_VIEW)
+def connection(code: str) -> Response:
+    """Tab "Conexión"."""
+    client = _client(code)
+    form = ConnectionForm(obj=client)
+    if not _submitted(form):
+        return _page("clients/connection.html", client, "connection", form)
+    try:
+        with transaction():
+            changed = service.edit(_client(code), **form.connection_values())
+    except Refused as refused:
+        _say(form, refused)
+        return _page("clients/connection.html", _client(code), "connection", form)
+    return _saved("clients.connection", code, bool(changed))
+
+
+@bp.route("/<code>/facturacion/", methods=["GET", "POST"])
+@requires(Permission.CLIENTS_VIEW)
+def billing(code: str) -> Response:
+    """Tab "Facturación": what the tasks leave out, and the schedule that counts for the client."""
+    client = _client(code)
+    form = ExclusionsForm(obj=client)
+    if not _submitted(form):
+        return _billing_page(client, form, _billing_form(client))
+    try:
+        with transaction():
+            changed = service.edit(_client(code), **form.values())
+    except Refused as refused:
+        _say(form, refused)
+        client = _client(code)
+        return _billing_page(client, form, _billing_form(client))
+    return _saved("clients.billing", code, bool(changed))
+
+
+@bp.post("/<code>/facturacion/propia/")
+@requires(Permission.CLIENTS_EDIT)
+def own_billing(code: str) -> Response:
+    """Give the client a schedule of its own, change it, or bill it with its zone again."""
+    client = _client(code)
+    form = BillingForm()
+    valid = form.billing.data == "zone" or form.validate_on_submit()
+    if not valid or "preview" in request.form:
+        return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
+    try:
+        with transaction():
+            if form.billing.data == "zone":
+                service.zone_billing(_client(code))
+            else:
+                this_month = form.this_month.data or None
+                service.own_billing(_client(code), this_month=this_month, **form.schedule_values())
+    except Refused as refused:
+        if refused.code != "schedules.needs_choice":
+            form.form_errors.append(str(refused))
+        client = _client(code)
+        return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
+    return _saved("clients.billing", code, True)
+
+
+@bp.get("/<code>/facturacion/fechas/")
+@requires(Permission.CLIENTS_VIEW)
+def billing_dates(code: str) -> Response:
+    """The next dates of the client's own schedule while it is being edited."""
+    client = _client(code)
+    form = BillingForm(request.args, meta={"csrf": False})
+    context = schedule_context(form, client.schedule if client.own_billing else None)
+    return render("routers/dates.html", partial="routers/_dates.html", form=form, **context)
+
+
+def _billing_form(client: Client) -> BillingForm:
+    """The form as the client is billed now; for zone billing its fields begin with the zone's days."""
+    schedule = client.schedule if client.own_billing and client.schedule else client.zone.schedule
+    data = {**BillingForm.data_of(schedule), "billing": "own" if client.own_billing else "zone"}
+    return BillingForm(formdata=None, data=data)
+
+
+def _billing_page(client: Client, form: ExclusionsForm, billing_form: BillingForm) -> Response:
+    own = client.schedule if client.own_billing else None
+    context = schedule_context(billing_form, own)
+    return _page(
+        "clients/billing.html", client, "billing", form, billing_form=billing_form,
+        zone_dates=schedule_context(_zone_form(client), client.zone.schedule)["preview"], **context,
+    )  # fmt: skip
+
+
+def _zone_form(client: Client) -> BillingForm:
+    return BillingForm(formdata=None, data=BillingForm.data_of(client.zone.schedule))
+
+
+@bp.post("/<code>/cancelar/")
+@requires(Permission.CLIENTS_CANCEL)
+def cancel(code: str) -> Response:
+    """End the client's contract; the history stays."""
+    client = _client(code)
+    try:
+        with transaction():
+            service.cancel(_client(code))
+    except Refused as refused:
+        toast(str(refused), "warning")
+    else:
+        toast(_("%(name)s is cancelled. Invoices, payments and history are kept.", name=client.name))
+    return go(url_for("clients.show", code=code))
+
+
+def _page(template: str, client: Client, tab: str, form: Any = None, **context: Any) -> Response:
+    status = 422 if request.method == "POST" and "preview" not in request.form else 200
+    editable = can(Permission.CLIENTS_EDIT) and client.cancelled_at is None
+    return render(
+        template, status=status, client=client, tab=tab, form=form, editable=editable, texts=texts,
+        standing=listing.standings([client])[client.id], now=clock.now(), **context,
+    )  # fmt: skip
+
+
+def _client(code: str) -> Client:
+    """The client inside the person's scope, else 404."""
+    try:
+        return service.find(code, scope())
+    except Refused:
+        abort(404)
+
+
+def _submitted(form: Any) -> bool:
+    """True for a valid form of somebody who may edit; 403 for a form of somebody who may not."""
+    if request.method == "POST" and not can(Permission.CLIENTS_EDIT):
+        abort(403)
+    return bool(form.validate_on_submit())
+
+
+def _saved(endpoint: str, code: str, changed: bool) -> Response:
+    toast(_("Saved.") if changed else _("There was nothing to change."), "success" if changed else "info")
+    return go(url_for(endpoint, code=code))
+
+
+def _say(form: Any, refused: Refused) -> None:
+    """Show a refusal at the field that it is about, else above the form."""
+    name = FIELD_OF.get(refused.code, "")
+    if name in form:
+        form[name].errors = [str(refused)]
+    else:
+        form.form_errors.append(str(refused))
+
+
+def _choices(form: DataForm, client: Client | None) -> None:
+    """What can be chosen: zones inside the person's scope, plans that are offered (or that the client has)."""
+    zones = routers.zones(scope())
+    form.zone.choices = [(zone.id, f"{zone.router.name} · {zone.name}") for zone in zones]
+    own = client.plan_id if client else None
+    form.plan.choices = [(plan.id, plan.name) for plan in plans.plans() if plan.active or plan.id == own]
+
+
+def _chosen(form: DataForm) -> tuple[Any, Any]:
+    zone, plan = routers.get_zone(form.zone.data or 0, scope()), plans.get(form.plan.data or 0)
+    if zone is None or plan is None:
+        raise Refused("clients.conflict")
+    return zone, plan
