@@ -103,9 +103,8 @@ def _change(client_ids: ClientIds, where: Sequence[_Condition], *, version: bool
         values["wanted_version"] = Access.wanted_version + 1
     count = 0
     for group in _groups(client_ids):
-        condition = sa.and_(group, *where)
-        _lock(condition)
-        statement = sa.update(Access).where(condition).values(values).execution_options(synchronize_session=False)
+        _lock(group)
+        statement = sa.update(Access).where(group, *where).values(values).execution_options(synchronize_session=False)
         count += session().execute(statement).rowcount  # type: ignore[attr-defined]
     return count
 
@@ -119,11 +118,18 @@ def _groups(client_ids: ClientIds) -> Iterator[ColumnElement[bool]]:
         yield Access.client_id.in_(ids[at : at + _CHUNK])
 
 
-def _lock(condition: ColumnElement[bool]) -> None:
-    """Take the rows' locks in one order, so that two sets of changes that overlap cannot block one another."""
+def _lock(group: ColumnElement[bool]) -> None:
+    """Take the locks of all these rows in one order before any is changed: sets of changes that overlap then wait for
+    one another instead of blocking one another."""
     if dialect() == "postgresql":
-        rows = sa.select(Access.client_id).where(condition).order_by(Access.client_id).with_for_update().subquery()
+        rows = sa.select(Access.client_id).where(group).order_by(Access.client_id).with_for_update().subquery()
         session().execute(sa.select(sa.func.count()).select_from(rows))
+
+
+def _lock_all(client_ids: ClientIds) -> None:
+    """The same for a transaction that changes several sets, one after the other."""
+    for group in _groups(client_ids):
+        _lock(group)
 
 
 # Orders ----------------------------------------------------------------------------------------------
@@ -221,6 +227,7 @@ def recheck(router_id: int) -> Lifted:
         sa.or_(debt.c.open_debt < max(1, company.notice_minimum), sa.and_(~Access.applied_notice, unwarned)),
     )
     cut_ids, notice_ids = list(session().scalars(cuts)), list(session().scalars(notices))
+    _lock_all(cut_ids + notice_ids)
     return Lifted(lift(cut_ids, notice=False).suspended, lift(notice_ids, suspended=False).notice)
 
 
@@ -237,6 +244,7 @@ def ensure_rows(client_ids: ClientIds) -> None:
     for group in groups:
         missing = sa.select(Client.id, Client.router_id).where(group)
         session().execute(insert_into(Access).from_select(["client_id", "router_id"], missing).on_conflict_do_nothing())
+        _lock(Access.client_id.in_(sa.select(Client.id).where(group)))
         routers |= _follow(group)
         routers |= _look_again(group)
     request_sync(routers)
@@ -302,6 +310,7 @@ def clients_imported(rows: Iterable[csvimport.Imported], **_: Any) -> None:
     owing = [row.client_id for row in suspended if (row.balance or 0) > 0]
     others = [row.client_id for row in suspended if (row.balance or 0) <= 0]
     if suspended:
+        _lock_all(owing + others)
         want_suspended(owing, basis="open")
         want_suspended(others, reason="manual")
         request_sync_of(owing + others)
