@@ -1,0 +1,23 @@
+"""Periodic tasks: the tick, runs and their ledger, and the pages that show them."""
+
+from flask import Flask
+from flask_babel import lazy_gettext as _l
+
+from wisp.core import events
+from wisp.core.permissions import Permission
+from wisp.web import navigation, registry
+
+
+def setup(app: Flask) -> None:
+    """The pages, the commands, the receiver of the routers' answers, and the client's tab."""
+    from wisp.tasks import apply_views, cli, ledger, texts
+
+    app.register_blueprint(apply_views.bp)
+    app.cli.add_command(cli.tasks)
+    app.cli.add_command(cli.runs)
+    texts.register()
+    events.router_synced.connect(ledger.on_router_synced)
+    navigation.add("system", _l("Periodic tasks"), "tasks.index", Permission.PERIODIC_TASKS_VIEW, "calendar-event", 10)
+    registry.client_tabs.add(
+        registry.Tab("history", _l("History"), "tasks.client_history", Permission.PERIODIC_TASKS_VIEW, 60)
+    )

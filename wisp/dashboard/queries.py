@@ -1,0 +1,138 @@
+"""Numbers of the first page: few statements, each over an index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import func, or_, select
+
+from wisp.access.models import Access
+from wisp.clients.models import Client
+from wisp.core.db import session
+from wisp.core.scope import Scope
+from wisp.invoices.models import Invoice, Payment
+from wisp.routers.models import Router, Zone
+from wisp.schedules.models import BillingSchedule, PeriodicTask
+from wisp.settings import service as settings
+
+
+@dataclass(frozen=True)
+class Clients:
+    """How many clients there are: all that are not cancelled, and of them the suspended and those with a notice."""
+
+    active: int
+    suspended: int
+    notice: int
+
+
+def clients(scope: Scope) -> Clients:
+    """The clients inside ``scope``."""
+    everybody = select(func.count()).select_from(Client).where(Client.cancelled_at.is_(None))
+    standing = (
+        select(func.count().filter(Access.suspended), func.count().filter(Access.notice))
+        .select_from(Access)
+        .where(or_(Access.suspended, Access.notice))
+    )
+    if scope.zone_ids is not None:
+        everybody = everybody.where(Client.zone_id.in_(scope.zone_ids))
+        standing = standing.where(Access.client_id.in_(_inside(scope)))
+    cut, notice = session().execute(standing).one()
+    return Clients((session().scalar(everybody) or 0) - cut, cut, notice)
+
+
+def _inside(scope: Scope) -> Any:
+    return select(Client.id).where(Client.zone_id.in_(scope.zone_ids or ()))
+
+
+@dataclass(frozen=True)
+class Month:
+    """Invoiced and collected since the first of the month, in minor units, and the number of documents."""
+
+    first: date
+    invoiced: int
+    invoices: int
+    collected: int
+    payments: int
+
+
+def month(scope: Scope) -> Month:
+    """How the present month goes, by the company's calendar. Void ones and credits do not count."""
+    first = settings.today().replace(day=1)
+    issued = select(func.coalesce(func.sum(Invoice.total), 0), func.count()).where(
+        Invoice.issued >= first, Invoice.state != "void", Invoice.kind == "recurring"
+    )
+    paid = select(func.coalesce(func.sum(Payment.amount), 0), func.count()).where(
+        Payment.paid_on >= first, Payment.voided_at.is_(None), Payment.method != "credit"
+    )
+    if scope.zone_ids is not None:
+        issued = issued.where(Invoice.client_id.in_(_inside(scope)))
+        paid = paid.where(Payment.client_id.in_(_inside(scope)))
+    invoiced, invoices = session().execute(issued).one()
+    collected, payments = session().execute(paid).one()
+    return Month(first, invoiced, invoices, collected, payments)
+
+
+def routers_off(scope: Scope) -> Sequence[Router]:
+    """The routers that do not answer, the longest off first."""
+    query = select(Router).where(Router.archived_at.is_(None), Router.online.is_(False)).order_by(Router.offline_since)
+    if scope.zone_ids is not None:
+        query = query.where(Router.id.in_(select(Zone.router_id).where(Zone.id.in_(scope.zone_ids))))
+    return session().scalars(query).all()
+
+
+def missed(scope: Scope, limit: int = 5) -> Sequence[Any]:
+    """(PeriodicTask, Zone, Client|None) whose occurrence was too old to run by itself, the newest first."""
+    query = (
+        select(PeriodicTask, Zone, Client)
+        .outerjoin(Client, Client.schedule_id == PeriodicTask.schedule_id)
+        .join(Zone, or_(Zone.schedule_id == PeriodicTask.schedule_id, Zone.id == Client.zone_id))
+        .where(PeriodicTask.state == "missed", PeriodicTask.archived_at.is_(None), PeriodicTask.enabled)
+        .order_by(PeriodicTask.id.desc())
+        .limit(limit)
+    )
+    if scope.zone_ids is not None:
+        query = query.where(Zone.id.in_(scope.zone_ids))
+    return session().execute(query).all()
+
+
+def load_schedules(tasks: Sequence[PeriodicTask]) -> None:
+    """Read the schedules of these tasks in one statement, so that each is not asked for alone."""
+    ids = {task.schedule_id for task in tasks}
+    if ids:
+        # the session forgets rows that nobody holds: these hang on to their tasks
+        found = {row.id: row for row in session().scalars(select(BillingSchedule).where(BillingSchedule.id.in_(ids)))}
+        for task in tasks:
+            assert task.schedule is found[task.schedule_id]  # noqa: S101
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a new installation has already."""
+
+    company: bool
+    mail: bool
+    router: bool
+    zone: bool
+    clients: bool
+    router_id: int | None
+
+    @property
+    def complete(self) -> bool:
+        """True where nothing is missing."""
+        return self.company and self.mail and self.router and self.zone and self.clients
+
+
+def beginning(mail: bool) -> Beginning:
+    """How far the set-up is; ``mail``: a mail server is named."""
+    router_id = session().scalar(
+        select(Router.id).where(Router.archived_at.is_(None)).order_by(Router.id).limit(1)
+    )
+    return Beginning(
+        company=bool(settings.company().name),
+        mail=mail,
+        router=router_id is not None,
+        zone=session().scalar(select(Zone.id).limit(1)) is not None,
+        clients=session().scalar(select(Client.id).limit(1)) is not None,
+        router_id=router_id,
+    )

@@ -1,0 +1,386 @@
+"""Rows and runs in the words that a page shows; the templates only lay them out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext as _plural
+
+from wisp.clients.models import Client
+from wisp.core import clock
+from wisp.routers.models import Router, Zone
+from wisp.routers.texts import cause
+from wisp.schedules import domain as calendar
+from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind, MonthReason
+from wisp.schedules.models import BillingSchedule, PeriodicTask
+from wisp.tasks import queries, texts
+from wisp.tasks.domain import OPEN_RUNS, ItemState, RunState
+from wisp.tasks.models import RunItem, TaskRun
+from wisp.web.formats import facts, format_moment, format_money, format_month, format_number
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """A sentence with a grouped number; ``one`` and ``many`` are translated with %(count)s."""
+    return str(_plural(one, many, count, count=format_number(count)))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An open run: ``maximum`` 0 = nobody can say how far it is."""
+
+    text: str
+    value: int = 0
+    maximum: int = 0
+
+
+def is_open(run: TaskRun) -> bool:
+    """True while the run is queued or under way."""
+    return run.state in set(OPEN_RUNS)
+
+
+def progress(run: TaskRun) -> Progress:
+    """How far an open run is."""
+    if run.state == RunState.QUEUED:
+        return Progress(_("In the queue: it starts in a moment"))
+    if run.phase == "syncing":
+        return Progress(
+            ngettext("Writing to the router: %(count)s client", "Writing to the router: %(count)s clients", run.waiting)
+        )
+    done = run.invoiced + run.unchanged + run.skipped + run.waiting + run.failed
+    if not run.expected:
+        return Progress(_("Starting"))
+    text = _("%(done)s of %(all)s clients", done=format_number(done), all=format_number(run.expected))
+    return Progress(text, min(done, run.expected), run.expected)
+
+
+def result_parts(kind: str, run: TaskRun) -> list[str]:
+    """The latest run in words, most important first: "5,000 facturas creadas", "3 esperan al router"."""
+    parts: list[str] = []
+    if kind == Kind.invoices:
+        if run.invoiced:
+            parts.append(ngettext("%(count)s invoice created", "%(count)s invoices created", run.invoiced))
+        else:
+            parts.append(_("0 created"))
+        if run.unchanged:
+            parts.append(ngettext("%(count)s already invoiced", "%(count)s already invoiced", run.unchanged))
+    elif kind == Kind.notice:
+        if run.notified or not (run.waiting or run.unchanged):
+            parts.append(ngettext("%(count)s notice shown", "%(count)s notices shown", run.notified))
+        if run.unchanged:
+            parts.append(ngettext("%(count)s already had it", "%(count)s already had it", run.unchanged))
+    else:
+        if run.cut or not (run.waiting or run.unchanged):
+            parts.append(ngettext("%(count)s cut", "%(count)s cut", run.cut))
+        if run.unchanged:
+            parts.append(ngettext("%(count)s was already cut", "%(count)s were already cut", run.unchanged))
+    if run.waiting:
+        parts.append(ngettext("%(count)s waits for the router", "%(count)s wait for the router", run.waiting))
+    if run.failed:
+        parts.append(ngettext("%(count)s failed", "%(count)s failed", run.failed))
+    return parts
+
+
+def side_notes(run: TaskRun) -> list[str]:
+    """What else is worth a word: e-mails, who had no address, who was left out."""
+    notes = []
+    if run.mails:
+        notes.append(ngettext("%(count)s e-mail", "%(count)s e-mails", run.mails))
+    if run.without_email:
+        notes.append(ngettext("%(count)s without e-mail", "%(count)s without e-mail", run.without_email))
+    if run.skipped:
+        notes.append(ngettext("%(count)s left out", "%(count)s left out", run.skipped))
+    return notes
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One task as the page shows it."""
+
+    task: PeriodicTask
+    schedule: BillingSchedule
+    zone: Zone
+    client: Client | None
+    router: Router
+    last: TaskRun | None
+    working: TaskRun | None
+    state: str
+    times: int
+    missed: date | None
+
+    @property
+    def id(self) -> int:
+        """The task's id."""
+        return self.task.id
+
+    @property
+    def kind(self) -> str:
+        """Its kind as people read it."""
+        return str(texts.KINDS[self.task.kind])
+
+    @property
+    def icon(self) -> str:
+        """The icon of its kind."""
+        return texts.ICONS[Kind(self.task.kind)]
+
+    @property
+    def owner(self) -> str:
+        """The zone or the client that it belongs to."""
+        return self.client.name if self.client is not None else self.zone.name
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """Where its hours are meant."""
+        return schedules.timezone_of(self.schedule)
+
+    @property
+    def foreign_timezone(self) -> str:
+        """The name of its time zone where it is not the company's: "Tijuana"."""
+        if self.timezone.key == facts().timezone.key:
+            return ""
+        return self.timezone.key.rpartition("/")[2].replace("_", " ")
+
+    @property
+    def moved_from(self) -> datetime | None:
+        """The configured moment, where the next run was moved with late invoices."""
+        if not self.task.shift_days or self.task.next_at is None:
+            return None
+        return calendar.occurrence_at(self.task.next_month, self.task.day, self.task.minute, self.timezone)
+
+    @property
+    def state_text(self) -> str:
+        """The badge's words."""
+        return str(texts.STATES[self.state])
+
+    @property
+    def state_look(self) -> str:
+        """The badge's look."""
+        return texts.STATE_LOOKS[self.state]
+
+    @property
+    def state_title(self) -> str:
+        """More about the state: when a run that had waited was completed."""
+        run = self.last
+        if self.state == "success" and run is not None and run.completed_at and run.finished_at != run.completed_at:
+            return str(_("completed on %(moment)s", moment=format_moment(run.completed_at, self.timezone)))
+        return ""
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the open run is."""
+        return progress(self.working) if self.working is not None else None
+
+    @property
+    def result(self) -> list[str]:
+        """The latest run in words."""
+        return result_parts(self.task.kind, self.last) if self.last is not None else []
+
+    @property
+    def waits(self) -> bool:
+        """True where the latest run still waits for its router: it may be settled while the page is open."""
+        return self.last is not None and self.last.state == RunState.ERROR and self.last.waiting > 0
+
+    @property
+    def last_note(self) -> str:
+        """How the latest run came about, and its month where that is not the present one."""
+        run = self.last
+        if run is None:
+            return ""
+        words = [str(texts.TRIGGERS[run.trigger])]
+        if run.month != calendar.month_of(clock.today(self.timezone)):
+            words.append(format_month(run.month))
+        return " · ".join(words)
+
+
+def task_row(found: Sequence[Any], missed: date | None = None) -> TaskRow:
+    """A row of service.listing (with or without the client's column) as the page shows it."""
+    task, schedule, zone, *rest = found
+    client = rest.pop(0) if isinstance(rest[0], Client) else None
+    router, last, working, state, times = rest
+    return TaskRow(task, schedule, zone, client, router, last, working, state, times, missed)
+
+
+def task_rows(found: Sequence[Any]) -> list[TaskRow]:
+    """A page of rows, each with its missed month; one more statement."""
+    missed = queries.missed_months([row[0].id for row in found if row[0].state == "missed"])
+    return [task_row(row, missed.get(row[0].id)) for row in found]
+
+
+def month_options(months: Sequence[calendar.ManualMonth]) -> list[tuple[str, str]]:
+    """The months of the dialog: "noviembre de 2026 (actual)", "octubre de 2026 · no aplicada"."""
+    notes = {
+        MonthReason.current: _("%(month)s (present)"),
+        MonthReason.missed: _("%(month)s · not applied"),
+        MonthReason.next: _("%(month)s (next)"),
+    }
+    return [
+        (calendar.format_month(found.month), notes[found.reason] % {"month": format_month(found.month)})
+        for found in months
+    ]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One count of a run; ``state`` filters the ledger, empty where it cannot."""
+
+    label: str
+    count: int
+    state: str = ""
+    look: str = "muted"
+
+
+def cards(kind: str, run: TaskRun, counts: dict[str, int]) -> list[Card]:
+    """The counts of a run: what was done first, then what is open, then the rest; zeros only where they tell."""
+    done = {Kind.invoices: run.invoiced, Kind.notice: run.notified, Kind.cut: run.cut}[Kind(kind)]
+    shown = [Card(str(texts.DONE[kind]), done, "done", "success")]
+    if kind == Kind.invoices:
+        shown.append(Card(str(texts.UNCHANGED[kind]), run.unchanged))
+    elif run.unchanged:
+        shown.append(Card(str(texts.UNCHANGED[kind]), run.unchanged, "unchanged"))
+    if kind != Kind.invoices or run.waiting:
+        shown.append(Card(_("Waiting for the router"), run.waiting, "waiting", "warning"))
+    shown.append(Card(_("Failed"), run.failed, "failed", "danger"))
+    shown.append(Card(_("Left out"), run.skipped, "skipped"))
+    if counts.get("superseded"):
+        shown.append(Card(_("No longer needed"), counts["superseded"], "superseded"))
+    return shown
+
+
+def confirm_label(kind: str, clients: int) -> str:
+    """What the confirming button says it will do."""
+    if not clients:
+        return str(_("Apply anyway"))
+    if kind == Kind.invoices:
+        return ngettext("Create %(count)s invoice", "Create %(count)s invoices", clients)
+    if kind == Kind.notice:
+        return ngettext("Show the notice to %(count)s client", "Show the notice to %(count)s clients", clients)
+    return ngettext("Cut %(count)s client", "Cut %(count)s clients", clients)
+
+
+def history_sentence(item: RunItem, run: TaskRun, kind: str, label: str | None) -> str:
+    """What a run did to one client and why, as a sentence."""
+    amount = format_money(item.amount)
+    reason = texts.reason_text(item.reason, item.detail)
+    if item.state == ItemState.SKIPPED:
+        return str(_("Left out: %(reason)s.", reason=_lower(reason)))
+    if item.state == ItemState.SUPERSEDED:
+        return str(_("Not done: %(reason)s.", reason=_lower(reason)))
+    if item.state == ItemState.WAITING:
+        return str(WAITING[Kind(kind)]) % {"amount": amount, "reason": reason or _("The router has not answered yet")}
+    if item.state == ItemState.FAILED:
+        return str(_("It failed: %(reason)s.", reason=texts.answer_text(item.reason, item.detail) or reason))
+    if kind == Kind.invoices:
+        return str(_("Invoice %(number)s was created, for %(amount)s.", number=label or "", amount=amount))
+    if item.state == ItemState.UNCHANGED:
+        return str(FOUND[Kind(kind)]) % {"amount": amount}
+    return str(DID[Kind(kind)]) % {"amount": amount}
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+DID: dict[str, Any] = {
+    Kind.notice: _l("The payment notice was put on the screen: %(amount)s were owed."),
+    Kind.cut: _l("The service was cut: %(amount)s were overdue."),
+}
+FOUND: dict[str, Any] = {
+    Kind.notice: _l("The payment notice was on the screen already: %(amount)s were owed."),
+    Kind.cut: _l("The service was cut already: %(amount)s were overdue."),
+}
+WAITING: dict[str, Any] = {
+    Kind.invoices: _l("To be invoiced. %(reason)s."),
+    Kind.notice: _l("The payment notice waits for the router: %(amount)s are owed. %(reason)s"),
+    Kind.cut: _l("The cut waits for the router: %(amount)s are overdue. %(reason)s"),
+}
+
+
+def month_key(month: date) -> str:
+    """A month as the forms send it: "2026-11"."""
+    return calendar.format_month(month)
+
+
+def item_choices(kind: str) -> list[tuple[str, str]]:
+    """The states of a ledger's filter, in the words of the kind."""
+    shown = [state for state in ItemState if kind != Kind.invoices or state not in ABSENT_FROM_INVOICES]
+    return [(state.value, texts.item_state(kind, state)) for state in shown]
+
+
+ABSENT_FROM_INVOICES = (ItemState.UNCHANGED, ItemState.WAITING)
+"""Who is invoiced already has no line of its own, and invoices wait for nobody."""
+
+
+def wait_sentence(wait: queries.Wait, timezone: ZoneInfo) -> str:
+    """Why work waits for a router, and what happens next."""
+    words = []
+    if wait.router.online is False and wait.router.offline_since:
+        since = format_moment(wait.router.offline_since, timezone)
+        words.append(_("It has not answered since %(since)s.", since=since))
+    if wait.error or wait.router.error:
+        words.append(cause(wait.error or wait.router.error))
+    words.append(_("It is applied by itself as soon as the router answers, after reading the debts again."))
+    if wait.next_attempt_at and wait.next_attempt_at > clock.now():
+        words.append(_("Next attempt: %(moment)s.", moment=format_moment(wait.next_attempt_at, timezone, True)))
+    return " ".join(words)
+
+
+def answer(item: RunItem, timezone: ZoneInfo) -> str:
+    """The router's answer for one client, with its moment."""
+    words = texts.answer_text(item.reason, item.detail)
+    if item.state in (ItemState.DONE, ItemState.UNCHANGED):
+        did = _("on the list") if item.state == ItemState.DONE else _("was on the list already")
+        return f"{words or did} · {format_moment(item.updated_at, timezone, True)}"
+    return words or "–"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """ "¿Por qué se cortó a este cliente?" in a title and a few sentences."""
+
+    kind: str
+    title: str
+    lines: list[str]
+    run_id: int | None = None
+
+
+SUSPENDED_WHY: dict[str, Any] = {
+    "debt": _l("Suspended: payment overdue"),
+    "manual": _l("Suspended by hand"),
+    "pause": _l("Suspended: temporary pause"),
+}
+
+
+def why(state: Any, debt: Any, cut: Any, timezone: ZoneInfo) -> Answer | None:
+    """Why a client is suspended now: since when, by which run and order, what it owed then and owes today."""
+    if state.kind != "suspended":
+        return None
+    lines = []
+    if state.since:
+        lines.append(_("Since %(moment)s.", moment=format_moment(state.since, timezone)))
+    run_id = None
+    if state.reason == "debt" and cut is not None:
+        item, run, _task = cut
+        run_id = run.id
+        amount = format_money(item.amount)
+        if run.trigger == "manual":
+            by = texts.actor_text(run.actor)
+            lines.append(_("The cut was ordered by %(actor)s; %(amount)s were overdue then.", actor=by, amount=amount))
+        else:
+            lines.append(_("It was the automatic cut of its day; %(amount)s were overdue then.", amount=amount))
+    if debt.open:
+        owed, overdue = format_money(debt.open), format_money(debt.overdue)
+        lines.append(_("Today the client owes %(owed)s, of which %(overdue)s are overdue.", owed=owed, overdue=overdue))
+    else:
+        lines.append(_("Today the client owes nothing."))
+    if state.pending:
+        lines.append(_("The router has not confirmed it yet."))
+    return Answer("danger" if state.reason == "debt" else "warning", str(SUSPENDED_WHY[state.reason]), lines, run_id)
+
+
+def who(run: TaskRun) -> str:
+    """Who ordered a run."""
+    return texts.actor_text(run.actor)

@@ -1,0 +1,297 @@
+"""Queries of the task pages that nobody else needs: one page of rows, sums of a simulation, what waits and why."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
+
+from wisp.access.models import RouterSync
+from wisp.clients.models import Client
+from wisp.core.db import Rows, session
+from wisp.core.errors import Refused
+from wisp.core.scope import Scope
+from wisp.invoices.models import Invoice
+from wisp.routers.models import Router, Zone
+from wisp.schedules.domain import Kind
+from wisp.schedules.models import Occurrence, PeriodicTask
+from wisp.tasks import planning, service
+from wisp.tasks.domain import OPEN_RUNS, Action, ItemState, Reason
+from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
+
+MAX_HELD = 10_000
+"""Clients that one person may hold out of one run."""
+
+
+# Tasks -----------------------------------------------------------------------------------------------
+
+
+def bare(query: Select[Any]) -> Select[Any]:
+    """A listing's query with the tasks alone: sorted, counted and paged without the joined rows of all of them."""
+    return query.with_only_columns(PeriodicTask, maintain_column_froms=True)
+
+
+def rows_of(tasks: Collection[int], owner: str) -> list[Any]:
+    """The full rows of service.listing of these tasks, in the order given; one statement."""
+    wanted = list(tasks)
+    if not wanted:
+        return []
+    query = service.listing(owner=owner).where(PeriodicTask.id.in_(wanted))
+    place = {task_id: at for at, task_id in enumerate(wanted)}
+    return sorted(session().execute(query).all(), key=lambda row: place[row[0].id])
+
+
+def row_of(task_id: int, scope: Scope) -> tuple[Any, str]:
+    """The full row of one task, and whose it is ("zone" or "client"). Refused("tasks.unknown")."""
+    for owner in ("zone", "client"):
+        query = service.listing(scope, owner=owner).where(PeriodicTask.id == task_id)
+        row = session().execute(query).one_or_none()
+        if row is not None:
+            return row, owner
+    raise Refused("tasks.unknown", id=task_id)
+
+
+def missed_months(task_ids: Collection[int]) -> dict[int, date]:
+    """The newest missed month of each of these tasks that has one."""
+    rows = session().execute(
+        select(Occurrence.task_id, func.max(Occurrence.month))
+        .where(Occurrence.task_id.in_(list(task_ids)), Occurrence.state == "missed")
+        .group_by(Occurrence.task_id)
+    )
+    return dict(rows.tuples().all())
+
+
+def open_run(task_id: int) -> TaskRun | None:
+    """The run of a task that is queued or under way."""
+    return session().scalar(
+        select(TaskRun).where(TaskRun.task_id == task_id, TaskRun.state.in_([s.value for s in OPEN_RUNS]))
+    )
+
+
+def billing_counts(zone_id: int) -> tuple[int, int]:
+    """(clients that use the zone's billing, clients with own billing) of a zone, without the cancelled."""
+    row = (
+        session()
+        .execute(
+            select(
+                func.count().filter(Client.own_billing.is_(False)),
+                func.count().filter(Client.own_billing),
+            ).where(Client.zone_id == zone_id, Client.cancelled_at.is_(None))
+        )
+        .one()
+    )
+    return row[0], row[1]
+
+
+# Simulations -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Summary:
+    """What a simulation comes to, those held out by hand taken off. Money in minor units.
+
+    ``changes``: clients for whom something is new (a cut client is read again on the router, nothing more).
+    ``left_out``: (reason, clients), the most frequent first; ``nothing``: clients with nothing to do.
+    """
+
+    clients: int = 0
+    changes: int = 0
+    already: int = 0
+    amount: int = 0
+    mails: int = 0
+    without_email: int = 0
+    held: int = 0
+    nothing: int = 0
+    left_out: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def left_out_count(self) -> int:
+        """How many clients a rule leaves out."""
+        return sum(count for _reason, count in self.left_out)
+
+
+def plan_of(task_id: int, plan_id: int | None) -> TaskPlan:
+    """A task's simulation. Refused("tasks.plan") where it is gone or another task's."""
+    plan = session().get(TaskPlan, plan_id) if plan_id else None
+    if plan is None or plan.task_id != task_id:
+        raise Refused("tasks.plan")
+    return plan
+
+
+def held_of(plan: TaskPlan) -> frozenset[int]:
+    """The clients that the person has taken out of this simulation."""
+    return planning.Options.from_json(plan.options).hold
+
+
+def hold(plan: TaskPlan, shown: Collection[int], held: Collection[int]) -> None:
+    """Of the clients ``shown``, take out exactly those in ``held``; what was chosen on other pages stays.
+
+    Refused("tasks.hold") above MAX_HELD.
+    """
+    locked = session().get_one(TaskPlan, plan.id, with_for_update=True, populate_existing=True)
+    options = planning.Options.from_json(locked.options)
+    chosen = (options.hold - set(shown)) | (set(held) & set(shown))
+    if len(chosen) > MAX_HELD:
+        raise Refused("tasks.hold", maximum=MAX_HELD)
+    locked.options = planning.Options(chosen, options.include_not_due).as_json()
+
+
+def summary(plan: TaskPlan) -> Summary:
+    """The sums of a simulation, in one statement."""
+    acts = PlanItem.action != Action.NONE.value
+    marked = (
+        select(
+            PlanItem.action, PlanItem.reason, PlanItem.amount, PlanItem.without_email,
+            case((acts & PlanItem.client_id.in_(held_of(plan)), 1), else_=0).label("held"),
+        )
+        .where(PlanItem.plan_id == plan.id)
+        .subquery()
+    )  # fmt: skip
+    c = marked.c
+    rows = session().execute(
+        select(
+            c.action,
+            c.reason,
+            c.held,
+            func.count(),
+            func.coalesce(func.sum(c.amount), 0),
+            func.coalesce(func.sum(case((c.without_email, 1), else_=0)), 0),
+        ).group_by(c.action, c.reason, c.held)
+    )
+    found = Summary(nothing=plan.nothing)
+    for action, reason, held, count, amount, silent in rows:
+        if action == Action.NONE.value:
+            found.left_out.append((reason, count))
+        elif held:
+            found.held += count
+        else:
+            found.clients += count
+            found.amount += amount
+            found.without_email += silent
+            if action == Action.INVOICE.value:
+                found.mails += count - silent
+            if reason == Reason.ALREADY_CUT.value:
+                found.already += count
+    found.changes = found.clients - found.already
+    found.left_out.sort(key=lambda pair: (-pair[1], pair[0]))
+    return found
+
+
+def plan_items(plan_id: int, *, text: str = "", reason: str | None = None) -> Rows:
+    """(PlanItem, Client): those acted on, or those left out for one ``reason``; ``text`` narrows it."""
+    query: Rows = (
+        select(PlanItem, Client).join(Client, Client.id == PlanItem.client_id).where(PlanItem.plan_id == plan_id)
+    )
+    if reason is None:
+        query = query.where(PlanItem.action != Action.NONE.value)
+    else:
+        query = query.where(PlanItem.action == Action.NONE.value, PlanItem.reason == reason)
+    return query.where(_matches(text, PlanItem.address)) if text else query
+
+
+def _matches(text: str, address: Any) -> ColumnElement[bool]:
+    word = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return or_(
+        Client.name.ilike(f"%{word}%", escape="\\"),
+        Client.code.ilike(f"{word}%", escape="\\"),
+        address.ilike(f"{word}%", escape="\\"),
+    )
+
+
+# Runs ------------------------------------------------------------------------------------------------
+
+
+def run_items(run_id: int, *, text: str = "", state: str = "") -> Rows:
+    """(RunItem, Client, label of the invoice or None): the ledger of a run."""
+    query: Rows = (
+        select(RunItem, Client, Invoice.label)
+        .join(Client, Client.id == RunItem.client_id)
+        .outerjoin(Invoice, Invoice.id == RunItem.invoice_id)
+        .where(RunItem.run_id == run_id)
+    )
+    if state:
+        query = query.where(RunItem.state == state)
+    return query.where(_matches(text, RunItem.address)) if text else query
+
+
+def reason_counts(run_id: int) -> list[tuple[str, str, int]]:
+    """(state, reason, clients) of a run's ledger lines, the most frequent first."""
+    rows = session().execute(
+        select(RunItem.state, RunItem.reason, func.count())
+        .where(RunItem.run_id == run_id)
+        .group_by(RunItem.state, RunItem.reason)
+        .order_by(func.count().desc(), RunItem.reason)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Why work waits for a router, since when it is off, and when it is tried again."""
+
+    router: Router
+    error: str
+    next_attempt_at: datetime | None
+
+
+def wait_of(router: Router) -> Wait:
+    """How the synchronisation of a router stands."""
+    sync = session().get(RouterSync, router.id)
+    return Wait(router, sync.error if sync else "", sync.next_attempt_at if sync else None)
+
+
+def runs_of(task_id: int) -> Select[Any]:
+    """The runs of one task."""
+    return select(TaskRun).where(TaskRun.task_id == task_id)
+
+
+def client_of(code: str, scope: Scope) -> Client | None:
+    """The client with that code inside ``scope``."""
+    client = session().scalar(select(Client).where(Client.code == code))
+    return client if client is not None and scope.allows(client.zone_id) else None
+
+
+def history(client_id: int) -> Rows:
+    """(RunItem, TaskRun, PeriodicTask, label of the invoice or None) of one client."""
+    query: Rows = (
+        select(RunItem, TaskRun, PeriodicTask, Invoice.label)
+        .join(TaskRun, TaskRun.id == RunItem.run_id)
+        .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
+        .outerjoin(Invoice, Invoice.id == RunItem.invoice_id)
+        .where(RunItem.client_id == client_id)
+    )
+    return query
+
+
+def last_cut(client_id: int) -> Any:
+    """(RunItem, TaskRun, PeriodicTask) of the newest run that cut this client or tried to, or None."""
+    return (
+        session()
+        .execute(
+            select(RunItem, TaskRun, PeriodicTask)
+            .join(TaskRun, TaskRun.id == RunItem.run_id)
+            .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
+            .where(
+                RunItem.client_id == client_id,
+                PeriodicTask.kind == Kind.cut.value,
+                RunItem.state.in_([ItemState.DONE.value, ItemState.WAITING.value, ItemState.FAILED.value]),
+            )
+            .order_by(RunItem.run_id.desc())
+            .limit(1)
+        )
+        .one_or_none()
+    )
+
+
+def zone_names(scope: Scope) -> Sequence[Any]:
+    """(id, zone, router) of the zones for the filter, by name."""
+    query = (
+        select(Zone.id, Zone.name, Router.name)
+        .join(Router, Router.id == Zone.router_id)
+        .where(Router.archived_at.is_(None))
+        .order_by(func.lower(Zone.name), Zone.id)
+    )
+    if scope.zone_ids is not None:
+        query = query.where(Zone.id.in_(scope.zone_ids))
+    return session().execute(query).all()
