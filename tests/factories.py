@@ -20,6 +20,7 @@ from wisp.clients.models import Client, Plan
 from wisp.core import clock
 from wisp.core.crypto import encrypt
 from wisp.core.db import session, transaction
+from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries
 from wisp.routers.models import Router, Zone
 from wisp.schedules import domain
 from wisp.schedules.models import BillingSchedule, PeriodicTask
@@ -177,3 +178,24 @@ def make_clients(
 def moment(text: str, timezone: str = "America/Mexico_City") -> datetime:
     """ "2026-03-15 12:00" on the wall of ``timezone``, as an aware moment in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
+def make_invoice(
+    client: Client, total: int = 35_000, *, due: date = date(2026, 11, 20), month: date | None = None, **values: Any
+) -> Invoice:
+    """An invoice with one line; recurring where ``month`` is given, else an opening balance. Numbered without gaps."""
+    with writing() as s:
+        series = s.scalars(sa.select(InvoiceSeries).limit(1)).one()
+        number, series.next_number = series.next_number, series.next_number + 1
+        period = {"period_from": month, "period_to": month} if month else {}
+        defaults: dict[str, Any] = {
+            "series_id": series.id, "number": number, "label": f"{series.prefix}{number:06}", "client_id": client.id,
+            "kind": "recurring" if month else "opening", "month": month, **period, "issued": due, "due": due,
+            "currency": "MXN", "customer": client.name, "tax_bp": 0, "net": total, "tax": 0, "total": total,
+            "state": "paid" if total == 0 else "pending", "created_at": clock.now(),
+        }  # fmt: skip
+        invoice = Invoice(**{**defaults, **values})
+        s.add(invoice)
+        s.flush()
+        s.add(InvoiceLine(invoice_id=invoice.id, position=1, description="Plan", net=total, tax=0, total=total))
+    return invoice

@@ -75,7 +75,7 @@ def _lines(languages: Mapping[int, str], series_id: int, first: int, count: int)
             "tax": 0,
             "total": total,
         }
-        for invoice_id, client_id, total in session().execute(made).tuples()
+        for invoice_id, client_id, total in session().execute(made)
     ]
     session().execute(insert(InvoiceLine), lines)
 

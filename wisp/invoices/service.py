@@ -30,7 +30,8 @@ index of open invoices."""
 
 def balance_of(client_id: Any, due_before: ColumnElement[date] | date | None = None) -> ScalarSelect[int]:
     """What ``client_id`` owes, in minor units, 0 where nothing: of all open invoices or of those due before a date."""
-    query = select(func.coalesce(func.sum(Invoice.total - Invoice.paid), 0)).where(
+    owed = sa.cast(func.coalesce(func.sum(Invoice.total - Invoice.paid), 0), sa.BigInteger)  # a sum is a Decimal else
+    query = select(owed).where(
         Invoice.client_id == client_id, Invoice.state.in_(OPEN_STATES)
     )
     if due_before is not None:
@@ -88,7 +89,7 @@ def debt_of(client_id: int) -> Debt:
             Payment.client_id == client_id, Payment.voided_at.is_(None)
         )
     )
-    return Debt(row[0] if row else 0, row[1] if row else 0, credit or 0)
+    return Debt(row[0] if row else 0, row[1] if row else 0, int(credit or 0))
 
 
 def promised(client_id: Any, today: ColumnElement[date] | date) -> ColumnElement[bool]:

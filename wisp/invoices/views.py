@@ -138,7 +138,7 @@ def _payments(invoice: Invoice) -> list[tuple[Payment, int]]:
         .where(Allocation.invoice_id == invoice.id)
         .order_by(Payment.id)
     )
-    return list(session().execute(query).tuples())
+    return [(payment, amount) for payment, amount in session().execute(query)]
 
 
 def _messages(invoice: Invoice) -> list[Message]:

@@ -284,4 +284,4 @@ def settled_by(payment: Payment) -> list[tuple[Invoice, int]]:
         .where(Allocation.payment_id == payment.id)
         .order_by(Invoice.due, Invoice.id)
     )
-    return list(session().execute(query).tuples())
+    return [(invoice, amount) for invoice, amount in session().execute(query)]
