@@ -57,10 +57,16 @@ class Site:
     ``reports`` collects what the synchronisations say, in order.
     """
 
-    def __init__(self, server: SimulatorServer, clients: int = 3, owing: bool = True, **values: Any) -> None:
+    def __init__(
+        self,
+        server: SimulatorServer,
+        clients: int = 3,
+        owing: bool = True,
+        alerts: str = "noc@example.com",
+        **values: Any,
+    ) -> None:
         self.server = server
-        if session().scalar(sa.select(sa.func.count()).select_from(service.settings.Company)) == 0:
-            make_company(alert_addresses="noc@example.com")
+        make_company(alert_addresses=alerts)
         self.router_id = make_router(host=server.host, port=server.port).id
         self.zone_id = make_zone(session().get_one(Router, self.router_id)).id
         self.clients = self.add(clients, owing, **values)

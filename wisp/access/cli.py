@@ -15,6 +15,7 @@ from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.gateway import GatewayError
 from wisp.routers import service as routers
+from wisp.routers.cli import group
 from wisp.routers.models import Router
 from wisp.routers.texts import cause
 
@@ -92,11 +93,5 @@ def describe(found: Difference) -> dict[str, Any]:
 
 def register() -> None:
     """Put the commands into the group of the routers."""
-    import importlib.util
-
-    if importlib.util.find_spec("wisp.routers.cli") is None:
-        return
-    from wisp.routers.cli import group
-
     group.add_command(sync_command)
     group.add_command(diff_command)
