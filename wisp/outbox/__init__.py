@@ -3,20 +3,31 @@
 from typing import Any
 
 from flask import Flask
+from flask_babel import lazy_gettext as _l
+
+from wisp.core import events
+from wisp.core.permissions import Permission
 
 
 def setup(app: Flask) -> None:
-    """Register kinds, texts, pages, commands and the receiver of changed settings."""
-    from wisp.core import events
-    from wisp.outbox import emails, texts, transport
+    """Register kinds, sentences, pages, commands, the settings page's test e-mail, and what follows new settings."""
+    from wisp.outbox import cli, emails, texts, transport, views
+    from wisp.settings import hooks
+    from wisp.web import navigation
 
     transport.init_app(app)
     emails.register()
     texts.register()
+    hooks.mail_trial = views.mail_trial
     events.settings_changed.connect(_settings_changed)
+    app.register_blueprint(views.bp)
+    app.cli.add_command(cli.group)
+    app.cli.add_command(cli.mail)
+    navigation.add("system", _l("E-mails"), "outbox.index", Permission.OUTBOX_VIEW, "mail", 40)
 
 
 def _settings_changed(changed: set[str], **_: Any) -> None:
+    """Another mail server, or another password, may work at once: nobody waits for the old pause to end."""
     from wisp.outbox import server
 
     if any(name.startswith("mail_") for name in changed):

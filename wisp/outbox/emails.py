@@ -5,7 +5,6 @@ Tasks in an alert are dictionaries ``{"kind": "invoices" | "notice" | "cut", "zo
 with own billing), "clients": how many wait, "codes": the first of their codes}``.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from babel import Locale
@@ -19,6 +18,7 @@ from wisp.outbox.models import Message
 from wisp.outbox.rendering import Formats, compose
 
 CODES_SHOWN = 10
+NAMES_SHOWN = 4
 Facts = list[tuple[str, Any]]
 
 
@@ -50,22 +50,20 @@ def receipt(message: Message) -> Rendered:
 
 
 def router_waiting(message: Message) -> Rendered:
-    """R13: work waits for a router. ``router``, ``since`` (ISO moment), ``error`` (code of the gateway), ``detail``,
-    ``tasks``."""
-    data, values = message.data or {}, _Formats(message)
-    tasks = data.get("tasks", [])
-    zones = _listed(message, dict.fromkeys(t.get("zone", "") for t in tasks if t.get("zone")))
-    subject = _("Router %(router)s cannot be reached: %(zones)s waits", router=data.get("router", ""), zones=zones)
+    """Work waits for a router. ``router``, ``since`` (ISO moment), ``error`` (code of the gateway), ``detail``,
+    ``tasks``; ``more``: the same of other routers."""
+    routers = _routers(message)
+    zones = [task["zone"] for data in routers for task in data.get("tasks", []) if task.get("zone")]
+    named = _names(message, [data.get("router", "") for data in routers])
+    if zones:
+        waits = _names(message, zones)
+        subject = _("Cannot be reached: router %(router)s; waiting: zone %(zones)s", router=named, zones=waits)
+    else:
+        subject = _("Cannot be reached: router %(router)s", router=named)
     return compose(
         "alert", message, subject,
-        lead=_("The router %(router)s cannot be reached, so the work below waits.", router=data.get("router", "")),
-        facts=[
-            (_("Router"), data.get("router")),
-            (_("Not reached since"), values.moment("since")),
-            (_("Cause"), cause(data.get("error", ""))),
-            (_("Detail"), data.get("detail")),
-        ],
-        tasks=[_waiting_task(message, task) for task in tasks],
+        lead=_("These tasks wait because their router cannot be reached."),
+        sections=[(_off_facts(message, data), _tasks(data)) for data in routers],
         next=_(
             "Nothing is lost: it is tried again by itself, after reading the debt once more, as soon as the router "
             "answers. You can also press “Apply now” on the tasks page."
@@ -76,19 +74,13 @@ def router_waiting(message: Message) -> Rendered:
 
 def router_off(message: Message) -> Rendered:
     """A router is off longer than the set minutes. ``router``, ``host``, ``since``, ``minutes``, ``error``,
-    ``detail``."""
-    data, values = message.data or {}, _Formats(message)
+    ``detail``; ``more``: the same of other routers."""
+    routers = _routers(message)
+    named = _names(message, [data.get("router", "") for data in routers])
     return compose(
-        "alert", message, _("Router %(router)s does not answer", router=data.get("router", "")),
-        lead=_("The router %(router)s does not answer.", router=data.get("router", "")),
-        facts=[
-            (_("Address"), data.get("host")),
-            (_("Not reached since"), values.moment("since")),
-            (_("Minutes"), data.get("minutes")),
-            (_("Cause"), cause(data.get("error", ""))),
-            (_("Detail"), data.get("detail")),
-        ],
-        tasks=[],
+        "alert", message, _("Does not answer: router %(router)s", router=named),
+        lead=_("This router cannot be reached.") if len(routers) == 1 else _("These routers cannot be reached."),
+        sections=[(_off_facts(message, data), []) for data in routers],
         next=_("You will get another e-mail when it answers again."),
         link=_link("/router/"),
     )  # fmt: skip
@@ -98,20 +90,21 @@ def router_back(message: Message) -> Rendered:
     """The outage is over. ``router``, ``since``, ``until``; what was then applied: ``cut``, ``notified``, ``restored``
     (clients put on, put on, taken off), ``lapsed`` (no longer due: paid meanwhile), ``failed``; ``tasks``."""
     data, values = message.data or {}, _Formats(message)
+    facts: Facts = [
+        (_("Router"), data.get("router")),
+        (_("Not reached since"), values.moment("since")),
+        (_("Answers since"), values.moment("until")),
+        (_("Clients cut"), data.get("cut")),
+        (_("Clients notified"), data.get("notified")),
+        (_("Clients given back the service"), data.get("restored")),
+        (_("No longer due"), data.get("lapsed")),
+        (_("Failed"), data.get("failed")),
+    ]
     return compose(
-        "alert", message, _("Router %(router)s answers again", router=data.get("router", "")),
-        lead=_("The router %(router)s answers again. What waited was applied.", router=data.get("router", "")),
-        facts=[
-            (_("Not reached since"), values.moment("since")),
-            (_("Answers since"), values.moment("until")),
-            (_("Clients cut"), data.get("cut")),
-            (_("Clients notified"), data.get("notified")),
-            (_("Clients given back the service"), data.get("restored")),
-            (_("No longer due"), data.get("lapsed")),
-            (_("Failed"), data.get("failed")),
-        ],
-        tasks=[_waiting_task(message, task) for task in data.get("tasks", [])],
-        next="",
+        "alert", message, _("Answers again: router %(router)s", router=data.get("router", "")),
+        lead=_("The router answers again. What waited for it was applied."),
+        sections=[(facts, [])],
+        next=_("What failed is on the page of its client, with the reason.") if data.get("failed") else "",
         link=_link("/tareas-periodicas/"),
     )  # fmt: skip
 
@@ -122,16 +115,16 @@ def run_failed(message: Message) -> Rendered:
     data, values = message.data or {}, _Formats(message)
     task = task_name(data.get("kind", ""))
     where = data.get("zone") or data.get("client") or ""
+    facts: Facts = [
+        (_("Billing month"), values.month("month")),
+        (_("Clients that failed"), data.get("failed")),
+        (_("Client codes"), _codes(data.get("codes", []), data.get("failed"))),
+        (_("Error"), data.get("error")),
+    ]
     return compose(
         "alert", message, _("%(task)s ended with an error: %(where)s", task=task, where=where),
         lead=_("The task “%(task)s” of %(where)s ended with an error.", task=task, where=where),
-        facts=[
-            (_("Billing month"), values.month("month")),
-            (_("Clients that failed"), data.get("failed")),
-            (_("Client codes"), _codes(message, data.get("codes", []), data.get("failed"))),
-            (_("Error"), data.get("error")),
-        ],
-        tasks=[],
+        sections=[(facts, [])],
         next=_("What was done is done and is not repeated; the rest can be applied again from the tasks page."),
         link=_link("/tareas-periodicas/"),
     )  # fmt: skip
@@ -160,24 +153,49 @@ def _method(code: str) -> str:
     return names.get(code, code)
 
 
-def _waiting_task(message: Message, task: dict[str, Any]) -> Facts:
+def _routers(message: Message) -> list[dict[str, Any]]:
+    data = message.data or {}
+    return [data, *data.get("more", [])]
+
+
+def _off_facts(message: Message, data: dict[str, Any]) -> Facts:
+    since = data.get("since")
     return [
-        (_("Task"), task_name(task.get("kind", ""))),
-        (_("Zone"), task.get("zone")),
-        (_("Client"), task.get("client")),
-        (_("Clients waiting"), task.get("clients")),
-        (_("Client codes"), _codes(message, task.get("codes", []), task.get("clients"))),
+        (_("Router"), data.get("router")),
+        (_("Address"), data.get("host")),
+        (_("Not reached since"), Formats(message).moment(since) if since else None),
+        (_("Minutes"), data.get("minutes")),
+        (_("Cause"), cause(data.get("error") or "")),
+        (_("Detail"), data.get("detail")),
     ]
 
 
-def _codes(message: Message, codes: list[str], total: int | None) -> str:
+def _tasks(data: dict[str, Any]) -> list[Facts]:
+    return [
+        [
+            (_("Task"), task_name(task.get("kind", ""))),
+            (_("Zone"), task.get("zone")),
+            (_("Client"), task.get("client")),
+            (_("Clients waiting"), task.get("clients")),
+            (_("Client codes"), _codes(task.get("codes", []), task.get("clients"))),
+        ]
+        for task in data.get("tasks", [])
+    ]
+
+
+def _codes(codes: list[str], total: int | None) -> str:
     shown = ", ".join(codes[:CODES_SHOWN])
     more = (total or len(codes)) - len(codes[:CODES_SHOWN])
     return str(_("%(codes)s and %(more)s more", codes=shown, more=more)) if shown and more > 0 else shown
 
 
-def _listed(message: Message, names: Iterable[str]) -> str:
-    return format_list(list(names), locale=Locale(language_or(message.language)))
+def _names(message: Message, names: list[str]) -> str:
+    """The first names of a list, each once, as a sentence holds them."""
+    once = list(dict.fromkeys(names))
+    shown = once[:NAMES_SHOWN]
+    if len(once) > len(shown):
+        shown[-1:] = [str(_("%(count)s more", count=len(once) - len(shown) + 1))]
+    return format_list(shown, locale=Locale(language_or(message.language)))
 
 
 def _link(path: str) -> str:

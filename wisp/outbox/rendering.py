@@ -5,10 +5,11 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from babel import dates
+from babel import Locale, dates
 from flask import current_app
 from flask_babel import force_locale
 
@@ -25,6 +26,16 @@ WIDTH = 72
 log = logging.getLogger(__name__)
 
 
+@lru_cache(4096)
+def _money(minor: int, currency: str, locale: Locale) -> str:
+    return money.format_money(minor, currency, locale).replace("\xa0", " ")
+
+
+@lru_cache(512)
+def _day(day: date, locale: Locale) -> str:
+    return dates.format_date(day, "long", locale=locale)
+
+
 class Formats:
     """Amounts, dates and moments as people of the company's country write them in a message's language.
 
@@ -39,12 +50,12 @@ class Formats:
 
     def money(self, minor: int, currency: str | None = None) -> str:
         """Minor units as an amount, in a plain line of text (no space that an old mail program shows as a sign)."""
-        return money.format_money(minor, currency or self._currency, self._locale).replace("\xa0", " ")
+        return _money(minor, currency or self._currency, self._locale)
 
     def day(self, day: date | str) -> str:
         """A date: 20 de noviembre de 2026."""
         found = date.fromisoformat(day) if isinstance(day, str) else day
-        return dates.format_date(found, "long", locale=self._locale)
+        return _day(found, self._locale)
 
     def month(self, day: date | str) -> str:
         """A billing month: noviembre de 2026."""
@@ -79,13 +90,15 @@ def wrap(text: str, width: int = WIDTH) -> str:
     one empty line in a row."""
     lines: list[str] = []
     for line in text.strip().splitlines():
+        if len(line) <= width:
+            if line.strip() or (lines and lines[-1]):
+                lines.append(line.rstrip())
+            continue
         indent = line[: len(line) - len(line.lstrip())]
-        broken = textwrap.wrap(
+        lines += textwrap.wrap(
             line.strip(), width, initial_indent=indent, subsequent_indent=indent,
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
-        if broken or (lines and lines[-1]):
-            lines += broken or [""]
     return "\n".join(lines) + "\n"
 
 

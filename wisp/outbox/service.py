@@ -236,6 +236,19 @@ def find(message_id: int, scope: Scope = EVERYTHING) -> Message | None:
     return found
 
 
+def sent_again_as(message_id: int) -> int | None:
+    """The id of the message by which a person sent this one again."""
+    return session().scalar(sa.select(Message.id).where(Message.resend_of == message_id))
+
+
+def client_code(message: Message) -> str | None:
+    """The code of the message's client."""
+    if message.client_id is None:
+        return None
+    found: str | None = session().scalar(sa.select(_client.c.code).where(_client.c.id == message.client_id))
+    return found
+
+
 def counts(scope: Scope = EVERYTHING) -> Mapping[str, int]:
     """How many messages there are in each state but ``sent`` (of those nobody needs the number on every page)."""
     query = visible(sa.select(Message.state, sa.func.count()).where(UNSENT).group_by(Message.state), scope)

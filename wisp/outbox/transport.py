@@ -10,9 +10,12 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field
-from email import charset
+from email import charset, policy
+from email.mime.base import MIMEBase
 from email.utils import parseaddr
 from enum import StrEnum
+from functools import cache
+from secrets import token_hex
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -132,27 +135,51 @@ def message_id(message: Message) -> str:
     return f"<wisp.{message.id}.{mark}@{own_host()}>"
 
 
+class _Headers(policy.Compat32):
+    """Writes headers out as they are: they are encoded by now. Longer ones are folded by the usual rules."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """One header as bytes."""
+        if isinstance(value, str) and len(name) + len(value) < 76 and value.isascii() and value.isprintable():
+            return f"{name}: {value}\r\n".encode()
+        return super().fold_binary(name, value)
+
+
+_PLAIN = _Headers(linesep="\r\n")
+
+
+@cache
+def _blank() -> flask_mail.Message:
+    """A message without anything; made once, since making one asks the name server for this machine's name."""
+    return flask_mail.Message(sender="x", charset=_TEXT)  # type: ignore[arg-type]  # a Charset does what a name does
+
+
 class Letter(flask_mail.Message):
     """A message whose bytes are made once, when it is built, so that what cannot be built is known before sending."""
 
     def __init__(self, settings: MailSettings, recipient: str, mail_id: str, content: Rendered) -> None:
-        super().__init__(
-            subject=one_line(content.subject),
-            recipients=[recipient],
-            body=content.text,
-            html=content.html or None,
-            sender=(settings.sender_name, settings.sender),
-            date=clock.now().timestamp(),
-            charset=_TEXT,  # type: ignore[arg-type]  # a Charset is what it is used as
-            extra_headers=dict(HEADERS),
-            attachments=[
-                flask_mail.Attachment(file.filename, file.content_type, file.data) for file in content.attachments
-            ],
-        )
+        self.__dict__.update(_blank().__dict__)
+        self.subject = one_line(content.subject)
+        self.recipients = [recipient]
+        self.body = content.text
+        self.alts = {"html": content.html} if content.html else {}
+        self.sender = (settings.sender_name, settings.sender)  # a pair, since a name may hold a comma
+        self.date = clock.now().timestamp()
+        self.extra_headers = HEADERS
+        self.attachments = [flask_mail.Attachment(a.filename, a.content_type, a.data) for a in content.attachments]
         self.msgId = mail_id
         if self.has_bad_headers():
             raise ValueError("a line break in a header")
         self._bytes: bytes = super().as_bytes()
+
+    def _message(self) -> MIMEBase:
+        """The tree of parts, written out by the older rules: the newer ones would parse each header again, which takes
+        as long as everything else together. The boundaries cannot occur in quoted-printable or base64 parts."""
+        built: MIMEBase = super()._message()
+        built.policy = _PLAIN
+        for level, part in enumerate(p for p in built.walk() if p.is_multipart()):
+            part.set_param("boundary", f"=_wisp_{level}_{token_hex(8)}")
+        return built
 
     def as_bytes(self) -> bytes:
         """The message as it goes to the server."""
@@ -222,7 +249,7 @@ class Line(flask_mail.Connection):
             if settings.security == "starttls":
                 host.starttls(context=tls)
             if settings.username:
-                host.login(settings.username, settings.password)
+                _log_in(host, settings)
             host.ehlo_or_helo_if_needed()
         except BaseException:
             host.close()
@@ -265,6 +292,13 @@ class Line(flask_mail.Connection):
         if code == 421:
             raise MailTrouble(Trouble.BUSY, words)
         return Answer(Fate.REFUSED if 500 <= code < 600 else Fate.LATER, words)
+
+
+def _log_in(host: _Watched, settings: MailSettings) -> None:
+    try:
+        host.login(settings.username, settings.password)
+    except UnicodeError:
+        raise MailTrouble(Trouble.LOGIN, "user name or password with letters that SMTP does not know") from None
 
 
 def _state(settings: MailSettings) -> Any:
