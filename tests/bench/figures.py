@@ -1,6 +1,7 @@
 """One measured figure beside its floor, and the table of them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,18 @@ class Figure:
     note: str = ""
 
     @property
+    def ratio(self) -> float | None:
+        """Measured for each unit of the floor."""
+        return self.measured / self.floor if self.floor else None
+
+    @property
     def reached(self) -> bool:
         """Whether the figure is what it must be."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+    def document(self) -> dict[str, Any]:
+        """For bench.json."""
+        return {**asdict(self), "ratio": self.ratio, "reached": self.reached}
 
 
 def _number(value: float | None) -> str:
@@ -33,7 +43,7 @@ def _number(value: float | None) -> str:
 
 def table(figures: list[Figure]) -> str:
     """The figures as text, a line each."""
-    rows = [("", "work", "measured", "floor", "must be", "unit", "", "")]
+    rows = [("", "work", "measured", "floor", "ratio", "must be", "unit", "", "")]
     for figure in figures:
         sign = "≥" if figure.at_least else "≤"
         rows.append(
@@ -42,6 +52,7 @@ def table(figures: list[Figure]) -> str:
                 figure.work,
                 _number(figure.measured),
                 _number(figure.floor),
+                _number(figure.ratio),
                 f"{sign} {_number(figure.limit)}",
                 figure.unit,
                 "reached" if figure.reached else "MISSED",
