@@ -1,4 +1,4 @@
-"""The ground that benches stand on: migrated databases of both kinds, a Redis, processes of the program, no leftovers."""
+"""The ground of the benches: migrated databases of both kinds, a Redis, processes of the program, no leftovers."""
 
 import json
 import os
