@@ -13,10 +13,10 @@ How nothing is lost or doubled, whatever is killed and whenever:
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -101,7 +101,7 @@ def deliver(*, ignore_pauses: bool = False, seconds: float = SECONDS) -> Report:
     if server.paused():
         report.state = "paused"
         return report
-    _Delivery(settings, report, time.monotonic() + seconds).run()
+    _Delivery(settings, report, monotonic() + seconds).run()
     return report
 
 
@@ -191,7 +191,7 @@ class _Delivery:
         """Batch after batch."""
         try:
             while True:
-                if time.monotonic() > self.deadline:
+                if monotonic() > self.deadline:
                     self.report.state = "more"
                     break
                 ids, lease = claim()
@@ -217,7 +217,7 @@ class _Delivery:
         rows.clear()
         session().rollback()  # no transaction, not even a reading one, stays open while the network is waited for
         for outgoing in ready:
-            if time.monotonic() > self.deadline:
+            if monotonic() > self.deadline:
                 return
             if outgoing.letter is None:
                 self._unmade(outgoing, lease)

@@ -25,7 +25,8 @@ SORTS = {"id": Message.id, "recipient": Message.recipient, "kind": Message.kind,
 def index() -> Response:
     """All e-mails, newest first."""
     only = service.Filter(search_text(), _chosen("state", STATES), _chosen("kind", [*texts.KINDS, *kinds.names()]))
-    listing = Listing(service.listing(scope(), only), SORTS, default="-id")
+    query: Any = service.listing(scope(), only)
+    listing = Listing(query, SORTS, default="-id")
     return render(
         "outbox/list.html",
         partial="outbox/_table.html",
