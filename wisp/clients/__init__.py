@@ -21,7 +21,7 @@ def setup(app: Flask) -> None:
     view = Permission.CLIENTS_VIEW
     navigation.add("clients", _l("Clients"), "clients.index", view, "users", 10)
     navigation.add("clients", _l("Plans"), "plans.index", view, "package", 20)
-    client_tabs.add(Tab("file", _l("File"), "clients.show", view, 10))
+    client_tabs.add(Tab("file", _l("Overview"), "clients.show", view, 10))
     client_tabs.add(Tab("data", _l("Data"), "clients.data", view, 20))
     client_tabs.add(Tab("connection", _l("Connection"), "clients.connection", view, 30))
     client_tabs.add(Tab("billing", _l("Billing"), "clients.billing", view, 40))

@@ -58,7 +58,9 @@ _DATES = ("installed_on", "billed_through", "no_cut_until")
 class ConnectionForm(FlaskForm):
     """How the client is attached (tab "Conexión"). The stored password is never sent to the browser."""
 
-    connection = SelectField(texts.FIELDS["connection"], choices=list(texts.CONNECTIONS.items()))
+    connection = SelectField(
+        texts.FIELDS["connection"], choices=list(texts.CONNECTIONS.items()), render_kw={"data-shows": ""}
+    )
     address = StringField(texts.FIELDS["address"], [rule("address")], render_kw=_PLAIN)
     mac = StringField(texts.FIELDS["mac"], [rule("mac")], render_kw=_PLAIN)
     username = StringField(texts.FIELDS["username"], [rule("username")], render_kw=_PLAIN)

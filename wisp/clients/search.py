@@ -10,7 +10,7 @@ from wisp.clients.models import Client, ClientTerm
 from wisp.core.db import Base, session
 
 CHUNK = 5_000
-COMMON = 10_000
+COMMON = 40_000
 _COLUMNS = (Client.id, Client.name, Client.code, Client.address, Client.phone, Client.username, Client.email)
 
 
@@ -49,7 +49,7 @@ def matching(query: str, *, by_invoice: bool = True) -> Any | None:
     common = _common(words)
     invoiced = _by_invoice(query.strip()) if by_invoice else None
     rare = [_beginning_with(word) for word in words if word not in common]
-    frequent = [_beginning_with(word).where(ClientTerm.client_id == Client.id).exists() for word in common]
+    frequent = [_among_terms_of_client(word) for word in common]
     if invoiced is None:
         return sa.and_(*(Client.id.in_(found) for found in rare), *frequent)
     if rare:
@@ -59,6 +59,13 @@ def matching(query: str, *, by_invoice: bool = True) -> Any | None:
 
 def _beginning_with(word: str) -> sa.Select[int]:
     return sa.select(ClientTerm.client_id).where(ClientTerm.term >= word, ClientTerm.term < word + "\U0010ffff")
+
+
+def _among_terms_of_client(word: str) -> Any:
+    """True for a client one of whose own terms begins so. Written so that the index on the client is used, never
+    that on the term: the word is frequent."""
+    own = sa.select(ClientTerm.client_id).where(ClientTerm.client_id == Client.id)
+    return own.where(sa.func.substr(ClientTerm.term, 1, len(word)) == word).exists()
 
 
 def _common(words: list[str]) -> list[str]:

@@ -17,10 +17,11 @@ from wisp.routers import service as routers
 from wisp.routers.views import schedule_context
 from wisp.settings import service as settings
 from wisp.web import can, go, render, requires, scope, toast
-from wisp.web.tables import Listing, search_text
+from wisp.web.tables import COUNT_LIMIT, Listing, search_text
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
 
+SEARCH_COUNT = 1_000
 FIELD_OF = {
     "clients.code_taken": "code",
     "clients.address_taken": "address",
@@ -44,7 +45,8 @@ def _filters() -> Filters:
 def index() -> Response:
     """Search, filter, sort, page."""
     filters = _filters()
-    found = Listing(listing.query(scope(), filters), listing.SORTS, default="name")
+    limit = SEARCH_COUNT if filters.text else COUNT_LIMIT  # counting what a search finds costs more than a whole list
+    found = Listing(listing.query(scope(), filters), listing.SORTS, default="name", count_limit=limit)
     zones = routers.zones(scope())
     return render(
         "clients/list.html", partial="clients/_table.html", listing=found, filters=filters,

@@ -18,7 +18,7 @@ class Listing:
     """One page of ``query``.
 
     ``sorts`` maps the name in the address to a column or several; ``-name`` turns the order round. Rows of equal
-    rank are ordered by the primary key, so that no row shows twice. The count stops at COUNT_LIMIT: beyond it the
+    rank are ordered by the primary key, so that no row shows twice. The count stops at ``count_limit``: beyond it the
     list says "more than", and costs the same at a million rows as at ten thousand.
     """
 
@@ -29,7 +29,9 @@ class Listing:
         default: str,
         per_page: int = 50,
         prefix: str = "",
+        count_limit: int = COUNT_LIMIT,
     ) -> None:
+        self.count_limit = count_limit
         self.sorts = sorts
         self.default = default
         self.per_page = per_page
@@ -53,9 +55,9 @@ class Listing:
         bare = query.order_by(None)
         if not _grouped(bare):
             bare = bare.with_only_columns(literal(1), maintain_column_froms=True)
-        counted = session().scalar(select(func.count()).select_from(bare.limit(COUNT_LIMIT + 1).subquery())) or 0
-        self.more = counted > COUNT_LIMIT
-        self.total = min(counted, COUNT_LIMIT)
+        counted = session().scalar(select(func.count()).select_from(bare.limit(self.count_limit + 1).subquery())) or 0
+        self.more = counted > self.count_limit
+        self.total = min(counted, self.count_limit)
         self.pages = None if self.more else -(-counted // self.per_page)
 
     def _order(self, query: Select[Any]) -> list[Any]:
