@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -56,7 +56,7 @@ def parse_tax(text: str) -> int:
     plain = text.strip().removesuffix("%").strip().replace(",", ".")
     try:
         points = Decimal(plain) * 100
-    except InvalidOperation:
+    except ArithmeticError:
         raise Invalid("settings.tax", value=text) from None
     if not points.is_finite() or points != points.to_integral_value() or not 0 <= points <= 10_000:
         raise Invalid("settings.tax", value=text)

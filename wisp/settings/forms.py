@@ -1,10 +1,12 @@
 """The panels of the settings page. The rules are those of the domain, so that page and command line agree."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, IntegerField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import TextInput
 
@@ -12,7 +14,7 @@ from wisp.core.errors import Refused
 from wisp.settings import domain, texts
 from wisp.web.forms import Checked, MoneyField
 
-LANGUAGE_NAMES = (("es", "Español"), ("en", "English"))
+LANGUAGE_NAMES = {"es": "Español", "en": "English"}
 AREAS = ("America", "Atlantic", "Europe", "Pacific", "Africa", "Asia", "Australia", "Indian", "Antarctica", "Arctic")
 
 
@@ -27,11 +29,15 @@ def rule(name: str) -> Checked:
     return Checked(domain.CHECKS[name], _refuse)
 
 
-def _zones() -> list[tuple[str, str]]:
+def _choices(labels: Mapping[str, Any]) -> list[SelectChoice]:
+    return [SelectChoice(value, label) for value, label in labels.items()]
+
+
+def _zones() -> list[SelectChoice]:
     """Time zones named Area/City, the American ones first, then UTC."""
     named = [name for name in domain.timezones() if name.split("/")[0] in AREAS]
     ordered = sorted(named, key=lambda name: (AREAS.index(name.split("/")[0]), name))
-    return [(name, name.replace("_", " ")) for name in [*ordered, "UTC"]]
+    return [SelectChoice(name, name.replace("_", " ")) for name in [*ordered, "UTC"]]
 
 
 def _number(label: Any, name: str, **kwargs: Any) -> IntegerField:
@@ -57,14 +63,17 @@ class CompanyForm(Panel):
     phone = StringField(_l("Telephone"), [rule("phone")], render_kw={"type": "tel"})
     email = StringField(_l("E-mail"), [rule("email")], render_kw={"type": "email"})
     timezone = SelectField(_l("Time zone"), [rule("timezone")], choices=_zones)
-    currency = SelectField(_l("Currency"), [rule("currency")], choices=[(code, code) for code in domain.CURRENCIES])
-    language = SelectField(_l("Language"), [rule("language")], choices=LANGUAGE_NAMES)
+    currency = SelectField(
+        _l("Currency"), [rule("currency")], choices=[SelectChoice(code, code) for code in domain.CURRENCIES]
+    )
+    language = SelectField(_l("Language"), [rule("language")], choices=_choices(LANGUAGE_NAMES))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         present = self.timezone.data
-        if present and present in domain.timezones() and present not in dict(_zones()):
-            self.timezone.choices = [(present, present), *_zones()]
+        listed = {choice.value for choice in _zones()}
+        if present and present in domain.timezones() and present not in listed:
+            self.timezone.choices = [SelectChoice(present, present), *_zones()]
 
 
 class TaxField(Field):
@@ -92,10 +101,8 @@ class BillingForm(Panel):
     """How invoices are made, and from which debt on something happens."""
 
     tax_bp = TaxField(_l("Tax"), [rule("tax_bp")], render_kw={"inputmode": "decimal", "autocomplete": "off"})
-    tax_mode = SelectField(_l("Prices"), [rule("tax_mode")], choices=list(texts.TAX_MODES.items()))
-    document_title = SelectField(
-        _l("Title of the document"), [rule("document_title")], choices=list(texts.TITLES.items())
-    )
+    tax_mode = SelectField(_l("Prices"), [rule("tax_mode")], choices=_choices(texts.TAX_MODES))
+    document_title = SelectField(_l("Title of the document"), [rule("document_title")], choices=_choices(texts.TITLES))
     min_days_to_pay = _number(_l("Minimum days to pay"), "min_days_to_pay")
     late_days = _number(_l("Days after which a missed task no longer runs by itself"), "late_days")
     prorate = BooleanField(_l("Prorate a shortened first month"))
@@ -114,7 +121,7 @@ class MailForm(Panel):
         _l("Server"), [rule("mail_server")], render_kw={"autocomplete": "off", "spellcheck": "false"}
     )
     mail_port = _number(_l("Port"), "mail_port")
-    mail_security = SelectField(_l("Security"), [rule("mail_security")], choices=list(texts.SECURITIES.items()))
+    mail_security = SelectField(_l("Security"), [rule("mail_security")], choices=_choices(texts.SECURITIES))
     mail_username = StringField(
         _l("User"), [rule("mail_username")], render_kw={"autocomplete": "off", "spellcheck": "false"}
     )
@@ -128,10 +135,12 @@ class MailForm(Panel):
     def values(self) -> dict[str, Any]:
         """What to save; the password only where one was typed or it is to be removed."""
         found = super().values()
+        del found["mail_password"]  # without a submitted field it is what is stored
+        typed = self.mail_password.raw_data
         if self.forget_password.data:
             found["mail_password"] = ""
-        elif not self.mail_password.data:
-            del found["mail_password"]
+        elif typed and typed[0]:
+            found["mail_password"] = typed[0]
         return found
 
 

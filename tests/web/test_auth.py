@@ -1,0 +1,190 @@
+"""Log-in and what protects it: throttle, new session, lost session, people who were let go."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from tests.support.staff import PASSWORD, log_in, make_staff, signed_in, token, token_of
+from wisp.core.db import transaction
+from wisp.core.extensions import limiter
+from wisp.staff import service
+
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+def cookie(client: object) -> str:
+    found = client.get_cookie("session")  # type: ignore[attr-defined]
+    return found.value if found else ""
+
+
+def test_the_right_password_opens_a_wrong_one_does_not(app: Flask) -> None:
+    make_staff(app)
+    client = app.test_client()
+    wrong = log_in(client, "ana@example.com", "not the password")
+    assert wrong.status_code == 422
+    assert "El correo o la contraseña no son correctos." in wrong.text
+    assert "not the password" not in wrong.text
+    assert client.get("/staff/").status_code == 302
+    right = log_in(client, " ANA@Example.com ")
+    assert right.status_code == 303
+    assert client.get("/staff/").status_code == 200
+
+
+def test_an_unknown_address_gets_the_same_answer(app: Flask) -> None:
+    make_staff(app)
+    known = log_in(app.test_client(), "ana@example.com", "not the password")
+    unknown = log_in(app.test_client(), "otra@example.com", "not the password")
+    clean = re.compile(r"ana@example.com|otra@example.com|[\w.-]{60,}")
+    assert clean.sub("", known.text) == clean.sub("", unknown.text)
+
+
+def test_the_session_is_a_new_one_after_log_in(app: Flask) -> None:
+    make_staff(app)
+    client = app.test_client()
+    before = token(client.get("/entrar/").text)
+    planted = cookie(client)
+    log_in(client, "ana@example.com")
+    after = cookie(client)
+    assert after != planted
+    with client.session_transaction() as session:
+        assert set(session) <= {"_user_id", "_fresh", "_id", "_permanent"}
+    refused = client.post("/salir/", data={"csrf_token": before})
+    assert refused.status_code == 400
+
+
+def test_after_log_out_the_browser_is_a_stranger(app: Flask) -> None:
+    client = signed_in(app)
+    assert client.get("/salir/").status_code == 405
+    assert client.post("/salir/", data={"csrf_token": token_of(client)}).location == "/entrar/"
+    assert client.get("/staff/").location == "/entrar/?next=/staff/"
+
+
+@pytest.mark.parametrize("wanted, reached", [
+    ("/staff/?a=1", "/staff/?a=1"),
+    ("//evil.example/", "/inicio/"),
+    ("https://evil.example/", "/inicio/"),
+    ("/\\evil.example", "/inicio/"),
+    ("", "/inicio/"),
+])  # fmt: skip
+def test_log_in_leads_back_but_never_away(app: Flask, wanted: str, reached: str) -> None:
+    make_staff(app)
+    assert log_in(app.test_client(), "ana@example.com", next=wanted).location == reached
+
+
+def test_a_lost_session_sends_the_whole_page_to_the_log_in(app: Flask) -> None:
+    client = app.test_client()
+    assert client.get("/staff/?page=2").location == "/entrar/?next=/staff/?page%3D2"
+    fragment = client.get("/staff/", headers={**HTMX, "HX-Current-URL": "http://localhost/ajustes/correo/?x=1"})
+    assert fragment.status_code == 401
+    assert fragment.text == ""
+    assert fragment.headers["HX-Redirect"] == "/entrar/?next=/ajustes/correo/?x%3D1"
+    elsewhere = client.get("/staff/", headers={**HTMX, "HX-Current-URL": "https://evil.example/"})
+    assert elsewhere.headers["HX-Redirect"] == "/entrar/"
+    restored = client.get("/staff/", headers={"HX-History-Restore-Request": "true"})
+    assert restored.status_code == 401
+
+
+def test_whoever_is_deactivated_is_out_at_the_next_request(app: Flask) -> None:
+    boss, other = signed_in(app), signed_in(app, "luis@example.com", "support")
+    assert other.get("/cuenta/clave/").status_code == 200
+    with app.app_context(), transaction():
+        service.set_active("luis@example.com", False)
+    assert other.get("/cuenta/clave/").status_code == 302
+    assert log_in(app.test_client(), "luis@example.com").status_code == 422
+    with app.app_context(), transaction():
+        service.set_active("luis@example.com", True)
+    assert other.get("/cuenta/clave/").status_code == 302
+    assert boss.get("/staff/").status_code == 200
+
+
+def test_a_grant_and_a_withdrawal_count_from_the_next_request(app: Flask) -> None:
+    client = signed_in(app, "luis@example.com", "support")
+    assert client.get("/staff/").status_code == 403
+    with app.app_context(), transaction():
+        service.grant("luis@example.com", "staff:manage")
+    assert client.get("/staff/").status_code == 200
+    with app.app_context(), transaction():
+        service.revoke("luis@example.com", "staff:manage")
+    assert client.get("/staff/").status_code == 403
+
+
+def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: Flask) -> None:
+    here = signed_in(app)
+    there = app.test_client()
+    log_in(there, "ana@example.com")
+    fields = {"csrf_token": token_of(here), "old": PASSWORD, "new": "a wholly new password"}
+    differ = here.post("/cuenta/clave/", data={**fields, "again": "something else"})
+    assert differ.status_code == 422
+    assert "Las dos contraseñas nuevas no coinciden." in differ.text
+    wrong = here.post("/cuenta/clave/", data={**fields, "old": "wrong", "again": fields["new"]})
+    assert wrong.status_code == 422
+    assert "La contraseña actual no es correcta." in wrong.text
+    short = here.post("/cuenta/clave/", data={**fields, "new": "short", "again": "short"})
+    assert short.status_code == 422
+    assert "al menos 10 caracteres" in short.text
+    assert there.get("/staff/").status_code == 200
+    assert here.post("/cuenta/clave/", data={**fields, "again": fields["new"]}).status_code == 303
+    assert here.get("/staff/").status_code == 200
+    assert there.get("/staff/").status_code == 302
+    assert log_in(app.test_client(), "ana@example.com").status_code == 422
+    assert log_in(app.test_client(), "ana@example.com", fields["new"]).status_code == 303
+
+
+def test_guessing_at_one_account_is_stopped_and_others_go_on(app: Flask) -> None:
+    make_staff(app)
+    make_staff(app, "luis@example.com", "support")
+    client = app.test_client()
+    codes = [log_in(client, "ana@example.com", f"guess {number}").status_code for number in range(8)]
+    assert codes == [422] * 6 + [429] * 2
+    stopped = log_in(client, "ANA@example.com")
+    assert stopped.status_code == 429
+    assert "Demasiados intentos" in stopped.text
+    assert PASSWORD not in stopped.text
+    assert log_in(app.test_client(), "luis@example.com").status_code == 303
+
+
+def test_guessing_from_many_addresses_at_one_account_is_stopped(app: Flask) -> None:
+    make_staff(app)
+    codes = []
+    for number in range(32):
+        client = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = f"10.1.0.{number + 1}"
+        codes.append(log_in(client, "ana@example.com", "guess").status_code)
+    assert codes == [422] * 30 + [429] * 2
+
+
+def test_guessing_at_many_accounts_from_one_address_is_stopped(app: Flask) -> None:
+    client = app.test_client()
+    codes = [log_in(client, f"x{number}@example.com", "guess").status_code for number in range(62)]
+    assert codes == [422] * 60 + [429] * 2
+    elsewhere = app.test_client()
+    elsewhere.environ_base["REMOTE_ADDR"] = "10.9.9.9"
+    make_staff(app)
+    assert log_in(elsewhere, "ana@example.com").status_code == 303
+
+
+def test_logging_in_often_locks_nobody_out(app: Flask) -> None:
+    make_staff(app)
+    assert {log_in(app.test_client(), "ana@example.com").status_code for _ in range(10)} == {303}
+
+
+def test_log_in_works_while_redis_is_away(app: Flask, redis_server: object) -> None:
+    make_staff(app)
+    redis_server.stop()  # type: ignore[attr-defined]
+    try:
+        assert log_in(app.test_client(), "ana@example.com").status_code == 303
+        codes = [log_in(app.test_client(), "ana@example.com", "guess").status_code for _ in range(8)]
+        assert codes[-1] == 429
+    finally:
+        redis_server.start()  # type: ignore[attr-defined]
+        limiter._storage_dead = False  # else it would look only after a while
+        limiter._fallback_storage.reset()  # type: ignore[union-attr]
+
+
+def test_a_forged_session_id_is_nobody(app: Flask) -> None:
+    client = signed_in(app)
+    for forged in ("1", "1.1", "1.x", "-1.0", "999.0", "1.0.0", ""):
+        with client.session_transaction() as session:
+            session["_user_id"] = forged
+        assert client.get("/cuenta/clave/").status_code == 302, forged
