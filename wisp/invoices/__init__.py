@@ -22,7 +22,7 @@ def setup(app: Flask) -> None:
     events.clients_imported.connect(open_accounts)
     view = Permission.INVOICES_VIEW
     navigation.add("billing", _l("Invoices"), "invoices.index", view, "file-invoice", 20)
-    registry.client_tabs.add(registry.Tab("invoices", _l("Invoices"), "invoices.of_client", view, 60))
+    registry.client_tabs.add(registry.Tab("invoices", _l("Invoices"), "invoices.of_client", view, 45))
 
 
 def open_accounts(rows: Sequence[Any], **_: Any) -> None:

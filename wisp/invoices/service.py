@@ -31,9 +31,7 @@ index of open invoices."""
 def balance_of(client_id: Any, due_before: ColumnElement[date] | date | None = None) -> ScalarSelect[int]:
     """What ``client_id`` owes, in minor units, 0 where nothing: of all open invoices or of those due before a date."""
     owed = sa.cast(func.coalesce(func.sum(Invoice.total - Invoice.paid), 0), sa.BigInteger)  # a sum is a Decimal else
-    query = select(owed).where(
-        Invoice.client_id == client_id, Invoice.state.in_(OPEN_STATES)
-    )
+    query = select(owed).where(Invoice.client_id == client_id, Invoice.state.in_(OPEN_STATES))
     if due_before is not None:
         query = query.where(Invoice.due < due_before)
     return query.scalar_subquery()

@@ -18,4 +18,4 @@ def setup(app: Flask) -> None:
     events.account_changed.connect(service.account_changed)
     view = Permission.INVOICES_VIEW
     navigation.add("billing", _l("Payments"), "payments.index", view, "cash", 30)
-    registry.client_tabs.add(registry.Tab("payments", _l("Payments"), "payments.of_client", view, 70))
+    registry.client_tabs.add(registry.Tab("payments", _l("Payments"), "payments.of_client", view, 46))

@@ -1,9 +1,10 @@
 """Pages of payments: the list, registering, a payment's page, voiding, the client's tab, promises."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request, stream_with_context, url_for
 from flask_babel import gettext as _
 
 from wisp.access import service as access
@@ -12,8 +13,9 @@ from wisp.clients import service as clients
 from wisp.clients import texts as client_texts
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import session, transaction
+from wisp.core.db import Rows, session, transaction
 from wisp.core.errors import Refused
+from wisp.core.money import plain
 from wisp.core.permissions import Permission
 from wisp.invoices import listing as invoice_lists
 from wisp.invoices import service as invoices
@@ -39,6 +41,32 @@ def index() -> Response:
     return render(
         "payments/list.html", partial="payments/_table.html", listing=listing, only=only, states=STATES, methods=METHODS
     )
+
+
+@bp.get("/pagos/exportar.csv")
+@requires(Permission.INVOICES_VIEW)
+def export() -> Response:
+    """The payments of the list, whatever the number, as a CSV file."""
+    lines = _csv(lists.query(scope(), _filters()))
+    response = Response(stream_with_context(lines), mimetype="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=f"pagos-{settings.today()}.csv")
+    return response
+
+
+def _csv(found: Rows) -> Iterator[str]:
+    head = (
+        _("Number"), _("Date"), _("Client code"), _("Client"), _("Method"), _("Reference"), _("Amount"),
+        _("Credit left"), _("Void"), _("Registered by"), _("Note"),
+    )  # fmt: skip
+    currency, methods, yes = settings.company().currency, {key: str(text) for key, text in METHODS.items()}, _("yes")
+    rows = (
+        (
+            row.id, row.paid_on, row.code, row.name, methods[row.method], row.reference, plain(row.amount, currency),
+            plain(row.remaining, currency), yes if row.voided_at else "", row.actor, row.note,
+        )
+        for row in lists.everything(found)
+    )  # fmt: skip
+    return invoice_lists.csv_lines(head, rows)
 
 
 @bp.route("/pagos/nuevo/", methods=["GET", "POST"])
