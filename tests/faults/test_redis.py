@@ -143,14 +143,16 @@ def test_an_idle_worker_outlives_redis(start: Start, marks: Marks, own_redis: Em
 
 
 def test_a_job_goes_on_while_redis_is_away(start: Start, marks: Marks, own_redis: EmbeddedRedis) -> None:
-    start("worker")
-    queue.enqueue("test.slow", "job", 7)  # longer than the worker's five seconds between two signs of life
+    """And the worker waits for it: it takes the next job only then."""
+    worker = start("worker")
+    queue.enqueue("test.slow", "job", 8)  # longer than the worker's five seconds between two signs of life
     until(marks)
     own_redis.kill()
-    until(lambda: "job ends" in marks())
+    until(lambda: "while a job runs" in worker.output.read_text())
     own_redis.start()
     queue.enqueue("test.mark", "next")
     until(lambda: "next by system" in marks())
+    assert marks()[1:] == ["job ends", "next by system"]
 
 
 def test_a_worker_stops_when_told_while_redis_is_away(start: Start, marks: Marks, own_redis: EmbeddedRedis) -> None:
