@@ -49,4 +49,8 @@ def create_app() -> Flask:
 
     app = create_app()
     register()
+    if "WISP_TEST_CHUNK" in os.environ:  # runs in small steps, so that they can be killed between two
+        from wisp.tasks import runner
+
+        runner.work.__defaults__ = (int(os.environ["WISP_TEST_CHUNK"]),)
     return app
