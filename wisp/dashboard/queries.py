@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -96,14 +96,48 @@ def missed(scope: Scope, limit: int = 5) -> Sequence[Any]:
     return session().execute(query).all()
 
 
-def load_schedules(tasks: Sequence[PeriodicTask]) -> None:
-    """Read the schedules of these tasks in one statement, so that each is not asked for alone."""
-    ids = {task.schedule_id for task in tasks}
-    if ids:
-        # the session forgets rows that nobody holds: these hang on to their tasks
-        found = {row.id: row for row in session().scalars(select(BillingSchedule).where(BillingSchedule.id.in_(ids)))}
-        for task in tasks:
-            assert task.schedule is found[task.schedule_id]  # noqa: S101
+@dataclass(frozen=True)
+class Moment:
+    """What runs at one moment: tasks of one kind; ``zones`` and ``clients`` count their owners. ``name`` and
+    ``task_id`` where there is only one."""
+
+    at: datetime
+    kind: str
+    timezone: str
+    zones: int
+    clients: int
+    task_id: int
+    name: str
+
+
+LOOK_AHEAD = 2000
+"""Tasks that are looked at to find the next moments: the cost does not grow with their number."""
+
+
+def upcoming(scope: Scope, limit: int = 7) -> list[Moment]:
+    """The next moments at which tasks run by themselves, those of one kind and moment together."""
+    soon = (
+        select(
+            PeriodicTask.id, PeriodicTask.kind, PeriodicTask.next_at, BillingSchedule.timezone,
+            Client.id.label("client_id"), func.coalesce(Client.name, Zone.name).label("name"),
+        )
+        .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
+        .outerjoin(Client, Client.schedule_id == PeriodicTask.schedule_id)
+        .outerjoin(Zone, Zone.schedule_id == PeriodicTask.schedule_id)
+        .where(PeriodicTask.next_at.is_not(None))
+        .order_by(PeriodicTask.next_at, PeriodicTask.id)
+        .limit(LOOK_AHEAD)
+    )  # fmt: skip
+    if scope.zone_ids is not None:
+        soon = soon.where(or_(Zone.id.in_(scope.zone_ids), Client.zone_id.in_(scope.zone_ids)))
+    c = soon.subquery().c
+    rows = session().execute(
+        select(c.next_at, c.kind, c.timezone, func.count(), func.count(c.client_id), func.min(c.id), func.min(c.name))
+        .group_by(c.next_at, c.kind, c.timezone)
+        .order_by(c.next_at, func.min(c.id))
+        .limit(limit)
+    )
+    return [Moment(at, kind, zone, count - own, own, first, name) for at, kind, zone, count, own, first, name in rows]
 
 
 @dataclass(frozen=True)
@@ -125,9 +159,7 @@ class Beginning:
 
 def beginning(mail: bool) -> Beginning:
     """How far the set-up is; ``mail``: a mail server is named."""
-    router_id = session().scalar(
-        select(Router.id).where(Router.archived_at.is_(None)).order_by(Router.id).limit(1)
-    )
+    router_id = session().scalar(select(Router.id).where(Router.archived_at.is_(None)).order_by(Router.id).limit(1))
     return Beginning(
         company=bool(settings.company().name),
         mail=mail,

@@ -38,9 +38,7 @@ def _news() -> dict[str, Any]:
         offline = {router.id for router in found["off"]}
         found["waiting_online"] = [row for row in found["waiting"].values() if row.router_id not in offline]
     if can(P.PERIODIC_TASKS_VIEW):
-        upcoming = tasks.upcoming(scope())
-        queries.load_schedules([row[0] for row in upcoming])
-        found["upcoming"] = [(*row, schedules.timezone_of(row[0].schedule)) for row in upcoming]
+        found["upcoming"] = [(moment, schedules.zone_info(moment.timezone)) for moment in queries.upcoming(scope())]
         found["troubled"] = tasks.troubled(scope())
         found["missed"] = queries.missed(scope())
     if can(P.OUTBOX_VIEW):

@@ -12,6 +12,7 @@ from flask import Response, abort, make_response, render_template, request, url_
 from flask_babel import gettext as _
 
 from wisp.clients.models import Client
+from wisp.core import clock
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
@@ -66,16 +67,24 @@ def _dialog(row: presenters.TaskRow, plan: TaskPlan, origin: str, months: Any) -
         "include_not_due": options.include_not_due,
         "held": options.hold,
         "summary": found,
-        "listing": PlanListing(row.id, plan.id, origin),
+        "listing": (listing := PlanListing(row.id, plan.id, origin)),
+        "debts": _debts(row, listing),
         "token": uuid4().hex,
         "zone_billed": zone_billed,
         "own_billed": own_billed,
         "list_name": _list_name(row.task.kind),
         "mail_missing": row.task.kind == Kind.invoices and not mail_configured(),
-        "confirm_label": presenters.confirm_label(row.task.kind, found.clients),
+        "confirm_label": presenters.confirm_label(row.task.kind, found.changes),
         "texts": texts,
         "p": presenters,
     }
+
+
+def _debts(row: presenters.TaskRow, listing: Listing) -> dict[int, queries.Owing]:
+    """The open invoices of the clients on this page of a notice or a cut."""
+    if row.task.kind == Kind.invoices:
+        return {}
+    return queries.owing([client.id for _item, client in listing.rows], clock.today(row.timezone))
 
 
 def _list_name(kind: str) -> str:
@@ -150,9 +159,10 @@ def apply_page(task_id: int) -> Response:
 
 
 def _items(row: presenters.TaskRow, plan: TaskPlan, origin: str) -> Response:
+    listing = PlanListing(row.id, plan.id, origin)
     context = {
-        "row": row, "plan": plan, "origin": origin, "texts": texts,
-        "held": queries.held_of(plan), "listing": PlanListing(row.id, plan.id, origin),
+        "row": row, "plan": plan, "origin": origin, "texts": texts, "p": presenters, "listing": listing,
+        "held": queries.held_of(plan), "debts": _debts(row, listing),
     }  # fmt: skip
     return make_response(render_template("tasks/_plan_items.html", **context))
 

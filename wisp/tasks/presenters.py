@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext as _plural
@@ -21,12 +22,12 @@ from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.tasks import queries, texts
 from wisp.tasks.domain import OPEN_RUNS, ItemState, RunState
 from wisp.tasks.models import RunItem, TaskRun
-from wisp.web.formats import facts, format_moment, format_money, format_month, format_number
+from wisp.web.formats import facts, format_day, format_moment, format_money, format_month, format_number, locale
 
 
-def ngettext(one: str, many: str, count: int) -> str:
+def ngettext(one: str, many: str, count: int, **more: Any) -> str:
     """A sentence with a grouped number; ``one`` and ``many`` are translated with %(count)s."""
-    return str(_plural(one, many, count, count=format_number(count)))
+    return str(_plural(one, many, count, count=format_number(count), **more))
 
 
 @dataclass(frozen=True)
@@ -58,43 +59,44 @@ def progress(run: TaskRun) -> Progress:
     return Progress(text, min(done, run.expected), run.expected)
 
 
-def result_parts(kind: str, run: TaskRun) -> list[str]:
+class Part(str):
+    """A few words of a result; ``look`` says how grave they are."""
+
+    __slots__ = ("look",)
+
+    def __new__(cls, text: str, look: str = "") -> "Part":
+        """The words with their look."""
+        made = super().__new__(cls, text)
+        made.look = look
+        return made
+
+    look: str
+
+
+def result_parts(kind: str, run: TaskRun) -> list[Part]:
     """The latest run in words, most important first: "5,000 facturas creadas", "3 esperan al router"."""
-    parts: list[str] = []
+    parts: list[Part] = []
     if kind == Kind.invoices:
-        if run.invoiced:
-            parts.append(ngettext("%(count)s invoice created", "%(count)s invoices created", run.invoiced))
-        else:
-            parts.append(_("0 created"))
+        created = ngettext("%(count)s invoice created", "%(count)s invoices created", run.invoiced)
+        parts.append(Part(created if run.invoiced else _("0 created")))
         if run.unchanged:
-            parts.append(ngettext("%(count)s already invoiced", "%(count)s already invoiced", run.unchanged))
+            parts.append(Part(ngettext("%(count)s already invoiced", "%(count)s already invoiced", run.unchanged)))
     elif kind == Kind.notice:
         if run.notified or not (run.waiting or run.unchanged):
-            parts.append(ngettext("%(count)s notice shown", "%(count)s notices shown", run.notified))
+            parts.append(Part(ngettext("%(count)s notice shown", "%(count)s notices shown", run.notified)))
         if run.unchanged:
-            parts.append(ngettext("%(count)s already had it", "%(count)s already had it", run.unchanged))
+            parts.append(Part(ngettext("%(count)s already had it", "%(count)s already had it", run.unchanged)))
     else:
         if run.cut or not (run.waiting or run.unchanged):
-            parts.append(ngettext("%(count)s cut", "%(count)s cut", run.cut))
+            parts.append(Part(ngettext("%(count)s cut", "%(count)s cut", run.cut)))
         if run.unchanged:
-            parts.append(ngettext("%(count)s was already cut", "%(count)s were already cut", run.unchanged))
+            parts.append(Part(ngettext("%(count)s was already cut", "%(count)s were already cut", run.unchanged)))
     if run.waiting:
-        parts.append(ngettext("%(count)s waits for the router", "%(count)s wait for the router", run.waiting))
+        waiting = ngettext("%(count)s waits for the router", "%(count)s wait for the router", run.waiting)
+        parts.append(Part(waiting, "warning"))
     if run.failed:
-        parts.append(ngettext("%(count)s failed", "%(count)s failed", run.failed))
+        parts.append(Part(ngettext("%(count)s failed", "%(count)s failed", run.failed), "danger"))
     return parts
-
-
-def side_notes(run: TaskRun) -> list[str]:
-    """What else is worth a word: e-mails, who had no address, who was left out."""
-    notes = []
-    if run.mails:
-        notes.append(ngettext("%(count)s e-mail", "%(count)s e-mails", run.mails))
-    if run.without_email:
-        notes.append(ngettext("%(count)s without e-mail", "%(count)s without e-mail", run.without_email))
-    if run.skipped:
-        notes.append(ngettext("%(count)s left out", "%(count)s left out", run.skipped))
-    return notes
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class TaskRow:
         return progress(self.working) if self.working is not None else None
 
     @property
-    def result(self) -> list[str]:
+    def result(self) -> list[Part]:
         """The latest run in words."""
         return result_parts(self.task.kind, self.last) if self.last is not None else []
 
@@ -183,6 +185,11 @@ class TaskRow:
     def waits(self) -> bool:
         """True where the latest run still waits for its router: it may be settled while the page is open."""
         return self.last is not None and self.last.state == RunState.ERROR and self.last.waiting > 0
+
+    @property
+    def missed_name(self) -> str:
+        """The missed month by its name alone: it is of this year or just before it."""
+        return format_date(self.missed, "LLLL", locale=locale()) if self.missed else ""
 
     @property
     def last_note(self) -> str:
@@ -200,7 +207,7 @@ def task_row(found: Sequence[Any], missed: date | None = None) -> TaskRow:
     """A row of service.listing (with or without the client's column) as the page shows it."""
     task, schedule, zone, *rest = found
     client = rest.pop(0) if isinstance(rest[0], Client) else None
-    router, last, working, state, times = rest
+    router, last, working, state, _occurrence, times = rest
     return TaskRow(task, schedule, zone, client, router, last, working, state, times, missed)
 
 
@@ -236,18 +243,30 @@ class Card:
 def cards(kind: str, run: TaskRun, counts: dict[str, int]) -> list[Card]:
     """The counts of a run: what was done first, then what is open, then the rest; zeros only where they tell."""
     done = {Kind.invoices: run.invoiced, Kind.notice: run.notified, Kind.cut: run.cut}[Kind(kind)]
-    shown = [Card(str(texts.DONE[kind]), done, "done", "success")]
+    shown = [Card(str(texts.DONE_MANY[kind]), done, "done", "success")]
     if kind == Kind.invoices:
-        shown.append(Card(str(texts.UNCHANGED[kind]), run.unchanged))
+        shown.append(Card(str(texts.UNCHANGED_MANY[kind]), run.unchanged))
     elif run.unchanged:
-        shown.append(Card(str(texts.UNCHANGED[kind]), run.unchanged, "unchanged"))
+        shown.append(Card(str(texts.UNCHANGED_MANY[kind]), run.unchanged, "unchanged"))
     if kind != Kind.invoices or run.waiting:
-        shown.append(Card(_("Waiting for the router"), run.waiting, "waiting", "warning"))
-    shown.append(Card(_("Failed"), run.failed, "failed", "danger"))
-    shown.append(Card(_("Left out"), run.skipped, "skipped"))
+        shown.append(Card(_("Clients waiting for the router"), run.waiting, "waiting", "warning"))
+    shown.append(Card(_("Clients failed"), run.failed, "failed", "danger"))
+    shown.append(Card(_("Stay out"), run.skipped, "skipped"))
     if counts.get("superseded"):
         shown.append(Card(_("No longer needed"), counts["superseded"], "superseded"))
     return shown
+
+
+def owing(debt: queries.Owing | None) -> str:
+    """Why a client is notified or cut: how many invoices are open, and since when or until when."""
+    if debt is None:
+        return "–"
+    day = format_day(debt.oldest)
+    if debt.oldest < debt.today:
+        return ngettext(
+            "%(count)s invoice, due on %(day)s", "%(count)s invoices, the oldest due on %(day)s", debt.invoices, day=day
+        )
+    return str(_("Due on %(day)s", day=day))
 
 
 def confirm_label(kind: str, clients: int) -> str:
@@ -328,13 +347,12 @@ def wait_sentence(wait: queries.Wait, timezone: ZoneInfo) -> str:
     return " ".join(words)
 
 
-def answer(item: RunItem, timezone: ZoneInfo) -> str:
-    """The router's answer for one client, with its moment."""
+def answer(item: RunItem) -> str:
+    """The router's answer for one client."""
     words = texts.answer_text(item.reason, item.detail)
-    if item.state in (ItemState.DONE, ItemState.UNCHANGED):
-        did = _("on the list") if item.state == ItemState.DONE else _("was on the list already")
-        return f"{words or did} · {format_moment(item.updated_at, timezone, True)}"
-    return words or "–"
+    if words or item.state not in (ItemState.DONE, ItemState.UNCHANGED):
+        return words
+    return str(_("on the list") if item.state == ItemState.DONE else _("was on the list already"))
 
 
 @dataclass(frozen=True)

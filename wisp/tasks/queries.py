@@ -13,6 +13,7 @@ from wisp.core.db import Rows, session
 from wisp.core.errors import Refused
 from wisp.core.scope import Scope
 from wisp.invoices.models import Invoice
+from wisp.invoices.service import OPEN_STATES
 from wisp.routers.models import Router, Zone
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import Occurrence, PeriodicTask
@@ -199,6 +200,25 @@ def _matches(text: str, address: Any) -> ColumnElement[bool]:
     )
 
 
+@dataclass(frozen=True)
+class Owing:
+    """What a client's open invoices come to: how many, and the oldest due date; ``today`` by the owner's calendar."""
+
+    invoices: int
+    oldest: date
+    today: date
+
+
+def owing(client_ids: Collection[int], today: date) -> dict[int, Owing]:
+    """The open invoices of these clients, for a page of a simulation."""
+    rows = session().execute(
+        select(Invoice.client_id, func.count(), func.min(Invoice.due))
+        .where(Invoice.client_id.in_(list(client_ids)), Invoice.state.in_(OPEN_STATES))
+        .group_by(Invoice.client_id)
+    )
+    return {client_id: Owing(count, oldest, today) for client_id, count, oldest in rows}
+
+
 # Runs ------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +233,12 @@ def run_items(run_id: int, *, text: str = "", state: str = "") -> Rows:
     if state:
         query = query.where(RunItem.state == state)
     return query.where(_matches(text, RunItem.address)) if text else query
+
+
+def by_urgency() -> ColumnElement[int]:
+    """The order of a ledger: what failed and what waits first, who was left out last."""
+    order = (ItemState.FAILED, ItemState.WAITING, ItemState.DONE, ItemState.UNCHANGED, ItemState.SUPERSEDED)
+    return case({state.value: place for place, state in enumerate(order)}, value=RunItem.state, else_=len(order))
 
 
 def reason_counts(run_id: int) -> list[tuple[str, str, int]]:

@@ -53,7 +53,17 @@ TRIGGERS: dict[str, Any] = {
     "undo": _l("Undo"),
 }
 
-DONE: dict[str, Any] = {Kind.invoices: _l("Invoiced"), Kind.notice: _l("Notified"), Kind.cut: _l("Cut")}
+DONE: dict[str, Any] = {Kind.invoices: _l("Invoiced"), Kind.notice: _l("Notified"), Kind.cut: _l("Was cut")}
+DONE_MANY: dict[str, Any] = {
+    Kind.invoices: _l("Clients invoiced"),
+    Kind.notice: _l("Clients notified"),
+    Kind.cut: _l("Clients cut"),
+}
+UNCHANGED_MANY: dict[str, Any] = {
+    Kind.invoices: _l("Clients already invoiced"),
+    Kind.notice: _l("Clients who already had the notice"),
+    Kind.cut: _l("Clients already cut"),
+}
 UNCHANGED: dict[str, Any] = {
     Kind.invoices: _l("Already invoiced"),
     Kind.notice: _l("Already had the notice"),
@@ -161,6 +171,13 @@ def reason_text(reason: str, detail: str = "") -> str:
     if reason == Reason.ROUTER_OFF and detail:
         return f"{REASONS[reason]}. {cause(detail)}"
     return str(REASONS.get(reason, reason))
+
+
+def item_reason(kind: str, state: str, reason: str, detail: str) -> str:
+    """Why a run acted on a client, or did not."""
+    if not reason and state != ItemState.SKIPPED and kind != Kind.invoices:
+        return str(_("Owes overdue invoices") if kind == Kind.cut else _("Owes"))
+    return reason_text(reason, "" if reason == Reason.ROUTER_OFF else detail)
 
 
 def answer_text(reason: str, detail: str) -> str:

@@ -192,9 +192,12 @@ def run(run_id: int) -> Response:
         page["wait"] = queries.wait_of(page["router"])
     state = request.args.get("state", "")
     page["state"] = state if state in set(ItemState) else ""
-    order = {"client": Client.name_key, "amount": RunItem.amount, "state": RunItem.state, "address": RunItem.address}
+    order = {
+        "client": Client.name_key, "amount": RunItem.amount, "address": RunItem.address,
+        "state": [queries.by_urgency(), Client.name_key],
+    }  # fmt: skip
     query = queries.run_items(run_id, text=search_text(), state=page["state"])
-    page["listing"] = Listing(query, order, default="client", per_page=50)
+    page["listing"] = Listing(query, order, default="state", per_page=50)
     return render(
         "tasks/run.html",
         partials={"run-summary": "tasks/_run_summary.html"},
