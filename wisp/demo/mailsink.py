@@ -6,15 +6,17 @@ listens, and ends with SIGINT or SIGTERM.
 
 import argparse
 import asyncio
-import email
 import email.policy
 import json
 import signal
 import sys
 from datetime import UTC, datetime
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+HEADERS = BytesHeaderParser(policy=email.policy.default)
 
 
 class Keeper:
@@ -31,7 +33,7 @@ class Keeper:
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         self.count += 1
         (self.folder / f"{self.count:07}.eml").write_bytes(content)
-        head = email.message_from_bytes(content, policy=email.policy.default)
+        head = HEADERS.parsebytes(content.partition(b"\r\n\r\n")[0])
         line = {
             "number": self.count,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
