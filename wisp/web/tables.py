@@ -63,7 +63,8 @@ class Listing:
     def _order(self, query: Select[Any]) -> list[Any]:
         columns = self.sorts[self.sort.removeprefix("-")]
         columns = list(columns) if isinstance(columns, (tuple, list)) else [columns]
-        columns += _identity(query)
+        if not _grouped(query):
+            columns += _identity(query)
         return [column.desc() if self.sort.startswith("-") else column.asc() for column in columns]
 
     def _fetch(self, query: Select[Any]) -> Sequence[Any]:
