@@ -289,6 +289,17 @@ def test_the_sweep_wakes_the_delivery_only_where_something_is_due(ctx: Flask, sm
     assert states() == {"sent": 2}
 
 
+def test_where_a_person_waits_the_server_s_pause_is_passed_over(ctx: Flask, smtp: MailServer) -> None:
+    queued(1, next_attempt_at=clock.now() + timedelta(hours=1))
+    with transaction():
+        server.failed("unreachable", "", after_success=False)
+    with queue.inline(), transaction():
+        service.queue_message("test", "b@example.com")
+        service.request_delivery()
+    assert smtp.addresses() == ["b@example.com"]
+    assert states() == {"pending": 1, "sent": 1}
+
+
 def test_a_test_e_mail_goes_at_once_and_leaves_a_row(ctx: Flask, smtp: MailServer) -> None:
     queued(1)
     with transaction():

@@ -225,6 +225,11 @@ def inline() -> Iterator[None]:
             enqueue_many(held.calls)
 
 
+def is_inline() -> bool:
+    """True inside ``inline()``, also in the jobs it runs: a person waits, so no pause of ours applies."""
+    return _inline.get() is not None
+
+
 def _run_held(held: _Inline) -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     first: Exception | None = None

@@ -81,9 +81,10 @@ class Report:
     detail: str = ""
 
 
-def deliver(*, ignore_pauses: bool = False, seconds: float = SECONDS) -> Report:
+def deliver(*, ignore_pauses: bool = False, despite_pause: bool = False, seconds: float = SECONDS) -> Report:
     """Send what is due, until nothing is left or ``seconds`` have passed. May run twice and at the same time as
-    another. ``ignore_pauses``: a person wants it now, whatever pauses the server or a message has."""
+    another. ``ignore_pauses``: a person wants it now, whatever pauses the server or a message has; ``despite_pause``:
+    only the server's pause is passed over."""
     report = Report()
     with transaction():
         report.held = service.hold_old()
@@ -98,7 +99,7 @@ def deliver(*, ignore_pauses: bool = False, seconds: float = SECONDS) -> Report:
     if settings is None:
         report.state = "no_server"
         return report
-    if server.paused():
+    if server.paused() and not despite_pause:
         report.state = "paused"
         return report
     _Delivery(settings, report, monotonic() + seconds).run()

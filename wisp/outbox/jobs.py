@@ -1,7 +1,7 @@
 """Jobs of the outbox. Both may run twice and beside one another: rows are leased, see ``wisp.outbox.delivery``."""
 
 from wisp.core.db import session, transaction
-from wisp.core.queue import job, periodic
+from wisp.core.queue import is_inline, job, periodic
 from wisp.outbox import delivery, server, service
 
 periodic("outbox-sweep", "outbox.sweep", seconds=60)
@@ -9,8 +9,9 @@ periodic("outbox-sweep", "outbox.sweep", seconds=60)
 
 @job(service.DELIVER, queue="mail", timeout=600)
 def deliver() -> None:
-    """Send what is due; where the time was not enough, ask for another turn."""
-    if delivery.deliver().state == "more":
+    """Send what is due; where the time was not enough, ask for another turn. Where a person waits for it, the mail
+    server is asked although it failed a moment ago."""
+    if delivery.deliver(despite_pause=is_inline()).state == "more":
         service.wake()
 
 
