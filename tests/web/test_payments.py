@@ -99,8 +99,8 @@ def test_zones_out_of_scope_do_not_exist(paid: Flask, monkeypatch: pytest.Monkey
     for page in (FORM, VOID, PROMISE, "/pagos/1/", "/clientes/C1/pagos/"):
         assert browser.get(page).status_code == 404
     assert browser.post(FORM, data={"csrf_token": token_of(browser), "amount": "1"}).status_code == 404
-    assert "Ana" not in browser.get("/pagos/").text
-    assert "Ana" not in browser.get("/pagos/nuevo/?q=ana").text
+    assert "Ruiz" not in browser.get("/pagos/").text
+    assert "Ruiz" not in browser.get("/pagos/nuevo/?q=ana").text
 
 
 def test_the_client_is_found_and_its_debt_shown(provider: Flask) -> None:
