@@ -66,7 +66,8 @@ def count() -> int:
 
 def test_a_row_becomes_a_client() -> None:
     data = file(
-        "C-1,José Ñúñez,jose@example.com,+52 55 1234 5678,Norte,Casa 20,pppoe,10.0.0.7,aabbccddeeff,jose@isp,s3cret,en,2026-02-03"
+        "C-1,José Ñúñez,jose@example.com,+52 55 1234 5678,Norte,Casa 20,pppoe,10.0.0.7,aabbccddeeff,jose@isp,"
+        "s3cret,en,2026-02-03"
     )
     review = imported(data)
     assert (len(review.added), len(review.changed), review.unchanged) == (1, 0, 0)

@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired, Optional
 
 from wisp.clients import domain, texts
 from wisp.core.errors import Refused
-from wisp.routers.forms import ScheduleForm
+from wisp.routers.forms import ScheduleForm, typed
 from wisp.web.forms import Checked, MoneyField
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -71,7 +71,8 @@ class ConnectionForm(FlaskForm):
     def connection_values(self) -> dict[str, Any]:
         """The values; the password only where one was typed."""
         values = {name: self[name].data for name in ("connection", "address", "mac", "username")}
-        return values | ({"password": self.password.data} if self.password.data else {})
+        password = typed(self.password)
+        return values | ({"password": password} if password else {})
 
 
 class NewClientForm(DataForm, ConnectionForm):

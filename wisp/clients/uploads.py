@@ -13,6 +13,8 @@ from wisp.core.db import session
 from wisp.core.errors import Refused
 
 KEPT = timedelta(days=1)
+_MARK = "csv:"
+"""Before the content, so that an empty file is not taken for one that was emptied."""
 
 
 def keep(data: bytes, filename: str) -> str:
@@ -22,7 +24,7 @@ def keep(data: bytes, filename: str) -> str:
     upload = ClientImport(
         token=secrets.token_urlsafe(32),
         filename=filename[-120:],
-        content=crypto.encrypt(base64.b85encode(data).decode()),
+        content=crypto.encrypt(_MARK + base64.b85encode(data).decode()),
         actor=audit.actor().name,
         created_at=clock.now(),
     )
@@ -45,7 +47,7 @@ def find(token: str, *, lock: bool = False) -> tuple[ClientImport, bytes]:
         raise Refused("clients.upload_done", added=upload.added, changed=upload.changed)
     if not upload.content:
         raise Refused("clients.upload_gone")
-    return upload, base64.b85decode(crypto.decrypt(upload.content))
+    return upload, base64.b85decode(crypto.decrypt(upload.content).removeprefix(_MARK))
 
 
 def finish(upload: ClientImport, review: Review) -> None:

@@ -19,6 +19,11 @@ _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 AREAS = ("America", "Atlantic", "Europe", "Pacific", "Africa", "Asia", "Australia", "Indian")
 
 
+def typed(field: PasswordField) -> str:
+    """What was typed into a password field: never what the object behind the form holds."""
+    return str(field.raw_data[0]) if field.raw_data else ""
+
+
 class RouterForm(FlaskForm):
     """Where a router is and how to log in. The stored password is never sent to the browser."""
 
@@ -40,7 +45,7 @@ class RouterForm(FlaskForm):
             host=self.host.data or "",
             port=self.port.data or 0,
             username=self.username.data or "",
-            password=self.password.data or None,
+            password=typed(self.password) or None,
             tls=bool(self.tls.data),
             fingerprint=self.fingerprint.data or "",
         )

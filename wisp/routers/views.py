@@ -11,7 +11,7 @@ from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.gateway import Target
 from wisp.routers import dates, health, service, texts
-from wisp.routers.forms import RouterForm, ScheduleForm, ZoneForm
+from wisp.routers.forms import RouterForm, ScheduleForm, ZoneForm, typed
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
@@ -38,7 +38,7 @@ def add() -> Response:
     form = RouterForm()
     if not form.validate_on_submit():
         return _form_page(form, None)
-    if not form.password.data:
+    if not typed(form.password):
         form.password.errors = [str(Refused("routers.password"))]
         return _form_page(form, None)
     try:

@@ -1,0 +1,192 @@
+"""Pages of routers and billing zones: who may what, the connection test, the question about this month."""
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests import factories
+from tests.support.staff import signed_in, token_of
+from wisp.core import clock
+from wisp.core.db import session
+from wisp.demo.routeros import SimulatorServer
+from wisp.routers import service
+from wisp.routers.models import Router, Zone
+from wisp.schedules.models import PeriodicTask
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
+READ = ["/router/", "/router/1/", "/router/1/zonas/", "/router/1/zonas/1/", "/router/1/herramientas/"]
+SCHEDULE = {"billing_type": "prepaid", "due_day": "20", "timezone": "", "invoices_day": "15", "invoices_time": "12:00",
+            "notice_day": "18", "notice_time": "09:00", "cut_day": "22", "cut_time": "08:00"}  # fmt: skip
+
+
+@pytest.fixture
+def zone_id(app: Flask) -> int:
+    with app.app_context(), clock.frozen(factories.moment("2026-03-10 12:00")):
+        return factories.make_zone(factories.make_router(name="Torre"), name="Norte").id
+
+
+def post(client: FlaskClient, url: str, headers: dict[str, str] | None = None, **data: Any) -> Any:
+    return client.post(url, data={"csrf_token": token_of(client), **data}, headers=headers)
+
+
+def form(sim: SimulatorServer, **changes: Any) -> dict[str, Any]:
+    filled = {"name": "Torre", "host": "127.0.0.1", "port": sim.port, "username": "wisp", "password": "secret"}
+    return {**filled, **changes}
+
+
+@pytest.mark.usefixtures("zone_id")
+@pytest.mark.parametrize(
+    ("role", "reads", "edits"), [("admin", 1, 1), ("technician", 1, 1), ("support", 1, 0), ("cashier", 0, 0)]
+)
+def test_who_may_what(app: Flask, role: str, reads: int, edits: int) -> None:
+    browser = signed_in(app, role=role)
+    for url in READ:
+        assert browser.get(url).status_code == (200 if reads else 403), url
+    for url in ("/router/nuevo/", "/router/1/zonas/nueva/"):
+        assert browser.get(url).status_code == (200 if edits else 403), url
+    for url in ("/router/1/", "/router/1/zonas/1/", "/router/probar/", "/router/nuevo/", "/router/1/archivar/"):
+        assert (post(browser, url).status_code == 403) is not bool(edits), url
+
+
+@pytest.mark.usefixtures("zone_id")
+def test_the_list_is_live_and_shows_no_secret(app: Flask) -> None:
+    browser = signed_in(app)
+    page = browser.get("/router/").text
+    assert "Torre" in page
+    part = browser.get("/router/", headers=PARTIAL).text
+    assert part.strip().startswith('<div id="routers-table"')
+    assert "hx-trigger" in part
+    for url in READ:
+        assert "secret" not in browser.get(url).text, url
+    assert browser.get("/router/99/").status_code == 404
+    assert browser.get("/router/99/zonas/1/").status_code == 404
+
+
+def test_adding_a_router_leads_to_its_first_zone(app: Flask, router_sim: SimulatorServer) -> None:
+    browser = signed_in(app)
+    assert post(browser, "/router/nuevo/", **form(router_sim, password="")).status_code == 422
+    assert post(browser, "/router/nuevo/", **form(router_sim, host="http://x")).status_code == 422
+    answer = post(browser, "/router/nuevo/", **form(router_sim))
+    assert answer.status_code == 303
+    zone = post(browser, answer.location, name="Norte", **SCHEDULE)
+    assert zone.status_code == 303
+    page = browser.get(zone.location).text
+    assert "Norte" in page
+    with app.app_context():
+        assert session().scalar(sa.select(sa.func.count()).select_from(PeriodicTask)) == 3
+        assert service.target(session().scalars(sa.select(Router)).one()).password == "secret"
+
+
+def test_the_connection_is_tested_before_saving(app: Flask, router_sim: SimulatorServer) -> None:
+    browser = signed_in(app)
+    good = post(browser, "/router/probar/", **form(router_sim), headers=PARTIAL)
+    assert good.text.strip().startswith('<div id="probe"')
+    assert "alert-success" in good.text
+    whole = post(browser, "/router/probar/", **form(router_sim))  # without JavaScript: the form with the answer
+    assert "<html" in whole.text
+    assert "alert-success" in whole.text
+    assert f'value="{router_sim.port}"' in whole.text
+    wrong = post(browser, "/router/probar/", **form(router_sim, password="x"), headers=PARTIAL)
+    assert "alert-danger" in wrong.text
+    assert "alert-warning" in post(browser, "/router/probar/", **form(router_sim, host=""), headers=PARTIAL).text
+    with app.app_context():
+        assert session().scalars(sa.select(Router)).all() == []
+
+
+def test_a_stored_password_is_used_for_its_own_host_only(app: Flask, router_sim: SimulatorServer) -> None:
+    with app.app_context():
+        router_id = factories.make_router(host="127.0.0.1", port=router_sim.port).id
+    browser = signed_in(app)
+    saved = form(router_sim, password="", router_id=router_id)
+    assert "alert-success" in post(browser, "/router/probar/", **saved, headers=PARTIAL).text
+    asked = router_sim.counters.connections
+    elsewhere = post(browser, "/router/probar/", **{**saved, "host": "localhost"}, headers=PARTIAL)
+    assert "alert-warning" in elsewhere.text
+    assert router_sim.counters.connections == asked
+    assert post(browser, f"/router/{router_id}/", **{**saved, "host": "localhost"}).status_code == 422
+    assert post(browser, f"/router/{router_id}/", **{**saved, "name": "Otra"}).status_code == 303
+
+
+def test_the_tools_ask_the_router_and_remember(app: Flask, router_sim: SimulatorServer) -> None:
+    with app.app_context():
+        router_id = factories.make_router(host="127.0.0.1", port=router_sim.port).id
+    browser = signed_in(app)
+    part = post(browser, f"/router/{router_id}/probar/", headers=PARTIAL).text
+    assert part.strip().startswith('<div id="health"')
+    with app.app_context():
+        assert session().get_one(Router, router_id).online is True
+    router_sim.switch(off=True)
+    assert "alert-danger" in post(browser, f"/router/{router_id}/probar/").text
+    assert "alert" not in re.sub(r"<template.*?</template>", "", browser.get("/router/").text, flags=re.DOTALL)
+
+
+def test_dates_follow_while_typing(app: Flask, zone_id: int) -> None:
+    browser = signed_in(app)
+    with clock.frozen(factories.moment("2026-03-10 12:00")):
+        url = "/router/zonas/fechas/"
+        new = browser.get(url, query_string={**SCHEDULE, "cut_day": "31", "cut_time": "08:30"}, headers=PARTIAL).text
+        assert new.count("<tr>") == 13
+        assert "31 mar 2026 08:30" in new
+        assert "30 abr 2026 08:30" in new
+        assert "this_month" not in new
+        early = browser.get(url, query_string={**SCHEDULE, "cut_day": "5", "zone_id": zone_id}, headers=PARTIAL).text
+        assert early.count('name="this_month"') == 2
+        for strange in (
+            {"cut_day": "x"},
+            {"cut_time": "99:99"},
+            {"timezone": "Mars/Base"},
+            {"zone_id": "99"},
+            {"cut_day": ""},
+        ):
+            assert browser.get(url, query_string={**SCHEDULE, **strange}, headers=PARTIAL).status_code == 200, strange
+        assert "<html" in browser.get(url, query_string=SCHEDULE).text
+
+
+def test_a_day_gone_by_asks_and_is_never_chosen_silently(app: Flask, zone_id: int) -> None:
+    browser = signed_in(app)
+    url = f"/router/1/zonas/{zone_id}/"
+    moved = {"name": "Centro", **SCHEDULE, "cut_day": "5"}
+    with clock.frozen(factories.moment("2026-03-10 12:00")):
+        shown = post(browser, url, **{**moved, "preview": "1"})
+        assert (shown.status_code, shown.text.count('name="this_month"')) == (200, 2)
+        asked = post(browser, url, **moved)
+        assert asked.status_code == 422
+        assert asked.text.count('name="this_month"') == 2
+        assert cut_of(app).day == 22
+        assert post(browser, url, **moved, this_month="skip").status_code == 303
+    task = cut_of(app)
+    assert (task.day, task.next_at) == (5, factories.moment("2026-04-05 08:00"))
+    with app.app_context():
+        assert session().get_one(Zone, zone_id).name == "Centro"
+
+
+def cut_of(app: Flask) -> PeriodicTask:
+    with app.app_context():
+        found = session().scalars(sa.select(PeriodicTask).where(PeriodicTask.kind == "cut")).one()
+        session().expunge(found)
+        return found
+
+
+@pytest.mark.usefixtures("zone_id")
+def test_wrong_days_are_marked(app: Flask) -> None:
+    browser = signed_in(app)
+    wrong = post(browser, "/router/1/zonas/nueva/", name="Sur", **{**SCHEDULE, "cut_day": "0", "notice_time": "25:00"})
+    assert wrong.status_code == 422
+    assert wrong.text.count('aria-invalid="true"') == 2
+    assert post(browser, "/router/1/zonas/nueva/", name="Norte", **SCHEDULE).status_code == 422
+
+
+def test_archiving(app: Flask, zone_id: int) -> None:
+    browser = signed_in(app)
+    with app.app_context():
+        factories.make_client(session().get_one(Zone, zone_id))
+        factories.make_router(name="Vacio")
+    assert post(browser, "/router/1/archivar/").location == "/router/1/"
+    assert post(browser, "/router/2/archivar/").location == "/router/"
+    assert browser.get("/router/2/").status_code == 404
+    assert browser.get("/router/1/").status_code == 200
