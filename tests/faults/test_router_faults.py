@@ -1,5 +1,6 @@
 """Whatever goes wrong with a router: nothing is lost, nothing doubled, nothing said that is not so."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from tests.support.access import CUT, LISTS, Site
+from tests.support.processes import until
 from wisp.access import conversation, service, sync
 from wisp.access.jobs import sweep, synchronise
 from wisp.access.models import Access, Outage, RouterSync
 from wisp.clients.models import Client
-from wisp.core import clock, queue
+from wisp.core import clock, events, queue
 from wisp.core.db import session, transaction
 from wisp.demo.routeros import Router as SimulatedRouter
 from wisp.demo.routeros import SimulatorServer
@@ -56,6 +58,11 @@ def states(report: service.SyncReport) -> set[str]:
 
 def open_outages() -> int:
     return session().scalar(sa.select(sa.func.count()).where(Outage.ended_at.is_(None)).select_from(Outage)) or 0
+
+
+def listening(site: Site) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((site.server.host, site.server.port)) == 0
 
 
 def later(site: Site) -> None:
@@ -301,6 +308,7 @@ def test_a_reboot_between_reading_and_writing(site: Site) -> None:
         looks.append(1)
         if len(looks) == 1:
             site.server.reboot(0)
+            until(lambda: listening(site))
         return found
 
     with pytest.MonkeyPatch.context() as patch:
@@ -391,6 +399,38 @@ def test_a_change_during_the_talk_stays_open_and_makes_another_round(site: Site)
     assert site.reports[1].outcomes[first].wanted == "none"
     assert len(site.ours()) == 19
     site.agree()
+
+
+def test_a_client_who_moves_during_the_talk_is_the_other_routers_to_record(site: Site) -> None:
+    """The other router has confirmed the cut before this one's answers are recorded: they must not undo that."""
+    mover = site.clients[0]
+    with SimulatorServer() as second:
+        other = Site(second, clients=0)
+        hold = conversation.Conversation.hold
+
+        def moving(self: conversation.Conversation, connection: conversation.Connection) -> None:
+            hold(self, connection)
+            if self.plan.router_id == site.router_id and not other.reports:
+                with transaction() as s:
+                    s.execute(
+                        sa.update(Client)
+                        .where(Client.id == mover)
+                        .values(router_id=other.router_id, zone_id=other.zone_id)
+                    )
+                    events.client_moved.emit(
+                        client_ids=[mover], old_router_id=site.router_id, new_router_id=other.router_id
+                    )
+                other.sync()
+
+        site.cut()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(conversation.Conversation, "hold", moving)
+            site.sync()
+        assert [report.order for report in site.reports] == [1, 3]
+        assert len(site.ours()) == 19
+        site.agree()
+        other.agree()
+        other.close()
 
 
 def test_an_error_of_our_own_gives_the_lease_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
