@@ -60,7 +60,7 @@ def missed_months(task_ids: Collection[int]) -> dict[int, date]:
         .where(Occurrence.task_id.in_(list(task_ids)), Occurrence.state == "missed")
         .group_by(Occurrence.task_id)
     )
-    return dict(rows.tuples().all())
+    return {task_id: month for task_id, month in rows}  # noqa: C416
 
 
 def open_run(task_id: int) -> TaskRun | None:

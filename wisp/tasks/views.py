@@ -21,7 +21,7 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
-from wisp.tasks import planning, presenters, queries, service, texts
+from wisp.tasks import planning, presenters, queries, sentences, service, texts
 from wisp.tasks.domain import ItemState, RunState
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web import render, requires, scope
@@ -178,6 +178,7 @@ def _run_page(run_id: int) -> dict[str, Any]:
         "progress": presenters.progress(run) if presenters.is_open(run) else None,
         "texts": texts,
         "p": presenters,
+        "says": sentences,
     }
 
 
@@ -251,8 +252,8 @@ def client_history(code: str) -> Response:
         standing=client_lists.standings([client])[client.id],
         texts=client_texts,
         listing=Listing(queries.history(client.id), {"run": RunItem.run_id}, default="-run", per_page=30),
-        answer=presenters.why(state, debt, queries.last_cut(client.id), zone),
-        sentence=presenters.history_sentence,
+        answer=sentences.why(state, debt, queries.last_cut(client.id), zone),
+        says=sentences,
         timezone=zone,
         words=texts,
     )

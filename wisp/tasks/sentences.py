@@ -1,0 +1,119 @@
+"""Whole sentences: what a run did to a client and why, why a client is suspended, why work waits for a router."""
+
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from wisp.core import clock
+from wisp.routers.texts import cause
+from wisp.schedules.domain import Kind
+from wisp.tasks import queries, texts
+from wisp.tasks.domain import ItemState
+from wisp.tasks.models import RunItem, TaskRun
+from wisp.web.formats import format_moment, format_money
+
+DID: dict[str, Any] = {
+    Kind.notice: _l("The payment notice was put on the screen: %(amount)s were owed."),
+    Kind.cut: _l("The service was cut: %(amount)s were overdue."),
+}
+FOUND: dict[str, Any] = {
+    Kind.notice: _l("The payment notice was on the screen already: %(amount)s were owed."),
+    Kind.cut: _l("The service was cut already: %(amount)s were overdue."),
+}
+WAITING: dict[str, Any] = {
+    Kind.invoices: _l("To be invoiced. %(reason)s."),
+    Kind.notice: _l("The payment notice waits for the router: %(amount)s are owed. %(reason)s"),
+    Kind.cut: _l("The cut waits for the router: %(amount)s are overdue. %(reason)s"),
+}
+
+
+def history_sentence(item: RunItem, run: TaskRun, kind: str, label: str | None) -> str:
+    """What a run did to one client and why, as a sentence."""
+    amount = format_money(item.amount)
+    reason = texts.reason_text(item.reason, item.detail)
+    if item.state == ItemState.SKIPPED:
+        return str(_("Left out: %(reason)s.", reason=_lower(reason)))
+    if item.state == ItemState.SUPERSEDED:
+        return str(_("Not done: %(reason)s.", reason=_lower(reason)))
+    if item.state == ItemState.WAITING:
+        return str(WAITING[Kind(kind)]) % {"amount": amount, "reason": reason or _("The router has not answered yet")}
+    if item.state == ItemState.FAILED:
+        return str(_("It failed: %(reason)s.", reason=texts.answer_text(item.reason, item.detail) or reason))
+    if kind == Kind.invoices:
+        return str(_("Invoice %(number)s was created, for %(amount)s.", number=label or "", amount=amount))
+    if item.state == ItemState.UNCHANGED:
+        return str(FOUND[Kind(kind)]) % {"amount": amount}
+    return str(DID[Kind(kind)]) % {"amount": amount}
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def wait_sentence(wait: queries.Wait, timezone: ZoneInfo) -> str:
+    """Why work waits for a router, and what happens next."""
+    words = []
+    if wait.router.online is False and wait.router.offline_since:
+        since = format_moment(wait.router.offline_since, timezone)
+        words.append(_("It has not answered since %(since)s.", since=since))
+    if wait.error or wait.router.error:
+        words.append(cause(wait.error or wait.router.error))
+    words.append(_("It is applied by itself as soon as the router answers, after reading the debts again."))
+    if wait.next_attempt_at and wait.next_attempt_at > clock.now():
+        words.append(_("Next attempt: %(moment)s.", moment=format_moment(wait.next_attempt_at, timezone, True)))
+    return " ".join(words)
+
+
+def answer(item: RunItem) -> str:
+    """The router's answer for one client."""
+    words = texts.answer_text(item.reason, item.detail)
+    if words or item.state not in (ItemState.DONE, ItemState.UNCHANGED):
+        return words
+    return str(_("on the list") if item.state == ItemState.DONE else _("was on the list already"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """ "¿Por qué se cortó a este cliente?" in a title and a few sentences."""
+
+    kind: str
+    title: str
+    lines: list[str]
+    run_id: int | None = None
+
+
+SUSPENDED_WHY: dict[str, Any] = {
+    "debt": _l("Suspended: payment overdue"),
+    "manual": _l("Suspended by hand"),
+    "pause": _l("Suspended: temporary pause"),
+}
+
+
+def why(state: Any, debt: Any, cut: Any, timezone: ZoneInfo) -> Answer | None:
+    """Why a client is suspended now: since when, by which run and order, what it owed then and owes today."""
+    if state.kind != "suspended":
+        return None
+    lines = []
+    if state.since:
+        lines.append(_("Since %(moment)s.", moment=format_moment(state.since, timezone)))
+    run_id = None
+    if state.reason == "debt" and cut is not None:
+        item, run, _task = cut
+        run_id = run.id
+        amount = format_money(item.amount)
+        if run.trigger == "manual":
+            by = texts.actor_text(run.actor)
+            lines.append(_("The cut was ordered by %(actor)s; %(amount)s were overdue then.", actor=by, amount=amount))
+        else:
+            lines.append(_("It was the automatic cut of its day; %(amount)s were overdue then.", amount=amount))
+    if debt.open:
+        owed, overdue = format_money(debt.open), format_money(debt.overdue)
+        lines.append(_("Today the client owes %(owed)s, of which %(overdue)s are overdue.", owed=owed, overdue=overdue))
+    else:
+        lines.append(_("Today the client owes nothing."))
+    if state.pending:
+        lines.append(_("The router has not confirmed it yet."))
+    return Answer("danger" if state.reason == "debt" else "warning", str(SUSPENDED_WHY[state.reason]), lines, run_id)
