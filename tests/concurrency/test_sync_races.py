@@ -15,7 +15,7 @@ from flask import Flask
 
 from tests.support.access import LISTS, Site
 from tests.support.processes import ROOT, until
-from wisp.access import conversation, service
+from wisp.access import conversation, service, sync
 from wisp.access.jobs import sweep, synchronise
 from wisp.access.models import RouterSync
 from wisp.core import clock, queue
@@ -84,6 +84,27 @@ def test_an_order_while_one_is_at_work_is_done_by_it(site: Site, ctx: Flask, mon
     assert [report.order for report in site.reports] == [1, 2]
     assert len(site.ours()) == 20
     site.agree()
+
+
+def test_an_order_while_one_fails_has_its_own_answer_at_once(
+    site: Site, ctx: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job finds the lease taken and goes; so the one at work, who could not reach the router, calls another."""
+    site.server.switch(off=True)
+    site.cut()
+    queue.connection().flushdb()
+    record = sync.record
+
+    def late(plan: sync.Plan, *rest: object, **more: object) -> bool:
+        if not site.reports:
+            session().execute(sa.update(RouterSync).values(requested=RouterSync.requested + 1))
+        return record(plan, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sync, "record", late)
+    site.sync()
+    queue.drain()
+    assert [(report.order, report.reached) for report in site.reports] == [(1, False), (2, False)]
+    assert site.state().attempts == 1
 
 
 def test_orders_from_everywhere_are_all_counted(site: Site, ctx: Flask) -> None:

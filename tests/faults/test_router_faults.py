@@ -38,11 +38,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait long for answers."""
 
     def target(router: Router) -> Target:
-        return replace(original(router), reply_timeout=0.3, connect_timeout=1.0)
+        return replace(original(router), reply_timeout=0.8, connect_timeout=2.0)
 
     original = routers.target
     monkeypatch.setattr(sync.routers, "target", target)
-    monkeypatch.setattr(conversation, "DEADLINE", 1.0)
+    monkeypatch.setattr(conversation, "DEADLINE", 5.0)
 
 
 @pytest.fixture

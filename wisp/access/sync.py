@@ -204,7 +204,8 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
     if not again:
         values |= {"lease_owner": "", "lease_until": None}
     requested = _update_own(plan.router_id, owner, **values)
-    if result.reached and not again and requested > plan.order:  # ordered while we recorded, or after the last round
+    if not again and requested > plan.order:
+        # Ordered meanwhile, and its own job found the lease taken: it is to have its answer too, at once.
         after_commit(lambda: service.enqueue_syncs([plan.router_id], force=True))
     return again
 
