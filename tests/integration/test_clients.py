@@ -161,6 +161,14 @@ def test_only_what_changed_is_written() -> None:
     assert (last_audit().before, last_audit().after) == ({"phone": "1"}, {"phone": "2"})
 
 
+def test_a_client_is_found_by_what_it_is_called_now() -> None:
+    add(name="Ana Roja", address="10.0.0.1")
+    with transaction():
+        service.edit(service.find("C1"), name="Ana Verde", address="10.0.0.2")
+    assert [codes(listed(text=text)) for text in ("verde", "roja", "10.0.0.2", "10.0.0.1")] == [["C1"], [], ["C1"], []]
+    assert again().name_key == "ana verde"
+
+
 def test_nothing_changed_tells_nobody() -> None:
     add()
     with listening(events.client_saved) as told, transaction():

@@ -13,6 +13,7 @@ from tests import factories
 from tests.support.staff import signed_in, token_of
 from wisp.clients import csvfile, search, views
 from wisp.clients.models import Client, ClientImport, Plan
+from wisp.clients.texts import REFUSALS
 from wisp.core import crypto
 from wisp.core.db import db, session, transaction
 from wisp.core.scope import Scope
@@ -247,6 +248,10 @@ def test_nothing_is_written_before_the_confirmation_which_works_once(app: Flask)
     again = post(browser, review)
     assert (again.status_code, again.location) == (303, "/clientes/accion/importar/")
     assert browser.get(review).status_code == 303
+    sentence = REFUSALS["clients.upload_done"]
+    with app.test_request_context():
+        said = str(sentence) % {"added": 2, "changed": 0}
+    assert said in browser.get("/clientes/accion/importar/").text
     with app.app_context():
         done = session().scalars(sa.select(ClientImport)).one()
         assert (done.content, done.added, done.changed) == ("", 2, 0)
