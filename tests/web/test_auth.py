@@ -98,6 +98,13 @@ def test_whoever_is_deactivated_is_out_at_the_next_request(app: Flask) -> None:
     assert boss.get("/staff/").status_code == 200
 
 
+def test_the_switch_alone_is_enough_to_keep_somebody_out(app: Flask) -> None:
+    client = signed_in(app)
+    with app.app_context(), transaction():
+        service.find("ana@example.com").active = False
+    assert client.get("/cuenta/clave/").status_code == 302
+
+
 def test_a_grant_and_a_withdrawal_count_from_the_next_request(app: Flask) -> None:
     client = signed_in(app, "luis@example.com", "support")
     assert client.get("/staff/").status_code == 403
