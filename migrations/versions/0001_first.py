@@ -512,6 +512,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("remaining > 0 AND voided_at IS NULL"),
             postgresql_where=sa.text("remaining > 0 AND voided_at IS NULL"),
         )
+        batch_op.create_index(batch_op.f("ix_payment_method_id"), ["method", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_payment_paid_on_id"), ["paid_on", "id"], unique=False)
         batch_op.create_index(
             "ix_payment_reference",
@@ -519,6 +520,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("reference <> ''"),
             postgresql_where=sa.text("reference <> ''"),
+        )
+        batch_op.create_index(
+            "ix_payment_void",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("voided_at IS NOT NULL"),
+            postgresql_where=sa.text("voided_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -924,11 +932,17 @@ def downgrade() -> None:
     op.drop_table("plan_item")
     with op.batch_alter_table("payment", schema=None) as batch_op:
         batch_op.drop_index(
+            "ix_payment_void",
+            sqlite_where=sa.text("voided_at IS NOT NULL"),
+            postgresql_where=sa.text("voided_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "ix_payment_reference",
             sqlite_where=sa.text("reference <> ''"),
             postgresql_where=sa.text("reference <> ''"),
         )
         batch_op.drop_index(batch_op.f("ix_payment_paid_on_id"))
+        batch_op.drop_index(batch_op.f("ix_payment_method_id"))
         batch_op.drop_index(
             "ix_payment_credit",
             sqlite_where=sa.text("remaining > 0 AND voided_at IS NULL"),

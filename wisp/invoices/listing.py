@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import BindParameter, select
 
 from wisp.clients import search
 from wisp.clients.models import Client
@@ -41,20 +41,30 @@ class Filters:
 
 
 def query(scope: Scope = EVERYTHING, only: Filters = Filters()) -> Rows:
-    """Invoices with their client inside ``scope`` that ``only`` leaves, unordered."""
-    found: Rows = select(Invoice, Client).join(Client, Client.id == Invoice.client_id)
-    if scope.zone_ids is not None:
-        found = found.where(Client.zone_id.in_(scope.zone_ids))
-    if only.zone_id is not None:
-        found = found.where(Client.zone_id == only.zone_id)
+    """Ids of the invoices inside ``scope`` that ``only`` leaves, unordered.
+
+    Ids alone, because what is sorted must be narrow: the rows of a page are read by ``rows``.
+    """
+    found: Rows = select(Invoice.id)
+    clients = _of_clients(scope, only)
+    if clients:
+        found = found.join(Client, Client.id == Invoice.client_id).where(*clients)
     if only.month is not None:
         found = found.where(Invoice.month == only.month)
     if only.client_id is not None:
         found = found.where(Invoice.client_id == only.client_id)
     if only.run_id is not None:
         found = found.where(Invoice.run_id == only.run_id)
-    found = _in_state(found, only.state)
-    return _matching(found, only.text) if only.text.strip() else found
+    return _matching(_in_state(found, only.state), only.text, joined=bool(clients))
+
+
+def _of_clients(scope: Scope, only: Filters) -> list[Any]:
+    conditions: list[Any] = []
+    if scope.zone_ids is not None:
+        conditions.append(Client.zone_id.in_(scope.zone_ids))
+    if only.zone_id is not None:
+        conditions.append(Client.zone_id == only.zone_id)
+    return conditions
 
 
 def _in_state(found: Rows, state: str) -> Rows:
@@ -62,29 +72,41 @@ def _in_state(found: Rows, state: str) -> Rows:
         found = found.where(Invoice.state.in_(service.OPEN_STATES))
     elif state in STATES:
         found = found.where(Invoice.state == state)
-    if state == "overdue":
-        found = found.join(Zone, Zone.id == Client.zone_id).join(BillingSchedule, service.schedule_of_client())
-        found = found.where(Invoice.due < service.local_today(clock.now()))
-    return found
+    if state != "overdue":
+        return found
+    today = service.local_today(clock.now())
+    if not isinstance(today, BindParameter):  # time zones in which it is another day: each client's own counts
+        inside = select(Client.id).join(Zone, Zone.id == Client.zone_id)
+        inside = inside.join(BillingSchedule, service.schedule_of_client())
+        return found.where(inside.where(Client.id == Invoice.client_id, Invoice.due < today).exists())
+    return found.where(Invoice.due < today)
 
 
-def _matching(found: Rows, text: str) -> Rows:
-    """Of digits, or a whole number: that invoice. Else, and of digits too: the invoices of the clients found."""
+def _matching(found: Rows, text: str, *, joined: bool) -> Rows:
+    """Where ``text`` is the number of invoices, these; else the invoices of the clients that it finds."""
+    if not text.strip():
+        return found
     numbered = [invoice.id for invoice in service.by_number(text)]
-    if numbered and not text.strip().isdigit():
+    if numbered:
         return found.where(Invoice.id.in_(numbered))
     clients = search.matching(text, by_invoice=False)
     if clients is None:
         return found
-    return found.where(or_(Invoice.id.in_(numbered), clients) if numbered else clients)
+    return (found if joined else found.join(Client, Client.id == Invoice.client_id)).where(clients)
+
+
+def rows(invoice_ids: Sequence[int]) -> list[tuple[Invoice, Client]]:
+    """Invoices with their client, in the order given."""
+    query = select(Invoice, Client).join(Client, Client.id == Invoice.client_id).where(Invoice.id.in_(invoice_ids))
+    found = {invoice.id: (invoice, client) for invoice, client in session().execute(query)}
+    return [found[invoice_id] for invoice_id in invoice_ids if invoice_id in found]
 
 
 def overdue(invoice_ids: Collection[int]) -> set[int]:
     """Those of a page's invoices that are overdue on their client's local date."""
     if not invoice_ids:
         return set()
-    late = _in_state(query(), "overdue").where(Invoice.id.in_(invoice_ids))
-    return set(session().scalars(late.with_only_columns(Invoice.id, maintain_column_froms=True)))
+    return set(session().scalars(query(only=Filters(state="overdue")).where(Invoice.id.in_(invoice_ids))))
 
 
 COLUMNS = (
@@ -96,10 +118,11 @@ COLUMNS = (
 
 def everything(found: Rows) -> Iterator[Any]:
     """COLUMNS of all invoices of a query, in the order of their numbers, a few thousand in memory at a time."""
-    flat, last = found.with_only_columns(*COLUMNS, maintain_column_froms=True).order_by(Invoice.id).limit(CHUNK), 0
-    while rows := session().execute(flat.where(Invoice.id > last)).all():
-        last = rows[-1].id
-        yield from rows
+    columns = select(*COLUMNS).join(Client, Client.id == Invoice.client_id).order_by(Invoice.id)
+    some, last = found.order_by(Invoice.id).limit(CHUNK), 0
+    while ids := session().scalars(some.where(Invoice.id > last)).all():
+        last = ids[-1]
+        yield from session().execute(columns.where(Invoice.id.in_(ids)))
 
 
 def balance(row: Any) -> int:

@@ -129,6 +129,11 @@ class Payment(Base):
         CheckConstraint("method IN ('cash', 'transfer', 'card', 'deposit', 'credit', 'other')", name="method"),
         Index(None, "client_id", "id"),
         Index(None, "paid_on", "id"),
+        Index(None, "method", "id"),
+        Index(
+            "ix_payment_void", "id",
+            sqlite_where=text("voided_at IS NOT NULL"), postgresql_where=text("voided_at IS NOT NULL"),
+        ),
         Index(
             "ix_payment_reference", "reference",
             sqlite_where=text("reference <> ''"), postgresql_where=text("reference <> ''"),

@@ -39,7 +39,7 @@ def index() -> Response:
     return render(
         "invoices/list.html", partial="invoices/_table.html", listing=listing, only=only, states=STATES,
         filters=FILTERS, months=_months(), zones={zone.id: zone.name for zone in routers.zones(scope())},
-        late=lists.overdue([invoice.id for invoice, _client in listing.rows]),
+        rows=lists.rows(listing.rows), late=lists.overdue(listing.rows),
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def of_client(code: str) -> Response:
     return render(
         "invoices/client.html", partial="invoices/_table.html", listing=listing, client=client, states=STATES,
         tab="invoices", only=lists.Filters(client_id=client.id), zones={}, debt=service.debt_of(client.id),
-        late=lists.overdue([invoice.id for invoice, _client in listing.rows]),
+        rows=lists.rows(listing.rows), late=lists.overdue(listing.rows),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Lists of payments, and the clients among whom a cashier looks for the one that pays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -17,6 +17,11 @@ from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice, Payment
 
 STATES = ("valid", "credit", "void")
+_STATES: dict[str, Any] = {  # spelled out: with bound values SQLite could not use the indexes of the last two
+    "valid": sa.text("payment.voided_at IS NULL"),
+    "credit": sa.text("payment.remaining > 0 AND payment.voided_at IS NULL"),
+    "void": sa.text("payment.voided_at IS NOT NULL"),
+}
 SORTS: dict[str, Any] = {"number": Payment.id, "date": Payment.paid_on}
 """Each of these columns has an index."""
 FOUND = 12
@@ -36,36 +41,43 @@ class Filters:
 
 
 def query(scope: Scope = EVERYTHING, only: Filters = Filters()) -> Rows:
-    """Payments with their client inside ``scope`` that ``only`` leaves, unordered."""
-    found: Rows = sa.select(Payment, Client).join(Client, Client.id == Payment.client_id)
+    """Ids of the payments inside ``scope`` that ``only`` leaves, unordered; ``rows`` reads those of a page."""
+    found: Rows = sa.select(Payment.id)
+    joined = scope.zone_ids is not None
     if scope.zone_ids is not None:
-        found = found.where(Client.zone_id.in_(scope.zone_ids))
+        found = found.join(Client, Client.id == Payment.client_id).where(Client.zone_id.in_(scope.zone_ids))
     if only.client_id is not None:
         found = found.where(Payment.client_id == only.client_id)
-    if only.state == "void":
-        found = found.where(Payment.voided_at.is_not(None))
-    elif only.state:
-        found = found.where(Payment.voided_at.is_(None))
-    if only.state == "credit":
-        found = found.where(Payment.remaining > 0)
+    if only.state:
+        found = found.where(_STATES[only.state])
     if only.method:
         found = found.where(Payment.method == only.method)
     if only.since is not None:
         found = found.where(Payment.paid_on >= only.since)
     if only.until is not None:
         found = found.where(Payment.paid_on <= only.until)
-    return found.where(_matching(only.text.strip())) if only.text.strip() else found
+    return _matching(found, only.text.strip(), joined) if only.text.strip() else found
 
 
-def _matching(text: str) -> Any:
-    """The payment of that number or reference, or the payments of the clients found."""
-    ways = [Payment.reference == text]
+def _matching(found: Rows, text: str, joined: bool) -> Rows:
+    """Where ``text`` is the number or the reference of payments, these; else the payments of the clients found."""
+    named = sa.select(Payment.id).where(Payment.reference == text, sa.text("payment.reference <> ''")).limit(CHUNK)
+    ids = list(session().scalars(named))
     if text.isascii() and text.isdigit() and len(text) <= 9:
-        ways.append(Payment.id == int(text))
+        ids += session().scalars(sa.select(Payment.id).where(Payment.id == int(text)))
+    if ids:
+        return found.where(Payment.id.in_(ids))
     clients = search.matching(text, by_invoice=False)
-    if clients is not None:
-        ways.append(clients)
-    return sa.or_(*ways)
+    if clients is None:
+        return found
+    return (found if joined else found.join(Client, Client.id == Payment.client_id)).where(clients)
+
+
+def rows(payment_ids: Sequence[int]) -> list[tuple[Payment, Client]]:
+    """Payments with their client, in the order given."""
+    query = sa.select(Payment, Client).join(Client, Client.id == Payment.client_id).where(Payment.id.in_(payment_ids))
+    found = {payment.id: (payment, client) for payment, client in session().execute(query)}
+    return [found[payment_id] for payment_id in payment_ids if payment_id in found]
 
 
 COLUMNS = (
@@ -76,10 +88,11 @@ COLUMNS = (
 
 def everything(found: Rows) -> Iterator[Any]:
     """COLUMNS of all payments of a query, in the order of their numbers, a few thousand in memory at a time."""
-    flat, last = found.with_only_columns(*COLUMNS, maintain_column_froms=True).order_by(Payment.id).limit(CHUNK), 0
-    while rows := session().execute(flat.where(Payment.id > last)).all():
-        last = rows[-1].id
-        yield from rows
+    columns = sa.select(*COLUMNS).join(Client, Client.id == Payment.client_id).order_by(Payment.id)
+    some, last = found.order_by(Payment.id).limit(CHUNK), 0
+    while ids := session().scalars(some.where(Payment.id > last)).all():
+        last = ids[-1]
+        yield from session().execute(columns.where(Payment.id.in_(ids)))
 
 
 @dataclass(frozen=True)

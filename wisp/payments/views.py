@@ -39,7 +39,13 @@ def index() -> Response:
     only = _filters()
     listing = tables.Listing(lists.query(scope(), only), lists.SORTS, "-number")
     return render(
-        "payments/list.html", partial="payments/_table.html", listing=listing, only=only, states=STATES, methods=METHODS
+        "payments/list.html",
+        partial="payments/_table.html",
+        listing=listing,
+        only=only,
+        states=STATES,
+        methods=METHODS,
+        rows=lists.rows(listing.rows),
     )
 
 
@@ -184,9 +190,10 @@ def of_client(code: str) -> Response:
     """The tab "Pagos" of a client's file."""
     client = _client(code)
     only = lists.Filters(client_id=client.id)
+    listing = tables.Listing(lists.query(scope(), only), lists.SORTS, "-number")
     return render(
         "payments/client.html", partial="payments/_table.html", client=client, tab="payments", only=only,
-        listing=tables.Listing(lists.query(scope(), only), lists.SORTS, "-number"), methods=METHODS,
+        listing=listing, rows=lists.rows(listing.rows), methods=METHODS,
         debt=invoices.debt_of(client.id), state=access.state_of(client.id), reason=access_texts.reason,
         promise=service.promise_of(client.id),
     )  # fmt: skip
