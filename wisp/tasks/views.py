@@ -224,8 +224,8 @@ def run_export(run_id: int) -> Response:
     lines = (
         [
             client.code, client.name, texts.item_state(page["kind"], item.state),
-            texts.reason_text(item.reason, item.detail), plain(item.amount, currency), label or "",
-            item.address or "", texts.answer_text(item.reason, item.detail),
+            texts.item_reason(page["kind"], item.state, item.reason, item.detail), plain(item.amount, currency),
+            label or "", item.address or "", texts.answer_text(item.reason, item.detail),
         ]
         for item, client, label in rows
     )  # fmt: skip

@@ -1,0 +1,179 @@
+"""The first page: what comes next, what needs a person, the month, the first steps."""
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from tests.factories import make_client, make_clients, make_company, make_invoice, make_router, make_zone, moment
+from tests.support.staff import signed_in
+from wisp.access.models import Access, RouterSync
+from wisp.core import clock
+from wisp.core.db import db, session, transaction
+from wisp.invoices.models import Payment
+from wisp.outbox.models import Message
+from wisp.schedules.models import PeriodicTask
+from wisp.tasks.models import TaskRun
+
+NOW = moment("2026-11-10 10:00")
+
+
+@pytest.fixture(autouse=True)
+def _at_ten() -> Any:
+    with clock.frozen(NOW):
+        yield
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def home(app: Flask, role: str = "admin", **permissions: bool) -> str:
+    answer = signed_in(app, role=role, **permissions).get("/")
+    assert answer.status_code == 200
+    return text_of(answer.text)
+
+
+def test_a_new_installation_is_led_step_by_step(app: Flask) -> None:
+    client = signed_in(app)
+    page = client.get("/").text
+    assert "Primeros pasos" in page
+    current = re.search(r'aria-current="step">.*?</li>', page, re.S)
+    assert current
+    assert "/ajustes/empresa/" in current[0]
+    with app.app_context():
+        make_company(name="Red del Valle", mail_server="mail.example.com", mail_sender="a@example.com")
+        make_router()
+    current = re.search(r'aria-current="step">.*?</li>', client.get("/").text, re.S)
+    assert current
+    assert "/zonas/" in current[0]
+    with app.app_context():
+        make_client()
+    assert "Primeros pasos" not in client.get("/").text
+
+
+def test_the_first_steps_are_for_who_may_take_them(app: Flask) -> None:
+    assert "Primeros pasos" not in home(app, "finance")
+
+
+def test_what_runs_next_comes_together_by_moment(app: Flask) -> None:
+    with app.app_context():
+        zone = make_zone(name="Centro", moments={"invoices": (11, 720), "notice": (18, 540), "cut": (22, 480)})
+        for _n in range(3):
+            make_client(zone, own={"moments": {"invoices": (12, 480), "notice": (18, 540), "cut": (22, 480)}})
+    words = home(app)
+    assert "Creación de facturas · Centro 11 nov 2026 12:00" in words
+    assert "Creación de facturas · 3 clientes con facturación propia 12 nov 2026 08:00" in words
+    assert "Avisos en pantalla · 1 zona, 3 clientes con facturación propia 18 nov 2026 09:00" in words
+
+
+def test_all_is_well_is_said_when_it_is(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red", alert_addresses="jefe@example.com")
+        make_client()
+    words = home(app)
+    assert "Todo en orden" in words
+    assert "Requiere atención" not in words
+
+
+def test_what_failed_and_what_waits_is_named(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red", alert_addresses="jefe@example.com")
+        router = make_router(
+            name="Torre", online=False, offline_since=clock.now() - timedelta(hours=3), error="timeout"
+        )
+        zone = make_zone(router, name="Centro")
+        ana = make_client(zone)
+        with transaction() as s:
+            cut = s.scalars(sa.select(PeriodicTask).where(PeriodicTask.kind == "cut")).one()
+            notice = s.scalars(sa.select(PeriodicTask).where(PeriodicTask.kind == "notice")).one()
+            notice.state = "missed"
+            run = TaskRun(
+                task_id=cut.id, month=date(2026, 11, 1), trigger="manual", state="error", actor="system",
+                created_at=clock.now(), waiting=12,
+            )  # fmt: skip
+            s.add(run)
+            access = s.get_one(Access, ana.id)
+            access.suspended, access.reason, access.wanted_version = True, "debt", 1
+            s.add(RouterSync(router_id=router.id, error="timeout"))
+            s.add(Message(kind="invoice", recipient="a@example.com", state="failed", created_at=clock.now()))
+            s.add(Message(kind="invoice", recipient="b@example.com", state="held", created_at=clock.now()))
+        run_id = run.id
+    client = signed_in(app)
+    page = client.get("/").text
+    words = text_of(page)
+    assert "El router Torre no responde" in words
+    assert "hace 3 horas" in words
+    assert "En espera: 1 cortes, 0 avisos, 0 reactivaciones" in words
+    assert "12 esperan al router" in words
+    assert f"/tareas-periodicas/ejecuciones/{run_id}/" in page
+    assert "No aplicada" in words
+    assert "1 correo no se pudo entregar" in words
+    assert "1 correo está retenido" in words
+    part = client.get("/", headers={"HX-Request": "true", "HX-Request-Type": "partial"}).text
+    assert part.lstrip().startswith('<div id="news"')
+    assert "<html" not in part
+
+
+def test_the_month_counts_what_was_invoiced_and_collected_in_it(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red")
+        zone = make_zone()
+        ana, eva = make_client(zone), make_client(zone)
+        november, october = date(2026, 11, 1), date(2026, 10, 1)
+        make_invoice(ana, 40_000, month=november, issued=date(2026, 11, 5))
+        make_invoice(eva, 10_000, month=november, issued=date(2026, 11, 5), state="void")
+        make_invoice(eva, 10_000, month=october, issued=date(2026, 10, 5))
+        paid = {"client_id": ana.id, "remaining": 0, "method": "cash", "actor": "system", "created_at": clock.now()}
+        with transaction() as s:
+            s.add(Payment(amount=10_000, paid_on=date(2026, 11, 6), **paid))
+            s.add(Payment(amount=90_000, paid_on=date(2026, 10, 31), **paid))
+            s.add(Payment(amount=5_000, paid_on=date(2026, 11, 6), voided_at=clock.now(), **paid))
+    words = home(app)
+    assert "noviembre de 2026 Facturado $400.00 1 factura Cobrado $100.00 1 pago" in words
+    assert "25% de lo facturado" in words
+
+
+def test_each_person_sees_what_the_permissions_allow(app: Flask) -> None:
+    with app.app_context():
+        make_client(make_zone(make_router(name="Torre", online=False, offline_since=clock.now())))
+    words = home(app, "cashier")
+    assert "Torre" not in words
+    assert "Lo próximo" not in words
+    assert "Cobrado" in words
+    assert app.test_client().get("/").status_code == 302
+
+
+def test_the_number_of_statements_does_not_grow(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red")
+        make_client()
+        engine = db.engine
+    client = signed_in(app)
+
+    def count() -> int:
+        seen: list[str] = []
+
+        def note(_c: Any, _cur: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        try:
+            assert client.get("/").status_code == 200
+        finally:
+            sa.event.remove(engine, "before_cursor_execute", note)
+        return len(seen)
+
+    count()
+    few = count()
+    with app.app_context():
+        for _n in range(4):
+            zone = make_zone(make_router(online=False, offline_since=clock.now()))
+            make_clients(10, zone)
+            make_client(zone, own={})
+        with transaction():
+            session().execute(sa.update(PeriodicTask).where(PeriodicTask.kind == "cut").values(state="missed"))
+    assert count() <= few
