@@ -93,16 +93,25 @@ def test_what_travels_is_plain_ascii_in_short_lines(ctx: Flask, smtp: MailServer
     assert max(len(line) for line in text.splitlines()) <= 110  # 72, but a name of 100 letters cannot be broken
 
 
-@pytest.mark.parametrize(
-    ("language", "day"), [("es", "20 de marzo de 2026"), ("en", "20 March 2026"), ("xx", "20 de marzo")]
-)
-def test_the_language_is_the_client_s(ctx: Flask, smtp: MailServer, language: str, day: str) -> None:
-    invoice = make_invoice()
-    queued(1, kind="invoice", invoice_id=invoice.id, data=None, language=language)
-    assert delivery.deliver().sent == 1
-    text, html = parts(smtp)
-    assert day in text or (language == "en" and "March 20, 2026" in text)
-    assert f'<html lang="{"en" if language == "en" else "es"}">' in html
+def test_each_client_reads_its_own_language_also_within_a_batch(ctx: Flask, smtp: MailServer) -> None:
+    factories.make_company(how_to_pay="En la oficina", language="en")
+    for n, language in enumerate(("es", "en", "xx")):
+        invoice = make_invoice(n + 1)
+        queued(1, kind="invoice", invoice_id=invoice.id, data=None, language=language)
+    assert delivery.deliver().sent == 3
+    for n, (language, words, day) in enumerate(
+        [
+            ("es", "Cómo pagar", "20 de marzo de 2026"),
+            ("en", "How to pay", "March 20, 2026"),
+            ("es", "Cómo pagar", "20 de marzo de 2026"),
+        ]
+    ):
+        text, html = parts(smtp, n)
+        assert f'<html lang="{language}">' in html
+        assert words in text
+        assert words in html
+        assert day in text
+        assert day in smtp.messages[n].message["Subject"]
 
 
 @contextmanager
