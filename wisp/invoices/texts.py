@@ -10,7 +10,7 @@ STATES: dict[str, Any] = {
     "paid": _l("Paid"),
     "void": _l("Void"),
 }
-FILTERS: dict[str, Any] = {"open": _l("Not fully paid"), "overdue": _l("Overdue"), **STATES}
+FILTERS: dict[str, Any] = {"open": _l("Not fully paid"), "overdue": _l("Past due"), **STATES}
 MESSAGES: dict[str, Any] = {
     "invoices.unknown": _l("There is no invoice %(number)s."),
     "invoices.ambiguous": _l("Several invoices end in %(number)s: write the whole number."),

@@ -62,7 +62,7 @@ def export() -> Response:
 def _csv(found: Rows) -> Iterator[str]:
     head = (
         _("Number"), _("Date"), _("Client code"), _("Client"), _("Method"), _("Reference"), _("Amount"),
-        _("Credit left"), _("Void"), _("Registered by"), _("Note"),
+        _("Credit left"), _("Voided"), _("Registered by"), _("Note"),
     )  # fmt: skip
     currency, methods, yes = settings.company().currency, {key: str(text) for key, text in METHODS.items()}, _("yes")
     rows = (
