@@ -71,7 +71,7 @@ def _invoice_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int
         invoices.use_credit(
             invoices.clients_with_credit(Payment.client_id.in_(select(Invoice.client_id).where(numbered)))
         )
-    skipped = _insert_left_out(spec, run_id, within)
+    skipped = _insert_left_out(spec, run_id, within) if issued < clients else 0
     return Chunk(
         last=last,
         clients=clients,

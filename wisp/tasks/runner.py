@@ -119,23 +119,23 @@ def _prepare(run_id: int, owner: str) -> bool:
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
     """Write one chunk; False where none is left. A chunk that fails is repeated client by client."""
-    with transaction():
-        run = _mine(run_id, owner)
-        found = apply.next_range(_spec(run), run.cursor, size)
-        after = run.cursor
-    if found is None:
-        return False
-    last, clients = found
+    found, after = None, 0
     try:
         with transaction():
             run = _mine(run_id, owner)
-            _add(run, apply.apply_chunk(_spec(run), run.id, after, last, clients))
+            spec, after = _spec(run), run.cursor
+            found = apply.next_range(spec, after, size)
+            if found is None:
+                return False
+            _add(run, apply.apply_chunk(spec, run.id, after, *found))
     except Lost:
         raise
     except Exception:
-        log.exception("run %s: the chunk up to client %s failed, going on client by client", run_id, last)
-        _one_by_one(run_id, owner, after, last)
-    if dialect() == "postgresql" and clients == size and after == 0:
+        if found is None:
+            raise
+        log.exception("run %s: the chunk up to client %s failed, going on client by client", run_id, found[0])
+        _one_by_one(run_id, owner, after, found[0])
+    if dialect() == "postgresql" and found[1] == size and after == 0:
         _analyze()
     return True
 
