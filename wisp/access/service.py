@@ -192,6 +192,18 @@ def due_syncs(now: datetime) -> list[int]:
     return list(session().scalars(query))
 
 
+def cut_settled(debt: sa.Subquery) -> ColumnElement[bool]:
+    """True for a suspension for debt that the debt of its basis (``invoices.debts``, joined) no longer justifies, being
+    within the tolerance."""
+    amount = sa.case((Access.basis == "open", debt.c.open_debt), else_=debt.c.overdue_debt)
+    return sa.and_(Access.suspended, Access.reason == "debt", amount <= settings.company().tolerance)
+
+
+def notice_settled(debt: sa.Subquery) -> ColumnElement[bool]:
+    """True for a notice that the open debt (``invoices.debts``, joined) no longer justifies."""
+    return sa.and_(Access.notice, debt.c.open_debt < max(1, settings.company().notice_minimum))
+
+
 def recheck(router_id: int) -> Lifted:
     """Read the debt again and lift what it no longer justifies on this router; before anything is sent to it.
 
@@ -199,12 +211,11 @@ def recheck(router_id: int) -> Lifted:
     open debt is below the notice minimum. What is not yet on the router goes also where the client has been excluded or
     has promised to pay since.
     """
-    company, now, today = settings.company(), clock.now(), settings.today()
+    now, today = clock.now(), settings.today()
     on_a_list = sa.select(Access.client_id).where(
         Access.router_id == router_id, sa.or_(Access.notice, sa.and_(Access.suspended, Access.reason == "debt"))
     )
     debt = invoices.debts(now, Client.router_id == router_id, Client.id.in_(on_a_list))
-    amount = sa.case((Access.basis == "open", debt.c.open_debt), else_=debt.c.overdue_debt)
     promised = invoices.promised(Access.client_id, today)
     spared = sa.or_(
         Client.free,
@@ -220,11 +231,11 @@ def recheck(router_id: int) -> Lifted:
     )
     cuts = query.where(
         Access.suspended, Access.reason == "debt", ~Access.keep,
-        sa.or_(amount <= company.tolerance, sa.and_(~Access.applied_suspended, spared)),
+        sa.or_(cut_settled(debt), sa.and_(~Access.applied_suspended, spared)),
     )  # fmt: skip
     notices = query.where(
         Access.notice,
-        sa.or_(debt.c.open_debt < max(1, company.notice_minimum), sa.and_(~Access.applied_notice, unwarned)),
+        sa.or_(notice_settled(debt), sa.and_(~Access.applied_notice, unwarned)),
     )
     cut_ids, notice_ids = list(session().scalars(cuts)), list(session().scalars(notices))
     _lock_all(cut_ids + notice_ids)

@@ -176,17 +176,15 @@ def reactivate(client_ids: Collection[int], *, suspended: bool = True, even_kept
 
 def _settled(client_ids: Collection[int], even_kept: bool) -> tuple[list[int], list[int]]:
     """Those suspended for debt, and those with a notice, whose debt no longer justifies it."""
-    company = settings.company()
     cuts: list[int] = []
     notices: list[int] = []
     ids = sorted(client_ids)
     for at in range(0, len(ids), CHUNK):
         debt = invoices.debts(clock.now(), Client.id.in_(ids[at : at + CHUNK]))
-        amount = sa.case((Access.basis == "open", debt.c.open_debt), else_=debt.c.overdue_debt)
         query = sa.select(Access.client_id).join(debt, debt.c.client_id == Access.client_id)
-        cut = query.where(Access.suspended, Access.reason == "debt", amount <= company.tolerance)
+        cut = query.where(access.cut_settled(debt))
         cuts += session().scalars(cut if even_kept else cut.where(~Access.keep))
-        notices += session().scalars(query.where(Access.notice, debt.c.open_debt < max(1, company.notice_minimum)))
+        notices += session().scalars(query.where(access.notice_settled(debt)))
     return cuts, notices
 
 
