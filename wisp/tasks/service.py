@@ -74,6 +74,8 @@ def order(
         if known is not None:
             return known
     options = options or planning.Options()
+    # the tick locks the task before it inserts a run: in another order, the two would wait for each other
+    session().execute(select(PeriodicTask.id).where(PeriodicTask.id == task.id).with_for_update())
     new_id = session().scalar(
         insert_into(TaskRun)
         .values(
