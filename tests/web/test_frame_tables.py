@@ -125,7 +125,7 @@ class TestFormats:
 
     @pytest.mark.parametrize("language, currency, locale", [
         ("es", "MXN", "es_MX"), ("es", "COP", "es_CO"), ("en", "USD", "en_US"), ("es", "EUR", "es_ES"),
-        ("en", "MXN", "en_US"), ("fr", "MXN", "es_MX"), ("es", "XXX", "es_MX"), ("", "PEN", "es_PE"),
+        ("en", "MXN", "en_US"), ("fr", "MXN", "es_MX"), ("es", "QQQ", "es_MX"), ("", "PEN", "es_PE"),
     ])  # fmt: skip
     def test_the_locale_is_the_language_in_the_country(self, language: str, currency: str, locale: str) -> None:
         assert str(formatting_locale(language, currency)) == locale

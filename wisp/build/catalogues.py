@@ -34,7 +34,7 @@ Id = str | tuple[str, ...]
 def used() -> dict[Id, str]:
     """Every text that code and templates ask for, and where the first one stands."""
     with (ROOT / "babel.cfg").open() as stream:
-        methods, options = parse_mapping_cfg(stream, "babel.cfg")
+        methods, options = parse_mapping_cfg(stream, "babel.cfg")  # type: ignore[no-untyped-call]
     found: dict[Id, str] = {}
     rows = extract_from_dir(str(ROOT), methods, options, keywords=KEYWORDS, directory_filter=_wanted)
     for file, line, message, _comments, _context in rows:
