@@ -1,6 +1,6 @@
 """Rules of the outbox that need no database."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -16,12 +16,6 @@ def test_pauses_grow_and_stay_at_the_last() -> None:
 def test_a_pause_is_lengthened_by_chance_but_never_shortened() -> None:
     assert domain.pause(2, lambda: 0.999) > domain.pause(2, lambda: 0.0) == timedelta(minutes=5)
     assert domain.pause(2, lambda: 0.999) <= timedelta(minutes=6)
-
-
-def test_a_message_is_too_old_after_the_set_days() -> None:
-    born = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    assert not domain.too_old(born, born + timedelta(days=3), 3)
-    assert domain.too_old(born, born + timedelta(days=3, seconds=1), 3)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Rules of delivery: how long to wait before the next attempt, what an address is, when a message is too old."""
+"""Rules of delivery: how long to wait before the next attempt, what an address is, what a header may hold."""
 
 import random
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 PAUSES = (1, 5, 15, 60)
 """Minutes before the second, third, … attempt; the last one repeats."""
@@ -15,11 +15,6 @@ def pause(failures: int, chance: Callable[[], float] = random.random) -> timedel
     """How long to wait after the ``failures``-th failure in a row (1, 2, …). ``chance`` gives 0 ≤ x < 1."""
     minutes = PAUSES[min(max(failures, 1), len(PAUSES)) - 1]
     return timedelta(minutes=minutes * (1 + JITTER * chance()))
-
-
-def too_old(since: datetime, now: datetime, days: int) -> bool:
-    """True where a message waiting since ``since`` must be held for a person (setting, in days)."""
-    return now - since > timedelta(days=days)
 
 
 def plausible_address(address: str) -> bool:
