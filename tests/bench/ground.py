@@ -129,14 +129,17 @@ class Ground:
             raise RuntimeError(f"{module} {arguments} ended with {ended.returncode}")
         return json.loads(out)
 
-    def start(self, module: str, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
-        """Start ``python -m module arguments``, which ends with this process at the latest."""
+    def start(
+        self, module: str, *arguments: object, quiet: bool = False, **environment: str
+    ) -> "subprocess.Popen[str]":
+        """Start ``python -m module arguments``, which ends with this process at the latest. ``quiet``: nobody reads
+        what it prints."""
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=ROOT,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
             text=True,
             preexec_fn=following(signal.SIGKILL),
         )
