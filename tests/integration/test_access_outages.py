@@ -172,6 +172,17 @@ def test_a_short_outage_in_which_nothing_waited_is_not_worth_an_e_mail(site: Sit
     assert mails() == []
 
 
+def test_what_waited_in_an_outage_that_ended_at_once_is_told_all_the_same(site: Site) -> None:
+    site.server.switch(off=True)
+    site.cut()
+    site.sync()
+    wait_for(site, run_of(site))
+    site.server.switch(off=False)
+    site.sync()  # before the job that tells
+    queue.drain()
+    assert [mail["kind"] for mail in mails()] == ["alert_router_waiting", "alert_router_back"]
+
+
 def test_an_outage_left_open_by_an_accident_is_closed(site: Site) -> None:
     with transaction() as s:
         s.add(Outage(router_id=site.router_id, started_at=clock.now(), error="refused"))

@@ -1,6 +1,7 @@
 """Synchronising a router: what is wanted stands there, what is not ours stays, and each client gets its own answer."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -9,11 +10,13 @@ from flask import Flask
 from tests.factories import make_router, make_zone
 from tests.support.access import CUT, LISTS, NOTICE, Site, owe, pay
 from wisp.access import service
+from wisp.access.jobs import sweep, synchronise
 from wisp.access.models import Access
 from wisp.clients.models import Client
-from wisp.core import clock, events
+from wisp.core import clock, events, queue
 from wisp.core.db import session, transaction
 from wisp.demo.routeros import Router, SimulatorServer
+from wisp.invoices.models import Promise
 
 POOL = "100.64.0."
 
@@ -74,11 +77,8 @@ def test_many_orders_are_one_synchronisation(site: Site) -> None:
     assert report.order == 5
     assert len(site.reports) == 1
     assert site.server.counters.logins == 1
-    service_job_again = len(site.reports)
-    from wisp.access.jobs import synchronise
-
     synchronise(site.router_id, True)
-    assert len(site.reports) == service_job_again
+    assert len(site.reports) == 1
     assert site.server.counters.logins == 1
 
 
@@ -312,7 +312,7 @@ def test_pppoe_addresses_come_from_client_secret_or_session(ctx: Flask, server: 
         [
             {"name": "fijo", "password": "x", "remote-address": "10.6.0.1"},
             {"name": "secreto", "password": "x", "remote-address": "10.6.0.2"},
-            {"name": "pool", "password": "x"},
+            {"name": "pool", "password": "x", "remote-address": "clientes"},
             {"name": "vecino", "password": "x"},
         ],
     )
@@ -326,8 +326,6 @@ def test_pppoe_addresses_come_from_client_secret_or_session(ctx: Flask, server: 
     assert site.access(away).error == "no_address"
     # the sessions of the three who were cut are ended, nobody else's is
     assert {row["name"] for row in server.router.snapshot("/ppp/active")} == {"vecino"}
-    # the one whose address came from its session may come back with another: it is looked at again
-    assert site.state().next_attempt_at is not None
     server.router.dial_all()
     now = {row["name"]: row["address"] for row in server.router.snapshot("/ppp/active")}
     assert now["pool"] != sessions["pool"]
@@ -336,6 +334,73 @@ def test_pppoe_addresses_come_from_client_secret_or_session(ctx: Flask, server: 
     assert sessions["pool"] not in {row[1] for row in site.ours()}
     assert {row["name"] for row in server.router.snapshot("/ppp/active")} == {"vecino", "fijo", "secreto", "pool"}
     site.close()
+
+
+def test_who_may_come_back_with_another_address_is_looked_at_again(ctx: Flask, server: SimulatorServer) -> None:
+    site = Site(server, clients=1, connection="pppoe", username="ana")
+    with transaction() as s:
+        s.execute(sa.update(Client).values(address=None))
+    server.router.load("/ppp/secret", [{"name": "ana", "password": "x"}])
+    server.router.dial_all()
+    site.cut()
+    assert states(site.sync()) == ["written"]
+    assert site.state().attempts == 0
+    server.router.dial_all()
+    (row,) = server.router.snapshot("/ppp/active")
+    assert row["address"] not in {address for _, address, _ in site.ours()}
+    with clock.frozen(clock.now() + timedelta(seconds=31)):
+        sweep()
+        queue.drain()
+    assert {address for _, address, _ in site.ours()} == {row["address"]}
+    assert site.state().next_attempt_at is None
+    site.close()
+
+
+def test_two_clients_on_one_address_fail_together(ctx: Flask, server: SimulatorServer) -> None:
+    site = Site(server, clients=2, connection="pppoe")
+    server.router.load("/ppp/secret", [{"name": "dos", "password": "x", "remote-address": "10.5.5.5"}])
+    one, two = site.clients
+    with transaction() as s:
+        s.execute(sa.update(Client).where(Client.id == one).values(address="10.5.5.5", username="uno"))
+        s.execute(sa.update(Client).where(Client.id == two).values(address=None, username="dos"))
+    server.switch(full=True)
+    site.cut()
+    assert states(site.sync()) == ["failed", "failed"]
+    assert site.recorded() == site.ours() == set()
+    site.close()
+
+
+@pytest.mark.parametrize("spare", [{"free": True}, {"no_cut": True, "no_notice": True}, "promise"])
+def test_who_is_spared_before_the_router_was_told_is_not_cut(site: Site, spare: dict[str, bool] | str) -> None:
+    first, second, third = site.clients
+    site.cut([first])
+    site.sync()
+    site.cut([second])
+    site.notify([third])
+    with transaction() as s:
+        for client_id in site.clients:
+            if isinstance(spare, dict):
+                s.execute(sa.update(Client).where(Client.id == client_id).values(**spare))
+            else:
+                until = clock.now().date() + timedelta(days=3)
+                s.add(Promise(client_id=client_id, until=until, actor="x", created_at=clock.now()))
+    report = site.sync()
+    assert {i: o.wanted for i, o in report.outcomes.items()} == {first: "cut", second: "none", third: "none"}
+    site.agree()
+
+
+def test_an_exclusion_that_has_ended_spares_nobody(site: Site) -> None:
+    with transaction() as s:
+        s.execute(sa.update(Client).values(no_cut=True, no_cut_until=clock.now().date() - timedelta(days=2)))
+    site.cut()
+    assert states(site.sync()) == ["written"] * 3
+
+
+def test_a_cancelled_client_is_neither_cut_nor_notified(site: Site) -> None:
+    with transaction() as s:
+        s.execute(sa.update(Client).values(cancelled_at=clock.now()))
+        assert service.want_suspended(site.clients) == 0
+        assert service.want_notice(site.clients) == 0
 
 
 def test_a_renamed_list_is_moved(site: Site) -> None:
@@ -353,8 +418,6 @@ def test_an_archived_router_is_left_alone(site: Site) -> None:
     site.cut()
     with transaction() as s:
         s.execute(sa.update(service.Router).where(service.Router.id == site.router_id).values(archived_at=clock.now()))
-    from wisp.access.jobs import synchronise
-
     synchronise(site.router_id, True)
     assert site.reports == []
     assert site.server.counters.logins == 0
