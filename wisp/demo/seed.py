@@ -51,7 +51,7 @@ def client_row(number: int) -> dict[str, str]:
     """The CSV row of one client. Even numbers are on PPPoE, as on the simulated router; every fifth owes; every
     hundredth has no e-mail address; every twentieth reads English.
     """
-    first, last, other = FIRST[number % 12], LAST[number % 10], LAST[(number // 10) % 10]
+    first, last, other = FIRST[number % 12], LAST[(number // 12) % 10], LAST[(number // 120 + number) % 10]
     pppoe = number % 2 == 0
     return {
         "code": f"C{number:05}",

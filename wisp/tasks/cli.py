@@ -87,6 +87,9 @@ def tick(wait: bool, as_json: bool) -> None:
     """Claim what is due, as the scheduler does every minute."""
     with queue.inline() if wait else nullcontext():
         run_ids = jobs.run_tick()
+        if wait:  # what the scheduler's other jobs would do in the same minute
+            queue.enqueue("access.sweep", key="access.sweep")
+            queue.enqueue("outbox.sweep", key="outbox.sweep")
     session().rollback()
     emit([documents.run(session().get_one(TaskRun, i), items=False) for i in run_ids], as_json)
 
