@@ -101,6 +101,25 @@ def test_a_payment_taken_back_twice_at_once_is_taken_back_once(app, client_id):
         assert invoices.debt_of(client_id).open == 4 * 35_000
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # on SQLite one transaction waits for the other
+def test_an_invoice_that_two_people_void_at_once_is_voided_once(app, client_id):
+    with app.app_context():
+        invoice_id = session().scalars(sa.select(Invoice.id).order_by(Invoice.id)).first()
+    both_have_seen_it = threading.Barrier(2)
+
+    def void(_n):
+        try:
+            with transaction():
+                invoice = session().get_one(Invoice, invoice_id)
+                both_have_seen_it.wait(30)
+                invoices.void(invoice, "mistake", False)
+        except Refused as refused:
+            return refused.code
+        return "done"
+
+    assert sorted(at_once(app, 2, void)) == ["done", "invoices.already_void"]
+
+
 def test_a_payment_waits_for_the_invoice_that_is_being_issued(app, client_id):
     """Without the lock on the account the payment would not see it, and the credit would lie beside an open invoice."""
     inserted, registered = threading.Event(), threading.Event()
