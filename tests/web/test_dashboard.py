@@ -13,6 +13,8 @@ from tests.support.staff import signed_in
 from wisp.access.models import Access, RouterSync
 from wisp.core import clock
 from wisp.core.db import db, session, transaction
+from wisp.core.scope import EVERYTHING
+from wisp.dashboard import queries
 from wisp.invoices.models import Payment
 from wisp.outbox.models import Message
 from wisp.schedules.models import PeriodicTask
@@ -177,3 +179,15 @@ def test_the_number_of_statements_does_not_grow(app: Flask) -> None:
         with transaction():
             session().execute(sa.update(PeriodicTask).where(PeriodicTask.kind == "cut").values(state="missed"))
     assert count() <= few
+
+
+def test_a_cut_that_its_router_has_not_answered_is_not_counted_as_suspended(app: Flask) -> None:
+    with app.app_context():
+        zone = make_zone()
+        waits, stands = make_clients(2, zone)
+        with transaction() as s:
+            s.execute(sa.update(Access).values(suspended=True, reason="debt"))
+            s.execute(sa.update(Access).where(Access.client_id == stands).values(applied_suspended=True))
+        found = queries.clients(EVERYTHING)
+    assert (found.active, found.suspended, found.cuts_waiting, found.releases_waiting) == (1, 1, 1, 0)
+    assert waits != stands

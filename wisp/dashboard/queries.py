@@ -19,26 +19,34 @@ from wisp.settings import service as settings
 
 @dataclass(frozen=True)
 class Clients:
-    """How many clients there are: all that are not cancelled, and of them the suspended and those with a notice."""
+    """How many clients there are, by what their routers have confirmed; what is only wanted yet is counted apart."""
 
     active: int
     suspended: int
     notice: int
+    cuts_waiting: int
+    releases_waiting: int
 
 
 def clients(scope: Scope) -> Clients:
     """The clients inside ``scope``."""
     everybody = select(func.count()).select_from(Client).where(Client.cancelled_at.is_(None))
     standing = (
-        select(func.count().filter(Access.suspended), func.count().filter(Access.notice))
+        select(
+            func.count().filter(Access.applied_suspended),
+            func.count().filter(Access.applied_notice),
+            func.count().filter(Access.suspended, ~Access.applied_suspended),
+            func.count().filter(~Access.suspended, Access.applied_suspended),
+        )
         .select_from(Access)
-        .where(or_(Access.suspended, Access.notice))
+        .join(Client, Client.id == Access.client_id)
+        .where(Client.cancelled_at.is_(None), or_(Access.suspended, Access.applied_suspended, Access.applied_notice))
     )
     if scope.zone_ids is not None:
         everybody = everybody.where(Client.zone_id.in_(scope.zone_ids))
         standing = standing.where(Access.client_id.in_(_inside(scope)))
-    cut, notice = session().execute(standing).one()
-    return Clients((session().scalar(everybody) or 0) - cut, cut, notice)
+    cut, notice, cuts_waiting, releases_waiting = session().execute(standing).one()
+    return Clients((session().scalar(everybody) or 0) - cut, cut, notice, cuts_waiting, releases_waiting)
 
 
 def _inside(scope: Scope) -> Any:

@@ -68,7 +68,7 @@ def _dialog(row: presenters.TaskRow, plan: TaskPlan, origin: str, months: Any) -
         "held": options.hold,
         "summary": found,
         "listing": (listing := PlanListing(row.id, plan.id, origin)),
-        "debts": _debts(row, listing),
+        "debts": _debts(row, plan, listing),
         "token": uuid4().hex,
         "zone_billed": zone_billed,
         "own_billed": own_billed,
@@ -80,11 +80,12 @@ def _dialog(row: presenters.TaskRow, plan: TaskPlan, origin: str, months: Any) -
     }
 
 
-def _debts(row: presenters.TaskRow, listing: Listing) -> dict[int, queries.Owing]:
-    """The open invoices of the clients on this page of a notice or a cut."""
+def _debts(row: presenters.TaskRow, plan: TaskPlan, listing: Listing) -> dict[int, queries.Owing]:
+    """The invoices that a notice (all open ones) or a cut (those that count for it) is about, on this page."""
     if row.task.kind == Kind.invoices:
         return {}
-    return queries.owing([client.id for _item, client in listing.rows], clock.today(row.timezone))
+    overdue = row.task.kind == Kind.cut and not (plan.options or {}).get("include_not_due")
+    return queries.owing([client.id for _item, client in listing.rows], clock.today(row.timezone), overdue)
 
 
 def _list_name(kind: str) -> str:
@@ -162,7 +163,7 @@ def _items(row: presenters.TaskRow, plan: TaskPlan, origin: str) -> Response:
     listing = PlanListing(row.id, plan.id, origin)
     context = {
         "row": row, "plan": plan, "origin": origin, "texts": texts, "p": presenters, "listing": listing,
-        "held": queries.held_of(plan), "debts": _debts(row, listing),
+        "held": queries.held_of(plan), "debts": _debts(row, plan, listing),
     }  # fmt: skip
     return make_response(render_template("tasks/_plan_items.html", **context))
 

@@ -209,11 +209,12 @@ class Owing:
     today: date
 
 
-def owing(client_ids: Collection[int], today: date) -> dict[int, Owing]:
-    """The open invoices of these clients, for a page of a simulation."""
+def owing(client_ids: Collection[int], today: date, overdue: bool = False) -> dict[int, Owing]:
+    """The open (or only the ``overdue``) invoices of these clients, for a page of a simulation."""
+    counted = [Invoice.due < today] if overdue else []
     rows = session().execute(
         select(Invoice.client_id, func.count(), func.min(Invoice.due))
-        .where(Invoice.client_id.in_(list(client_ids)), Invoice.state.in_(OPEN_STATES))
+        .where(Invoice.client_id.in_(list(client_ids)), Invoice.state.in_(OPEN_STATES), *counted)
         .group_by(Invoice.client_id)
     )
     return {client_id: Owing(count, oldest, today) for client_id, count, oldest in rows}

@@ -31,12 +31,12 @@ class Entry:
 
     @property
     def active(self) -> bool:
-        """True on the entry's own page and on every other page of its blueprint that has no entry of its own."""
-        here = request.endpoint or ""
-        if here == self.endpoint:
-            return True
-        taken = any(entry.endpoint == here for entry in _entries.values())
-        return not taken and here.rpartition(".")[0] == self.endpoint.rpartition(".")[0]
+        """True on the entry's own page and on those below it in the address, where no other entry is nearer."""
+        own = url_for(self.endpoint)
+        if own == "/" or not request.path.startswith(own):
+            return request.path == own
+        nearer = (url_for(entry.endpoint) for entry in _entries.values() if entry is not self)
+        return not any(len(url) > len(own) and request.path.startswith(url) for url in nearer)
 
 
 _entries: dict[str, Entry] = {}
