@@ -24,6 +24,7 @@ from wisp.core.db import after_commit, dialect, insert_into, session
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import service as invoices
 from wisp.routers.models import Router, Zone
+from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 
 __all__ = [
@@ -209,9 +210,10 @@ def recheck(router_id: int) -> Lifted:
 
     A suspension for debt, unless kept, goes where the debt of its basis is within the tolerance; a notice where the
     open debt is below the notice minimum. What is not yet on the router goes also where the client has been excluded or
-    has promised to pay since.
+    has promised to pay since, by the local date of its schedule.
     """
-    now, today = clock.now(), settings.today()
+    now = clock.now()
+    today = invoices.local_today(now)
     on_a_list = sa.select(Access.client_id).where(
         Access.router_id == router_id, sa.or_(Access.notice, sa.and_(Access.suspended, Access.reason == "debt"))
     )
@@ -220,13 +222,16 @@ def recheck(router_id: int) -> Lifted:
     spared = sa.or_(
         Client.free,
         promised,
-        sa.and_(Client.no_cut, sa.or_(Client.no_cut_until.is_(None), Client.no_cut_until >= today)),
+        sa.and_(Client.no_cut, Client.no_cut_until.is_(None)),
+        sa.and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today),
     )
     unwarned = sa.or_(Client.free, promised, Client.no_notice)
     query = (
         sa.select(Access.client_id)
         .join(debt, debt.c.client_id == Access.client_id)
         .join(Client, Client.id == Access.client_id)
+        .join(Zone, Zone.id == Client.zone_id)
+        .join(BillingSchedule, invoices.schedule_of_client())
         .where(Access.router_id == router_id)
     )
     cuts = query.where(

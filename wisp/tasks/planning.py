@@ -318,7 +318,10 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             Client.language,
             Client.free,
             Client.no_notice,
-            or_(Client.no_cut, and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today)).label("no_cut"),
+            or_(
+                and_(Client.no_cut, Client.no_cut_until.is_(None)),
+                and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today),
+            ).label("no_cut"),
             invoices.balance_of(Client.id).label("open_debt"),
             invoices.balance_of(Client.id, today).label("overdue_debt"),
             next_due.label("next_due"),
