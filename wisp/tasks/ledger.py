@@ -1,8 +1,9 @@
 """How runs end: items settled by the router's answers, runs and occurrences that follow from their items."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import case, func, select, update
 
@@ -14,6 +15,7 @@ from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
+from wisp.settings import service as settings
 from wisp.tasks.domain import ItemState, Reason, RunState, end_state
 from wisp.tasks.models import RunItem, TaskRun
 
@@ -268,6 +270,22 @@ def shift_cycle(run: TaskRun, cycle: invoicing.Cycle, due_now: "datetime | objec
         if other.kind == Kind.invoices or other.next_at is None:
             continue
         month = calendar.cycle_occurrence(other.kind, cycle.occurrence, cycle.due, other.day)
-        if other.next_month == month:
+        if other.next_month == month or _pass_over(other, month, tz):
             other.shift_days = days
             other.next_at = calendar.occurrence_at(month, other.day, other.minute, tz, days)
+
+
+def _pass_over(task: PeriodicTask, month: date, tz: ZoneInfo) -> bool:
+    """After a long time off the months before ``month`` may all be too old to run: give them up as missed here and now,
+    as the next tick would, so that ``month`` can move. False where one of them is still to run, or to come."""
+    caught = calendar.catch_up(
+        task.next_month, task.day, task.minute, tz, clock.now(), settings.company().late_days, task.shift_days
+    )
+    if task.forced or not task.next_month < month <= caught.next_month:
+        return False
+    if caught.run is not None and caught.run < month:
+        return False
+    schedules.note_missed(task, [missed for missed in caught.missed if missed < month], tz)
+    task.next_month = month
+    task.state, task.state_until, task.state_run_id = "missed", None, None
+    return True
