@@ -11,7 +11,7 @@ from wisp.clients.models import Client, Plan
 from wisp.core import money
 from wisp.core.commands import command, emit, fail, json_option
 from wisp.core.db import transaction
-from wisp.routers.cli import moments_of, schedule_options
+from wisp.routers.cli import KINDS, ON_OFF, moments_of, schedule_options
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.settings import service as settings
@@ -177,6 +177,22 @@ def zone_billing(code: str, as_json: bool) -> None:
     with transaction():
         service.zone_billing(service.find(code))
     emit({"code": code, "billing": "zone"}, as_json, f"{code} is billed with its zone")
+
+
+@group.command("switch")
+@click.argument("code")
+@click.argument("kind", type=KINDS)
+@click.argument("state", type=ON_OFF)
+@json_option
+@command
+def switch(code: str, kind: str, state: str, as_json: bool) -> None:
+    """Switch a task of a client with own billing on or off."""
+    with transaction():
+        client = service.find(code)
+        service.switch(client, {Kind(kind): state == "on"})
+        tasks = client.schedule.tasks if client.schedule else []
+        answer = {"code": code, "enabled": {task.kind: task.enabled for task in tasks}}
+    emit(answer, as_json, f"{code}: {kind} is {state}")
 
 
 def shown_plan(plan: Plan) -> dict[str, Any]:

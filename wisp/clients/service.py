@@ -173,6 +173,21 @@ def zone_billing(client: Client) -> None:
     audit.record("client.billing", f"client:{client.code}", {"own_billing": True}, {"own_billing": False})
 
 
+def switch(client: Client, kinds: Mapping[Kind, bool]) -> int:
+    """Switch the client's own tasks on or off; how many changed.
+
+    Refused("clients.no_own_billing") for a client that is billed with its zone: its tasks are the zone's.
+    """
+    if client.cancelled_at is not None:
+        raise Refused("clients.cancelled", client=client.code)
+    if not client.own_billing or client.schedule is None:
+        raise Refused("clients.no_own_billing", client=client.code)
+    schedules.lock([client.schedule.id])
+    changed = schedules.switch([client.schedule], kinds)
+    session().flush()
+    return changed
+
+
 def check_connection(connection: str, username: str) -> None:
     """Refused("clients.username_required") where a connection by user has none."""
     if domain.missing_username(connection, username):

@@ -100,6 +100,9 @@ REFUSALS: dict[str, Any] = {
     "clients.address_taken": _l("The address %(address)s belongs to %(name)s (%(client)s) on the same router."),
     "clients.username_taken": _l("The user %(username)s belongs to %(name)s (%(client)s) on the same router."),
     "clients.username_required": _l("PPPoE and hotspot connections need a user."),
+    "clients.no_own_billing": _l(
+        "The client %(client)s is billed with its zone: its tasks are the zone's. Nothing was changed."
+    ),
     "clients.cancelled": _l("The client %(client)s is cancelled; nothing was changed."),
     "clients.conflict": _l(
         "Somebody else saved the same code, address or user a moment ago. Nothing was changed; look and try again."

@@ -14,9 +14,10 @@ from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.routers import service as routers
-from wisp.routers.views import schedule_context
+from wisp.routers.forms import SwitchForm
+from wisp.routers.views import say_switched, schedule_context, schedule_words
 from wisp.settings import service as settings
-from wisp.web import can, go, render, requires, scope, toast
+from wisp.web import can, go, is_partial, render, requires, scope, toast
 from wisp.web.tables import COUNT_LIMIT, Listing, search_text
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
@@ -174,6 +175,27 @@ def own_billing(code: str) -> Response:
         client = _client(code)
         return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
     return _saved("clients.billing", code, True)
+
+
+@bp.post("/<code>/facturacion/tareas/")
+@requires(Permission.CLIENTS_VIEW, Permission.PERIODIC_TASKS_TOGGLE)
+def switch(code: str) -> Response:
+    """Switch one of the client's own tasks on or off: this client's alone."""
+    client = _client(code)
+    form = SwitchForm()
+    if not form.validate_on_submit():
+        abort(400)
+    try:
+        with transaction():
+            service.switch(_client(code), form.wanted())
+    except Refused as refused:
+        toast(str(refused), "danger")
+        return go(url_for("clients.billing", code=code))
+    say_switched(form)
+    client = _client(code)
+    if not is_partial():
+        return go(url_for("clients.billing", code=code))
+    return render("clients/_switches.html", client=client, **schedule_words())
 
 
 @bp.get("/<code>/facturacion/fechas/")

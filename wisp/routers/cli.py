@@ -173,6 +173,25 @@ def set_zone(
     emit(answer, as_json, f"{found.name} changed")
 
 
+KINDS = click.Choice([kind.value for kind in Kind])
+ON_OFF = click.Choice(["on", "off"])
+
+
+@zones_group.command("switch")
+@click.argument("zone")
+@click.argument("kind", type=KINDS)
+@click.argument("state", type=ON_OFF)
+@json_option
+@command
+def switch_zone(zone: str, kind: str, state: str, as_json: bool) -> None:
+    """Switch a task of a zone on or off; clients with own billing are not touched."""
+    with transaction():
+        found = service.find_zone(zone)
+        service.switch_zone(found, {Kind(kind): state == "on"})
+        answer = shown_zone(found)
+    emit(answer, as_json, f"{found.name}: {kind} is {state}")
+
+
 @zones_group.command("list")
 @json_option
 @command

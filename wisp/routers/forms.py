@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, IntegerField, PasswordField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import AnyOf, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from wisp.routers.service import RouterValues
 from wisp.schedules.domain import Kind
@@ -143,3 +143,14 @@ class ZoneForm(ScheduleForm):
     """A billing zone: its name and its schedule."""
 
     name = StringField(_l("Name of the zone"), [InputRequired(), Length(max=80)])
+
+
+class SwitchForm(FlaskForm):
+    """One task of a schedule, switched on or off."""
+
+    kind = StringField(validators=[AnyOf([kind.value for kind in Kind])])
+    enabled = StringField(validators=[AnyOf(["on", "off"])])
+
+    def wanted(self) -> dict[Kind, bool]:
+        """What schedules.service.switch takes."""
+        return {Kind(self.kind.data): self.enabled.data == "on"}

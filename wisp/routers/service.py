@@ -267,6 +267,14 @@ def edit_zone(
     session().flush()
 
 
+def switch_zone(zone: Zone, kinds: Mapping[Kind, bool]) -> int:
+    """Switch the zone's tasks on or off, never those of its clients with own billing; how many changed."""
+    schedules.lock([zone.schedule_id])
+    changed = schedules.switch([zone.schedule], kinds)
+    session().flush()
+    return changed
+
+
 def _zone_name(router_id: int, name: str, own_id: int | None) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 80 or not name.isprintable():

@@ -11,11 +11,11 @@ from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.gateway import Target
 from wisp.routers import dates, health, service, texts
-from wisp.routers.forms import RouterForm, ScheduleForm, ZoneForm, typed
+from wisp.routers.forms import RouterForm, ScheduleForm, SwitchForm, ZoneForm, typed
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
-from wisp.web import can, go, render, requires, scope, toast
+from wisp.web import can, go, is_partial, render, requires, scope, toast
 
 bp = Blueprint("routers", __name__, url_prefix="/router")
 
@@ -163,7 +163,9 @@ def _tools_page(router: Router) -> Response:
 def zones(router_id: int) -> Response:
     """Tab "Facturación - Zona": the router's zones with their three tasks."""
     router = _router(router_id)
-    return render("routers/zones.html", router=router, zones=service.zones_of(router, scope()), tab="zones", **_words())
+    return render(
+        "routers/zones.html", router=router, zones=service.zones_of(router, scope()), tab="zones", **schedule_words()
+    )
 
 
 @bp.route("/<int:router_id>/zonas/nueva/", methods=["GET", "POST"])
@@ -212,6 +214,33 @@ def zone_edit(router_id: int, zone_id: int) -> Response:
     return go(url_for("routers.zones", router_id=router_id))
 
 
+@bp.post("/<int:router_id>/zonas/<int:zone_id>/tareas/")
+@requires(Permission.ROUTERS_VIEW, Permission.PERIODIC_TASKS_TOGGLE)
+def zone_switch(router_id: int, zone_id: int) -> Response:
+    """Switch one of the zone's tasks on or off; tasks of clients with own billing are never touched."""
+    _zone(router_id, zone_id)
+    form = SwitchForm()
+    if not form.validate_on_submit():
+        abort(400)
+    with transaction():
+        zone = _zone(router_id, zone_id)[1]
+        service.switch_zone(zone, form.wanted())
+    say_switched(form)
+    if not is_partial():
+        return go(url_for("routers.zones", router_id=router_id))
+    router, zone = _zone(router_id, zone_id)
+    return render("routers/_switches.html", router=router, zone=zone, **schedule_words())
+
+
+def say_switched(form: SwitchForm) -> None:
+    """Tell the person what a switch has done."""
+    task = texts.KINDS[form.kind.data]
+    if form.enabled.data == "on":
+        toast(_("%(task)s: active. Its next run is shown.", task=task))
+    else:
+        toast(_("%(task)s: inactive. From now on it runs by hand only.", task=task))
+
+
 @bp.get("/zonas/fechas/")
 @requires(Permission.ROUTERS_VIEW)
 def zone_dates() -> Response:
@@ -240,10 +269,11 @@ def schedule_context(form: ScheduleForm, schedule: BillingSchedule | None) -> di
             preview = dates.preview(form.timezone.data or "", form.moments(), schedule)
         except Refused:
             preview = None
-    return {"preview": preview, **_words()}
+    return {"preview": preview, **schedule_words()}
 
 
-def _words() -> dict[str, Any]:
+def schedule_words() -> dict[str, Any]:
+    """The names of kinds and types, and the company's time zone, for templates that show a schedule."""
     return {"kinds": texts.KINDS, "types": texts.TYPES, "company_timezone": settings.company().timezone}
 
 

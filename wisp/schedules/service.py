@@ -181,6 +181,20 @@ def _note(task: PeriodicTask, month: date, tz: ZoneInfo, state: str) -> None:
     )
 
 
+def lock(schedule_ids: Iterable[int]) -> None:
+    """Hold the tasks of these schedules until the end of the transaction, and read them as they stand now.
+
+    Without it a switch could answer to a state that a tick, or another person, has just changed.
+    """
+    session().scalars(
+        select(PeriodicTask)
+        .where(PeriodicTask.schedule_id.in_(list(schedule_ids)))
+        .order_by(PeriodicTask.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
 def switch(schedules: Iterable[BillingSchedule], kinds: Mapping[Kind, bool]) -> int:
     """Switch tasks on or off; how many changed. One switched on takes its next future occurrence, never a past one."""
     now, changed = clock.now(), 0
