@@ -15,7 +15,7 @@ from wisp.outbox.models import Message
 from wisp.schedules.domain import Kind
 from wisp.tasks.domain import NOTHING_TO_DO, Action, ItemState, Reason
 from wisp.tasks.models import RunItem
-from wisp.tasks.planning import Spec, candidates
+from wisp.tasks.planning import Spec, candidates, not_invoiced
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ def _invoice_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int
 
 def _insert_invoices(spec: Spec, run_id: int, within: Any, series: InvoiceSeries) -> int:
     """Number exactly the eligible clients: they are chosen under the series' lock, which every issuer takes."""
-    rows = candidates(spec, *within)
-    c = rows.c
+    c = candidates(spec, not_invoiced(spec), *within).c
     number = literal(series.next_number - 1, Integer) + func.row_number().over(order_by=c.client_id)
     eligible = (
         select(c.client_id, c.period_from, c.net, c.tax, c.amount, number.label("number"))
@@ -206,7 +205,8 @@ def _write_items(columns: list[str], query: Any) -> int:
 
 def _insert_left_out(spec: Spec, run_id: int, within: Any) -> int:
     """One line for each client that a rule leaves out; those with nothing to do are only counted."""
-    c = candidates(spec, *within).c
+    concerned = [not_invoiced(spec)] if spec.kind == Kind.invoices else []
+    c = candidates(spec, *concerned, *within).c
     left_out = and_(c.action == Action.NONE.value, c.reason.not_in([r.value for r in NOTHING_TO_DO]))
     if spec.kind == Kind.cut and not spec.manual:
         left_out = and_(left_out, c.reason != Reason.NOT_DUE.value)
