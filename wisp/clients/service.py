@@ -135,31 +135,34 @@ def own_billing(
 ) -> None:
     """Give the client a schedule of its own, with its three tasks, or change the one it has.
 
-    Where it had one before, that one is taken out again with its runs and goes on with the next future dates.
-    ``this_month`` as in ``schedules.service.change``.
+    Where it had one before, that one is taken out again with its runs. A client that was billed with its zone begins
+    with the next future dates; what ``begin_choices`` names is applied at once where ``this_month`` is "run". For one
+    that has own billing already ``this_month`` is as in ``schedules.service.change``.
     """
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
-    had = client.own_billing
-    if client.schedule is None:
-        client.schedule = schedules.create(
-            billing_type=billing_type, due_day=due_day, timezone=timezone, moments=moments
-        )
+    had, own = client.own_billing, client.schedule
+    now_or_never = [] if had else begin_choices(client, moments, timezone)
+    values: dict[str, Any] = {"billing_type": billing_type, "due_day": due_day, "timezone": timezone}
+    if own is None:
+        own = client.schedule = schedules.create(**values, moments=moments)
     else:
         if not had:
-            schedules.revive(client.schedule)
-            this_month = this_month or "skip"
-        schedules.change(
-            client.schedule,
-            billing_type=billing_type,
-            due_day=due_day,
-            timezone=timezone,
-            moments=moments,
-            this_month=this_month,
-        )
+            schedules.revive(own)
+        schedules.change(own, **values, moments=moments, this_month=this_month if had else "skip")
+    if this_month == "run":
+        schedules.run_this_month(own, now_or_never)
     client.own_billing = True
     session().flush()
     audit.record("client.billing", f"client:{client.code}", {"own_billing": had}, {"own_billing": True})
+
+
+def begin_choices(client: Client, moments: Mapping[Kind, tuple[int, int]], timezone: str) -> list[Kind]:
+    """The kinds that own billing from now on would pass over this month: their day has gone by, and neither the zone's
+    task nor an earlier one of the client's own has run this month. A person decides: apply them, or begin next month.
+    """
+    own = [client.schedule.id] if client.schedule is not None else []
+    return schedules.gone_by(timezone, moments, schedules.claimed([client.zone.schedule_id, *own]))
 
 
 def zone_billing(client: Client) -> None:

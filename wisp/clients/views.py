@@ -1,5 +1,6 @@
 """Pages of clients: list, file, edit, cancel. The upload of a CSV is in import_views, plans are in plan_views."""
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -160,7 +161,7 @@ def own_billing(code: str) -> Response:
     client = _client(code)
     form = BillingForm()
     valid = form.billing.data == "zone" or form.validate_on_submit()
-    if not valid or "preview" in request.form:
+    if not valid or "preview" in request.form or _undecided(client, form):
         return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
     try:
         with transaction():
@@ -204,8 +205,21 @@ def billing_dates(code: str) -> Response:
     """The next dates of the client's own schedule while it is being edited."""
     client = _client(code)
     form = BillingForm(request.args, meta={"csrf": False})
-    context = schedule_context(form, client.schedule if client.own_billing else None)
+    context = _schedule_context(client, form)
     return render("routers/dates.html", partial="routers/_dates.html", form=form, **context)
+
+
+def _undecided(client: Client, form: BillingForm) -> bool:
+    """True where own billing begins, a day of this month has gone by without a run, and nobody has said what then."""
+    if form.billing.data != "own" or client.own_billing or form.this_month.data:
+        return False
+    return bool(service.begin_choices(client, form.moments(), form.timezone.data or ""))
+
+
+def _schedule_context(client: Client, form: BillingForm) -> dict[str, Any]:
+    """The dates of the form, and the question about this month."""
+    begin = None if client.own_billing else partial(service.begin_choices, client)
+    return schedule_context(form, client.schedule, begin)
 
 
 def _billing_form(client: Client) -> BillingForm:
@@ -216,8 +230,7 @@ def _billing_form(client: Client) -> BillingForm:
 
 
 def _billing_page(client: Client, form: ExclusionsForm, billing_form: BillingForm) -> Response:
-    own = client.schedule if client.own_billing else None
-    context = schedule_context(billing_form, own)
+    context = _schedule_context(client, billing_form)
     return _page(
         "clients/billing.html", client, "billing", form, billing_form=billing_form,
         zone_dates=schedule_context(_zone_form(client), client.zone.schedule)["preview"], **context,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from wisp.core import clock
 from wisp.schedules import domain
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
@@ -40,7 +41,10 @@ def preview(timezone: str, moments: Mapping[Kind, tuple[int, int]], schedule: Bi
     dates, choices = {}, []
     for kind, task in tasks.items():
         outcome = outcomes.get(task.id)
-        dates[kind] = domain.upcoming(outcome.next_month if outcome else task.next_month, *moments[kind], tz, COUNT)
+        first = outcome.next_month if outcome else task.next_month
+        if task.next_at is None:  # switched off or archived: where it would begin again
+            first = max(first, domain.next_month(clock.now(), *moments[kind], tz))
+        dates[kind] = domain.upcoming(first, *moments[kind], tz, COUNT)
         if outcome is None:
             dates[kind] = _as_planned(task, dates[kind])
         elif outcome.needs_choice and task.enabled:

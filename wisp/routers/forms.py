@@ -153,4 +153,4 @@ class SwitchForm(FlaskForm):
 
     def wanted(self) -> dict[Kind, bool]:
         """What schedules.service.switch takes."""
-        return {Kind(self.kind.data): self.enabled.data == "on"}
+        return {Kind(self.kind.data or ""): self.enabled.data == "on"}

@@ -1,5 +1,7 @@
 """Pages of routers: list with live state, data, billing zones, tools."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -13,6 +15,7 @@ from wisp.gateway import Target
 from wisp.routers import dates, health, service, texts
 from wisp.routers.forms import RouterForm, ScheduleForm, SwitchForm, ZoneForm, typed
 from wisp.routers.models import Router, Zone
+from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, render, requires, scope, toast
@@ -234,7 +237,7 @@ def zone_switch(router_id: int, zone_id: int) -> Response:
 
 def say_switched(form: SwitchForm) -> None:
     """Tell the person what a switch has done."""
-    task = texts.KINDS[form.kind.data]
+    task = texts.KINDS[form.kind.data or ""]
     if form.enabled.data == "on":
         toast(_("%(task)s: active. Its next run is shown.", task=task))
     else:
@@ -261,12 +264,21 @@ def _zone_page(form: ZoneForm, router: Router, zone: Zone | None) -> Response:
     )  # fmt: skip
 
 
-def schedule_context(form: ScheduleForm, schedule: BillingSchedule | None) -> dict[str, Any]:
-    """What the schedule part of a form needs: the next dates, and whether this month is to be asked for."""
+def schedule_context(
+    form: ScheduleForm,
+    schedule: BillingSchedule | None,
+    begin: Callable[[Mapping[Kind, tuple[int, int]], str], list[Kind]] | None = None,
+) -> dict[str, Any]:
+    """What the schedule part of a form needs: the next dates, and whether this month is to be asked for.
+
+    ``begin`` answers that for a schedule that would only now come into force.
+    """
     preview = None
     if form.complete():
         try:
             preview = dates.preview(form.timezone.data or "", form.moments(), schedule)
+            if begin is not None:
+                preview = replace(preview, choices=begin(form.moments(), form.timezone.data or ""))
         except Refused:
             preview = None
     return {"preview": preview, **schedule_words()}

@@ -239,6 +239,42 @@ def revive(schedule: BillingSchedule) -> None:
         audit.record("task.revive", f"task:{task.id}", {"archived": True}, {"archived": False})
 
 
+def gone_by(timezone: str, moments: Mapping[Kind, Moment], dealt_with: Mapping[Kind, date]) -> list[Kind]:
+    """The kinds whose moment of this month is past, and which have not run this month.
+
+    ``dealt_with``: the latest month of a kind that has run, for whoever the schedule is for.
+    """
+    tz, now = zone_info(timezone), clock.now()
+    month = domain.month_of(now.astimezone(tz))
+    return [
+        kind
+        for kind in Kind
+        if domain.occurrence_at(month, *moments[kind], tz) <= now and dealt_with.get(kind, date.min) < month
+    ]
+
+
+def claimed(schedule_ids: Iterable[int]) -> dict[Kind, date]:
+    """The latest month of each kind that a run has claimed, over these schedules."""
+    rows = session().execute(
+        select(PeriodicTask.kind, func.max(Occurrence.month))
+        .join(PeriodicTask, PeriodicTask.id == Occurrence.task_id)
+        .where(PeriodicTask.schedule_id.in_(list(schedule_ids)), Occurrence.state == "claimed")
+        .group_by(PeriodicTask.kind)
+    )
+    return {Kind(kind): month for kind, month in rows}
+
+
+def run_this_month(schedule: BillingSchedule, kinds: Iterable[Kind]) -> None:
+    """Let the next tick apply this month, whose moment has gone by, for these kinds (those switched on)."""
+    tz = timezone_of(schedule)
+    month = domain.month_of(clock.now().astimezone(tz))
+    chosen = set(kinds)
+    for task in schedule.tasks:
+        if Kind(task.kind) in chosen and task.enabled and task.archived_at is None:
+            task.next_month, task.forced, task.shift_days = month, True, 0
+            task.next_at = domain.occurrence_at(month, task.day, task.minute, tz)
+
+
 def preview(timezone: str, moments: Mapping[Kind, Moment], count: int = 12) -> list[Dates]:
     """The next ``count`` moments of each task of a schedule as it is being edited."""
     tz, now = zone_info(timezone), clock.now()

@@ -1,0 +1,237 @@
+"""Own billing: its three tasks, whose runs act on whom, and every change between own and zone billing between runs."""
+
+import json
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from tests import factories
+from tests.factories import moment
+from wisp.clients import service as clients
+from wisp.clients.models import Client
+from wisp.core import clock, queue
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.invoices.models import Invoice
+from wisp.routers.models import Zone
+from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind
+from wisp.schedules.models import PeriodicTask
+from wisp.tasks.models import TaskRun
+
+OWN = {Kind.invoices: (25, 720), Kind.notice: (27, 540), Kind.cut: (28, 480)}
+
+
+@pytest.fixture
+def world(app: Flask) -> Any:
+    """Zone "Norte" (invoices on the 15th at 12:00) with the clients ANA and EVA, on 10 November."""
+    with app.app_context(), clock.frozen(moment("2026-11-10 10:00")):
+        factories.make_company(tax_bp=0)
+        zone = factories.make_zone(factories.make_router(name="Torre"), name="Norte")
+        plan = factories.make_plan()
+        for code in ("ANA", "EVA"):
+            factories.make_client(zone, plan, code=code)
+        yield zone
+
+
+def own(code: str = "ANA", moments: Any = OWN, **chosen: Any) -> None:
+    with transaction():
+        clients.own_billing(clients.find(code), billing_type="prepaid", due_day=20, moments=moments, **chosen)
+
+
+def back(code: str = "ANA") -> None:
+    with transaction():
+        clients.zone_billing(clients.find(code))
+
+
+def ticks(at: str) -> None:
+    """A few minutes of the scheduler at that moment, with all that follows."""
+    for _ in range(4):
+        with clock.frozen(moment(at)), queue.inline():
+            queue.enqueue("tasks.tick")
+        session().rollback()
+        session().expire_all()
+
+
+def invoiced() -> list[tuple[str, str]]:
+    """(client, month) of every invoice; fails where a client has two of a month."""
+    session().rollback()
+    rows = session().execute(sa.select(Client.code, Invoice.month).join(Invoice, Invoice.client_id == Client.id)).all()
+    found = sorted((code, month.isoformat()[:7]) for code, month in rows)
+    assert len(set(found)) == len(found), found
+    return found
+
+
+def tasks(code: str = "ANA") -> dict[str, PeriodicTask]:
+    session().rollback()
+    session().expire_all()
+    schedule_id = session().scalar(sa.select(Client.schedule_id).where(Client.code == code))
+    return {
+        t.kind: t for t in session().scalars(sa.select(PeriodicTask).where(PeriodicTask.schedule_id == schedule_id))
+    }
+
+
+def test_three_tasks_come_into_being_and_begin_in_the_future(world: Zone) -> None:
+    own()
+    found = tasks()
+    assert set(found) == {"invoices", "notice", "cut"}
+    assert found["invoices"].next_at == moment("2026-11-25 12:00")
+    assert found["cut"].next_at == moment("2026-11-28 08:00")
+
+
+def test_a_refusal_leaves_no_half_of_it(world: Zone) -> None:
+    with pytest.raises(Refused):
+        own(timezone="Mars/Base")
+    assert tasks() == {}
+    assert clients.find("ANA").own_billing is False
+
+
+def test_zone_and_own_runs_act_on_their_clients_alone(world: Zone) -> None:
+    own()
+    ticks("2026-11-15 12:00")
+    assert invoiced() == [("EVA", "2026-11")]
+    ticks("2026-11-25 12:00")
+    assert invoiced() == [("ANA", "2026-11"), ("EVA", "2026-11")]
+
+
+def test_own_billing_after_the_zones_run_invoices_the_month_once(world: Zone) -> None:
+    ticks("2026-11-15 12:00")
+    with clock.frozen(moment("2026-11-16 10:00")):
+        own()
+    ticks("2026-11-25 12:00")
+    assert invoiced() == [("ANA", "2026-11"), ("EVA", "2026-11")]
+    ticks("2026-12-15 12:00")
+    ticks("2026-12-25 12:00")
+    assert invoiced() == [(code, month) for code in ("ANA", "EVA") for month in ("2026-11", "2026-12")]
+
+
+def test_back_to_the_zone_before_its_run_invoices_the_month_once(world: Zone) -> None:
+    own(moments={**OWN, Kind.invoices: (11, 720)})
+    ticks("2026-11-11 12:00")
+    assert invoiced() == [("ANA", "2026-11")]
+    with clock.frozen(moment("2026-11-12 10:00")):
+        back()
+    ticks("2026-11-15 12:00")
+    assert invoiced() == [("ANA", "2026-11"), ("EVA", "2026-11")]
+
+
+def test_going_back_archives_the_tasks_and_keeps_their_runs(world: Zone) -> None:
+    own(moments={**OWN, Kind.invoices: (11, 720)})
+    ticks("2026-11-11 12:00")
+    with clock.frozen(moment("2026-11-12 10:00")):
+        back()
+    found = tasks()
+    assert all(task.archived_at and task.next_at is None for task in found.values())
+    run = session().scalars(sa.select(TaskRun).where(TaskRun.task_id == found["invoices"].id)).one()
+    assert (run.state, run.invoiced) == ("success", 1)
+    ticks("2026-12-11 12:00")
+    assert invoiced() == [("ANA", "2026-11")]
+
+
+def test_own_billing_again_goes_on_with_the_same_tasks(world: Zone) -> None:
+    own()
+    before = {kind: task.id for kind, task in tasks().items()}
+    back()
+    with clock.frozen(moment("2026-11-26 10:00")):
+        own()
+    found = tasks()
+    assert {kind: task.id for kind, task in found.items()} == before
+    assert all(task.archived_at is None for task in found.values())
+    assert found["invoices"].next_at == moment("2026-12-25 12:00")
+    assert found["notice"].next_at == moment("2026-11-27 09:00")
+
+
+def test_a_run_ordered_before_going_back_acts_on_nobody(world: Zone) -> None:
+    from wisp.tasks import service
+
+    own()
+    with transaction():
+        service.order(session().get_one(PeriodicTask, tasks()["invoices"].id))
+    back()
+    with queue.inline():
+        queue.enqueue("tasks.run", list(session().scalars(sa.select(TaskRun.id))))
+    assert invoiced() == []
+
+
+@pytest.mark.parametrize("another_router", [False, True])
+def test_moving_keeps_own_billing(world: Zone, another_router: bool) -> None:
+    own()
+    with transaction():
+        router = factories.make_router() if another_router else world.router
+        clients.move(clients.find("ANA"), factories.make_zone(router, name="Sur"))
+    client = clients.find("ANA")
+    assert (client.own_billing, client.zone.name) == (True, "Sur")
+    assert tasks()["invoices"].next_at == moment("2026-11-25 12:00")
+    ticks("2026-11-15 12:00")
+    assert invoiced() == [("EVA", "2026-11")]
+    ticks("2026-11-25 12:00")
+    assert invoiced() == [("ANA", "2026-11"), ("EVA", "2026-11")]
+
+
+def test_days_gone_by_are_asked_for_and_can_run_at_once(world: Zone) -> None:
+    moments = {**OWN, Kind.invoices: (5, 720)}
+    assert clients.begin_choices(clients.find("ANA"), moments, "") == [Kind.invoices]
+    own(moments=moments, this_month="run")
+    assert tasks()["invoices"].next_at == moment("2026-11-05 12:00")
+    ticks("2026-11-10 10:01")
+    assert invoiced() == [("ANA", "2026-11")]
+    assert tasks()["invoices"].next_at == moment("2026-12-05 12:00")
+
+
+def test_days_gone_by_may_begin_next_month(world: Zone) -> None:
+    own(moments={**OWN, Kind.invoices: (5, 720)}, this_month="skip")
+    ticks("2026-11-10 10:01")
+    assert invoiced() == []
+    assert tasks()["invoices"].next_at == moment("2026-12-05 12:00")
+
+
+def test_nothing_is_asked_where_the_zone_has_run_this_month(world: Zone) -> None:
+    ticks("2026-11-15 12:00")
+    with clock.frozen(moment("2026-11-16 10:00")):
+        assert clients.begin_choices(clients.find("ANA"), {**OWN, Kind.invoices: (5, 720)}, "") == []
+
+
+def test_a_switched_off_task_runs_by_hand_only(world: Zone) -> None:
+    from wisp.tasks import service
+
+    own()
+    with transaction():
+        clients.switch(clients.find("ANA"), {Kind.invoices: False})
+    ticks("2026-11-25 12:00")
+    assert ("ANA", "2026-11") not in invoiced()
+    with clock.frozen(moment("2026-11-26 12:00")), queue.inline(), transaction():
+        service.order(session().get_one(PeriodicTask, tasks()["invoices"].id))
+    assert ("ANA", "2026-11") in invoiced()
+    with clock.frozen(moment("2027-01-26 12:00")), transaction():
+        clients.switch(clients.find("ANA"), {Kind.invoices: True})
+    assert tasks()["invoices"].next_at == moment("2027-02-25 12:00")
+
+
+def test_on_the_command_line(app: Flask, world: Zone) -> None:
+    runner = app.test_cli_runner()
+    args = ["clients", "own-billing", "ANA", "--invoice", "5 08:00", "--due", "12", "--notice", "13 09:00", "--cut"]
+    assert runner.invoke(args=[*args, "15 08:00"]).exit_code == 0
+    listed = json.loads(runner.invoke(args=["tasks", "list", "--client", "ANA", "--json"]).stdout)
+    assert {task["kind"]: task["next_run"] for task in listed} == {
+        "invoices": "2026-12-05T08:00:00-06:00",
+        "notice": "2026-11-13T09:00:00-06:00",
+        "cut": "2026-11-15T08:00:00-06:00",
+    }
+    assert {task["owner"] for task in listed} == {"client"}
+    assert runner.invoke(args=["clients", "zone-billing", "ANA"]).exit_code == 0
+    assert json.loads(runner.invoke(args=["tasks", "list", "--client", "ANA", "--json"]).stdout) == []
+
+
+def test_a_second_tick_beside_a_switch_leaves_no_next_run(world: Zone) -> None:
+    """The rule of the table: what is switched off has no next run, whatever was read before."""
+    stale = session().get_one(Zone, world.id).schedule.tasks
+    assert stale[0].next_at is not None
+    ticks("2026-11-15 12:00")
+    with transaction():
+        zone = session().get_one(Zone, world.id)
+        schedules.lock([zone.schedule_id])
+        schedules.switch([zone.schedule], dict.fromkeys(Kind, False))
+    session().expire_all()
+    assert [task.next_at for task in session().get_one(Zone, world.id).schedule.tasks] == [None, None, None]
