@@ -5,17 +5,20 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select, update
 
 from wisp.access import service as access
+from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import session
 from wisp.invoices import domain as invoicing
+from wisp.routers.models import Zone
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
+from wisp.tasks import own_scope
 from wisp.tasks.domain import ItemState, Reason, RunState, end_state
 from wisp.tasks.models import RunItem, TaskRun
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """After these pauses the failed items of an invoice run are tried again; the last one is repeated for a day."""
 GIVE_UP_AFTER = 24
+_WAITING: ColumnElement[str] = literal_column("'waiting'")
+"""Spelled out in the SQL, so that SQLite sees that its partial index of open items fits."""
 
 
 def started(run: TaskRun) -> None:
@@ -46,19 +51,14 @@ def started(run: TaskRun) -> None:
         )
         .execution_options(synchronize_session="fetch")
     )
+    if run.scope == own_scope.OWN:
+        own_scope.started(run, task, now)
 
 
 def take_over(run: TaskRun) -> None:
     """The open items of earlier runs of the task become this run's matter; those runs end with it."""
-    earlier = (
-        session()
-        .scalars(
-            select(TaskRun.id).where(
-                TaskRun.task_id == run.task_id, TaskRun.id < run.id, TaskRun.state == RunState.ERROR.value
-            )
-        )
-        .all()
-    )
+    task = session().get_one(PeriodicTask, run.task_id)
+    earlier = session().scalars(own_scope.earlier(run, task)).all()
     if not earlier:
         return
     session().execute(
@@ -121,9 +121,8 @@ def finish(run: TaskRun) -> None:
 
 
 def _retry_at(run: TaskRun, now: datetime) -> datetime | None:
-    """When the failed clients of an invoice run are tried again; syncs have their own pauses."""
-    task = session().get_one(PeriodicTask, run.task_id)
-    if task.kind != Kind.invoices or not run.failed or run.attempts > GIVE_UP_AFTER:
+    """When the clients that could not be written are tried again; what a router refuses has pauses of its own."""
+    if not run.failed or run.attempts > GIVE_UP_AFTER or not session().scalar(unwritten(run.id).limit(1)):
         return None
     return now + RETRY_PAUSES[min(run.attempts, len(RETRY_PAUSES)) - 1]
 
@@ -140,31 +139,58 @@ def _show_on_task(run: TaskRun) -> None:
         task.state_until = calendar.state_until(run.planned_for or run.created_at, tz)
 
 
+def unwritten(run_id: int) -> Select[int]:
+    """Ids of the clients for whom a run could not even write what it wanted."""
+    return select(RunItem.client_id).where(
+        RunItem.run_id == run_id, RunItem.state == ItemState.FAILED.value, RunItem.reason == Reason.ERROR.value
+    )
+
+
 def on_router_synced(router_id: int, report: "SyncReport") -> None:
     """Receiver: settle the items that waited for this router with what it answered, then the runs they belong to."""
-    waiting = _waiting_runs(router_id)
+    own, moved = _waiting_runs(router_id), _runs_of_moved(router_id)
+    waiting = [*own, *(run for run in moved if run not in own)]
     if not waiting:
         return
     if report.reached:
         _settle_items([run.id for run in waiting], report)
     for run in waiting:
         if run.state == RunState.RUNNING:
-            if run.phase != "syncing" or run.sync_order is None or report.order < run.sync_order:
-                continue  # still writing, or this synchronisation began before its orders
+            if run not in own or run.phase != "syncing" or run.sync_order is None or report.order < run.sync_order:
+                continue  # its own router's to end, still writing, or this synchronisation began before its orders
             if report.reached:
-                _fail_unanswered(run)
+                _fail_unanswered(run, router_id)
         if not report.reached:
-            _say_router_off(run, report)
+            _say_router_off(run, router_id, report)
         finish(run)
         if not report.reached and run.waiting:
-            access.note_waiting(router_id, run.task_id, run.id)
+            access.note_waiting(router_id, run.task_id, run.id, _waiting_on(run, router_id))
+
+
+def _runs_of_moved(router_id: int) -> list[TaskRun]:
+    """Runs with items that wait for clients who are on this router by now, whichever router they were on then."""
+    items = (
+        select(RunItem.run_id)
+        .join(Client, Client.id == RunItem.client_id)
+        .where(RunItem.state == _WAITING, Client.router_id == router_id)
+    )
+    query = select(TaskRun).where(
+        TaskRun.id.in_(items), TaskRun.state.in_([RunState.RUNNING.value, RunState.ERROR.value])
+    )
+    return list(session().scalars(query.order_by(TaskRun.id).with_for_update()))
+
+
+def _waiting_on(run: TaskRun, router_id: int) -> Select[int]:
+    """Ids of the clients of ``run`` who wait and are on this router."""
+    return (
+        select(RunItem.client_id)
+        .join(Client, Client.id == RunItem.client_id)
+        .where(RunItem.run_id == run.id, RunItem.state == _WAITING, Client.router_id == router_id)
+    )
 
 
 def _waiting_runs(router_id: int) -> list[TaskRun]:
-    """Runs that wait for this router: still running, or ended in error with items open."""
-    from wisp.clients.models import Client
-    from wisp.routers.models import Zone
-
+    """Runs of the tasks of this router that wait for it: still running, or ended in error with items open."""
     open_items = (
         select(RunItem.run_id)
         .where(RunItem.run_id == TaskRun.id, RunItem.state.in_([ItemState.WAITING.value, ItemState.FAILED.value]))
@@ -241,20 +267,20 @@ def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
     return (ItemState.DONE if outcome.state == "written" else ItemState.UNCHANGED), reason
 
 
-def _fail_unanswered(run: TaskRun) -> None:
-    """A complete synchronisation that says nothing of a client no longer wants anything for it."""
+def _fail_unanswered(run: TaskRun, router_id: int) -> None:
+    """A complete synchronisation that says nothing of a client of the router no longer wants anything for it."""
     session().execute(
         update(RunItem)
-        .where(RunItem.run_id == run.id, RunItem.state == ItemState.WAITING.value)
+        .where(RunItem.run_id == run.id, RunItem.client_id.in_(_waiting_on(run, router_id)))
         .values(state=ItemState.SUPERSEDED.value, reason=Reason.PAID.value, updated_at=clock.now())
     )
 
 
-def _say_router_off(run: TaskRun, report: "SyncReport") -> None:
+def _say_router_off(run: TaskRun, router_id: int, report: "SyncReport") -> None:
     run.error = report.error
     session().execute(
         update(RunItem)
-        .where(RunItem.run_id == run.id, RunItem.state == ItemState.WAITING.value)
+        .where(RunItem.run_id == run.id, RunItem.client_id.in_(_waiting_on(run, router_id)))
         .values(reason=Reason.ROUTER_OFF.value, detail=report.error, updated_at=clock.now())
     )
 
