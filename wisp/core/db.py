@@ -29,6 +29,10 @@ NAMING = {
 SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=15000", "synchronous=NORMAL")
 
 
+SQLITE_TROUBLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+POSTGRES_TROUBLE = ("08", "53", "57")
+"""Classes of SQLSTATE: connection, resources (disk, memory), the operator's intervention."""
+
 Rows: TypeAlias = "Select[*tuple[Any, ...]]"
 """A query of any columns."""
 
@@ -146,6 +150,16 @@ def after_commit(callback: Callable[[], None]) -> None:
     if not s.info.get("writing"):
         raise RuntimeError("after_commit() outside transaction()")
     s.info["after_commit"].append(callback)
+
+
+def out_of_order(error: Exception) -> bool:
+    """Whether an error is the database's own trouble (connection lost, disk full, locked, shut down), not the fault of
+    the rows that were to be written."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_TROUBLE
+    state = getattr(cause, "sqlstate", None) or ""
+    return bool(getattr(error, "connection_invalidated", False)) or state[:2] in POSTGRES_TROUBLE
 
 
 def dialect() -> str:

@@ -1,8 +1,12 @@
 """Jobs of the tasks slice: the tick and the runs. Both may run twice, and at once, without doing anything twice."""
 
+import logging
+
 from wisp.core import queue
 from wisp.core.db import transaction
 from wisp.tasks import queueing, runner, tick
+
+log = logging.getLogger(__name__)
 
 
 @queue.job("tasks.tick", queue="runs", timeout=300)
@@ -22,9 +26,19 @@ def run_tick() -> list[int]:
 
 @queue.job("tasks.run", queue="runs", timeout=3600)
 def run_runs(run_ids: list[int]) -> None:
-    """Work off these runs one after the other. Repeatable: a run is claimed with a lease and goes on at its cursor."""
+    """Work off these runs one after the other. Repeatable: a run is claimed with a lease and goes on at its cursor.
+
+    One that breaks does not keep the others waiting; the first error is raised at the end.
+    """
+    first: Exception | None = None
     for run_id in run_ids:
-        runner.work(run_id)
+        try:
+            runner.work(run_id)
+        except Exception as error:
+            log.exception("run %s broke off; the tick takes it up when its lease has ended", run_id)
+            first = first or error
+    if first is not None:
+        raise first
 
 
 queue.periodic("wisp-tick", "tasks.tick", seconds=60)

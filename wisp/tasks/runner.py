@@ -10,7 +10,7 @@ from sqlalchemy import func, or_, select, update
 from wisp.access import service as access
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import dialect, session, transaction
+from wisp.core.db import dialect, out_of_order, session, transaction
 from wisp.outbox import service as outbox
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
@@ -61,7 +61,9 @@ def _claim(run_id: int, owner: str) -> bool:
     free = or_(
         TaskRun.state == RunState.QUEUED.value,
         (TaskRun.state == RunState.RUNNING.value) & (TaskRun.phase != "syncing") & (TaskRun.lease_until < now),
-        (TaskRun.state == RunState.ERROR.value) & (TaskRun.retry_at <= now) & (TaskRun.lease_until.is_(None)),
+        (TaskRun.state == RunState.ERROR.value)
+        & (TaskRun.retry_at <= now)
+        & (TaskRun.lease_until.is_(None) | (TaskRun.lease_until < now)),
     )
     result = session().execute(
         update(TaskRun)
@@ -106,7 +108,7 @@ def _prepare(run_id: int, owner: str) -> bool:
     """Start a fresh run; True where an ended one retries what has failed."""
     run = _mine(run_id, owner)
     if run.state == RunState.ERROR.value:
-        run.retry_at = None
+        run.retry_at = run.lease_until  # should this worker be killed, the tick finds it again
         return True
     if run.started_at is None:
         ledger.started(run)
@@ -118,7 +120,8 @@ def _prepare(run_id: int, owner: str) -> bool:
 
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
-    """Write one chunk; False where none is left. A chunk that fails is repeated client by client."""
+    """Write one chunk; False where none is left. A chunk that fails is repeated client by client, unless it is the
+    database itself that fails: then the run ends here as if its worker had been killed, and the tick takes it up."""
     found, after = None, 0
     try:
         with transaction():
@@ -130,8 +133,8 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
             _add(run, apply.apply_chunk(spec, run.id, after, *found))
     except Lost:
         raise
-    except Exception:
-        if found is None:
+    except Exception as error:
+        if found is None or out_of_order(error):
             raise
         log.exception("run %s: the chunk up to client %s failed, going on client by client", run_id, found[0])
         _one_by_one(run_id, owner, after, found[0])
@@ -153,7 +156,7 @@ def _one_by_one(run_id: int, owner: str, after: int | None, last: int | None, fa
         run = _mine(run_id, owner)
         spec = _spec(run)
         if failed_only:
-            query = select(RunItem.client_id).where(RunItem.run_id == run_id, RunItem.state == ItemState.FAILED.value)
+            query = ledger.unwritten(run_id)
         else:
             query = select(Client.id).where(spec.clients(), Client.id > after, Client.id <= last)
         ids = session().scalars(query.order_by(Client.id if not failed_only else RunItem.client_id)).all()
@@ -168,6 +171,8 @@ def _one_by_one(run_id: int, owner: str, after: int | None, last: int | None, fa
         except Lost:
             raise
         except Exception as error:
+            if out_of_order(error):
+                raise
             log.exception("run %s: client %s failed", run_id, client_id)
             with transaction():
                 run = _mine(run_id, owner)
@@ -214,5 +219,5 @@ def _complete(run_id: int, owner: str) -> None:
         if run.mails:
             outbox.request_delivery()
         return
-    run.phase, run.lease_until = "syncing", None
+    run.phase, run.lease_until, run.retry_at = "syncing", None, None
     run.sync_order = access.request_sync([spec.router_id])[spec.router_id]
