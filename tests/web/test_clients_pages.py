@@ -178,7 +178,8 @@ def test_editing_changes_only_what_the_tab_shows(app: Flask, client_id: int) -> 
     assert (stored(app).free, stored(app).no_notice, str(stored(app).no_cut_until)) == (True, False, "2026-12-31")
 
 
-OWN = {"billing": "own", "this_month": "skip", "billing_type": "prepaid", "due_day": "12", "timezone": "", "invoices_day": "10",
+OWN = {"billing": "own", "this_month": "skip", "billing_type": "prepaid", "due_day": "12", "timezone": "",
+       "invoices_day": "10",
        "invoices_time": "08:00", "notice_day": "13", "notice_time": "09:00", "cut_day": "15",
        "cut_time": "08:00"}  # fmt: skip
 

@@ -13,6 +13,7 @@ from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
 from wisp.outbox.models import Message
 from wisp.schedules.domain import Kind
+from wisp.tasks import own_scope
 from wisp.tasks.domain import NOTHING_TO_DO, Action, ItemState, Reason
 from wisp.tasks.models import RunItem
 from wisp.tasks.planning import Spec, candidates, not_invoiced
@@ -212,9 +213,16 @@ def _insert_left_out(spec: Spec, run_id: int, within: Any) -> int:
         left_out = and_(left_out, c.reason != Reason.NOT_DUE.value)
     query = select(
         literal(run_id), c.client_id, literal(ItemState.SKIPPED.value), c.reason, c.detail, c.amount, c.address,
-        literal(spec.now, RunItem.updated_at.type),
+        literal(spec.now, RunItem.updated_at.type), _own_task(spec, c),
     ).where(left_out)  # fmt: skip
-    return _write_items(["run_id", "client_id", "state", "reason", "detail", "amount", "address", "updated_at"], query)
+    columns = ["run_id", "client_id", "state", "reason", "detail", "amount", "address", "updated_at"]
+    return _write_items([*columns, "task_id"], query)
+
+
+def _own_task(spec: Spec, c: Any) -> ColumnElement[Any]:
+    """The client's own task, where a run of its zone acts for it."""
+    task = own_scope.own_task(c.client_id, spec.kind) if spec.options.own else literal(None, Integer)
+    return cast(task, Integer)
 
 
 def _access_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int) -> Chunk:
@@ -223,9 +231,9 @@ def _access_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int)
     skipped = _insert_left_out(spec, run_id, within)
     query = select(
         literal(run_id), c.client_id, literal(ItemState.WAITING.value), c.amount, c.address,
-        literal(spec.now, RunItem.updated_at.type),
+        literal(spec.now, RunItem.updated_at.type), _own_task(spec, c),
     ).where(c.action == spec.action.value)  # fmt: skip
-    waiting = _write_items(["run_id", "client_id", "state", "amount", "address", "updated_at"], query)
+    waiting = _write_items(["run_id", "client_id", "state", "amount", "address", "updated_at", "task_id"], query)
     concerned = (
         select(RunItem.client_id)
         .join(Client, Client.id == RunItem.client_id)

@@ -65,6 +65,7 @@ def _dialog(row: presenters.TaskRow, plan: TaskPlan, origin: str, months: Any) -
         "month": presenters.month_key(plan.month),
         "month_text": format_month(plan.month),
         "include_not_due": options.include_not_due,
+        "own": options.own,
         "held": options.hold,
         "summary": found,
         "listing": (listing := PlanListing(row.id, plan.id, origin)),
@@ -117,7 +118,7 @@ def simulate(task_id: int) -> Response:
         return _running(row)
     with transaction():
         task = service.find(task_id, scope())
-        options = planning.Options(include_not_due=bool(form.include_not_due.data))
+        options = planning.Options(include_not_due=bool(form.include_not_due.data), own=bool(form.own.data))
         plan = service.simulate(task, form.chosen_month(), options)
         _keep_held(plan, task_id, form.plan.data)
         plan_id = plan.id

@@ -16,6 +16,9 @@ from wisp.tasks import documents, jobs, planning, service
 from wisp.tasks.models import TaskRun
 
 tasks = AppGroup("tasks", help="Periodic tasks: list, simulate, apply, the tick.")
+own_option = click.option(
+    "--own-billed", is_flag=True, help="A zone's notice or cut: act on its clients with own billing instead."
+)
 runs = AppGroup("runs", help="Runs of periodic tasks.")
 
 
@@ -41,13 +44,14 @@ def list_tasks(zone: str | None, client: str | None, as_json: bool) -> None:
 @click.argument("task_id", type=int)
 @click.option("--month", help="YYYY-MM; the current month where not given.")
 @click.option("--include-not-due", is_flag=True, help="A cut: count invoices that are not yet due.")
+@own_option
 @json_option
 @command
-def simulate(task_id: int, month: str | None, include_not_due: bool, as_json: bool) -> None:
+def simulate(task_id: int, month: str | None, include_not_due: bool, own_billed: bool, as_json: bool) -> None:
     """What a run of TASK_ID would do now; nothing is changed."""
     with transaction():
         task = service.find(task_id)
-        options = planning.Options(include_not_due=include_not_due)
+        options = planning.Options(include_not_due=include_not_due, own=own_billed)
         plan = service.simulate(task, documents.month_given(month), options)
     emit(documents.plan(plan), as_json)
 
@@ -57,6 +61,7 @@ def simulate(task_id: int, month: str | None, include_not_due: bool, as_json: bo
 @click.option("--plan", type=int, help="A simulation's number: who has changed since is set aside.")
 @click.option("--hold", multiple=True, help="Code of a client to leave out; may be repeated.")
 @click.option("--include-not-due", is_flag=True, help="A cut: count invoices that are not yet due.")
+@own_option
 @click.option("--month", help="YYYY-MM; the current month where not given.")
 @wait_option
 @json_option
@@ -66,13 +71,14 @@ def apply(
     plan: int | None,
     hold: tuple[str, ...],
     include_not_due: bool,
+    own_billed: bool,
     month: str | None,
     wait: bool,
     as_json: bool,
 ) -> None:
     """Apply TASK_ID now."""
     with queue.inline() if wait else nullcontext(), transaction():
-        options = planning.Options(service.clients_by_code(hold), include_not_due)
+        options = planning.Options(service.clients_by_code(hold), include_not_due, own_billed)
         found = service.order(service.find(task_id), month=documents.month_given(month), options=options, plan_id=plan)
         run_id = found.id
     session().rollback()

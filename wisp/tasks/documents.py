@@ -70,6 +70,7 @@ def run(found: TaskRun, items: bool = True) -> dict[str, Any]:
         "task": found.task_id,
         "month": calendar.format_month(found.month),
         "trigger": found.trigger,
+        "scope": found.scope or "task",
         "state": found.state,
         **{name: getattr(found, name) for name in COUNTS},
         "amount": _amount(found.amount),
@@ -84,6 +85,7 @@ def run(found: TaskRun, items: bool = True) -> dict[str, Any]:
         document["items"] = [
             {
                 "client": client.code,
+                "task": item.task_id or found.task_id,
                 "state": item.state,
                 "reason": item.reason,
                 "detail": item.detail,

@@ -17,6 +17,7 @@ class SimulateForm(FlaskForm):
 
     month = StringField(validators=[Optional()])
     include_not_due = BooleanField()
+    own = BooleanField()
     plan = IntegerField(validators=[Optional()])
     origin = HiddenField(default="page")
 

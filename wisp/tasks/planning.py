@@ -37,7 +37,7 @@ from wisp.invoices.models import Invoice
 from wisp.routers.models import Zone
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
-from wisp.schedules.models import PeriodicTask
+from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.settings import service as settings
 from wisp.settings.models import Company
 from wisp.tasks.domain import ACTION_OF, Action, Reason
@@ -50,20 +50,22 @@ _VOID: ColumnElement[str] = literal_column("'void'")
 
 @dataclass(frozen=True)
 class Options:
-    """What a person chose for a run by hand: clients held out, invoices that are not due yet included."""
+    """What a person chose for a run by hand: clients held out, invoices that are not due yet included, and whether a
+    zone's task acts on its clients with own billing (``own``) instead of those billed by the zone."""
 
     hold: frozenset[int] = frozenset()
     include_not_due: bool = False
+    own: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """For the run's row."""
-        return {"hold": sorted(self.hold), "include_not_due": self.include_not_due}
+        return {"hold": sorted(self.hold), "include_not_due": self.include_not_due, "own": self.own}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> "Options":
         """From the run's row."""
         stored = stored or {}
-        return cls(frozenset(stored.get("hold", ())), bool(stored.get("include_not_due")))
+        return cls(frozenset(stored.get("hold", ())), bool(stored.get("include_not_due")), bool(stored.get("own")))
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,12 @@ class Spec:
         return ACTION_OF[self.kind]
 
     def clients(self) -> ColumnElement[bool]:
-        """The clients that the task acts on: the zone's zone-billed ones, or the one client of an own schedule."""
+        """The clients that the task acts on: the zone's zone-billed ones (or those with own billing, where that was
+        chosen), or the one client of an own schedule."""
         if self.client_id is not None:
             return and_(Client.id == self.client_id, Client.own_billing, Client.cancelled_at.is_(None))
-        return and_(Client.zone_id == self.zone_id, Client.own_billing.is_(False), Client.cancelled_at.is_(None))
+        own = Client.own_billing if self.options.own else Client.own_billing.is_(False)
+        return and_(Client.zone_id == self.zone_id, own, Client.cancelled_at.is_(None))
 
 
 def spec_of(
@@ -315,7 +319,9 @@ def _split(price: ColumnElement[int], company: Company) -> tuple[ColumnElement[i
 
 def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     """Clients with what they owe; for the cut by what is overdue, for the notice by all that is open."""
-    company, today = spec.company, spec.today
+    company = spec.company
+    # each client with own billing has its own calendar
+    today = invoices.local_today(spec.now) if spec.options.own else literal(spec.today, Date)
     next_due = (
         select(func.min(Invoice.due))
         .where(Invoice.client_id == Client.id, Invoice.state.in_(invoices.OPEN_STATES))
@@ -341,9 +347,10 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
         )
         .outerjoin(Access, Access.client_id == Client.id)
         .where(spec.clients(), *where)
-        .subquery("base")
     )
-    b = base.c
+    if spec.options.own:
+        base = base.join(BillingSchedule, BillingSchedule.id == Client.schedule_id)
+    b = base.subquery("base").c
     reason, amount = _cut_reason(spec, b) if spec.kind == Kind.cut else _notice_reason(company, b)
     acted = [Reason.NONE.value] + ([Reason.ALREADY_CUT.value] if spec.kind == Kind.cut else [])
     return select(

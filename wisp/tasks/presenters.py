@@ -1,7 +1,7 @@
 """Rows and runs in the words that a page shows; the templates only lay them out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from wisp.schedules.domain import Kind, MonthReason
 from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.tasks import queries, texts
 from wisp.tasks.domain import OPEN_RUNS, ItemState, RunState
-from wisp.tasks.models import TaskRun
+from wisp.tasks.models import RunItem, TaskRun
 from wisp.web.formats import facts, format_day, format_moment, format_month, format_number, locale
 
 
@@ -111,6 +111,9 @@ class TaskRow:
     state: str
     times: int
     missed: date | None
+    zone_billed: int = 0
+    own_billed: int = 0
+    own_item: RunItem | None = None
 
     @property
     def id(self) -> int:
@@ -176,8 +179,32 @@ class TaskRow:
 
     @property
     def result(self) -> list[Part]:
-        """The latest run in words."""
-        return result_parts(self.task.kind, self.last) if self.last is not None else []
+        """The latest run in words; of a run of the zone that acted for this task, what it did to the client."""
+        if self.last is None:
+            return []
+        if self.last.task_id == self.task.id:
+            return result_parts(self.task.kind, self.last)
+        if self.own_item is None:
+            return [Part(_("Nothing to do"))]
+        look = {ItemState.WAITING: "warning", ItemState.FAILED: "danger"}.get(ItemState(self.own_item.state), "")
+        return [Part(texts.item_state(self.task.kind, self.own_item.state), look)]
+
+    @property
+    def has_second_action(self) -> bool:
+        """True for a zone's notice and cut, which can be applied to its clients with own billing."""
+        return self.client is None and self.task.kind != Kind.invoices
+
+    @property
+    def second_action_bar(self) -> str:
+        """Why the second action is not offered on the row; empty where it is."""
+        if not self.zone_billed:
+            return "" if self.own_billed else str(_("The zone has no clients"))
+        return ngettext(
+            "%(some)s of %(count)s client uses the zone's billing",
+            "%(some)s of %(count)s clients use the zone's billing",
+            self.zone_billed + self.own_billed,
+            some=format_number(self.zone_billed),
+        )
 
     @property
     def waits(self) -> bool:
@@ -196,6 +223,8 @@ class TaskRow:
         if run is None:
             return ""
         words = [str(texts.TRIGGERS[run.trigger])]
+        if run.scope:
+            words.append(str(_("clients with own billing")))
         if run.month != calendar.month_of(clock.today(self.timezone)):
             words.append(format_month(run.month))
         return " · ".join(words)
@@ -210,9 +239,19 @@ def task_row(found: Sequence[Any], missed: date | None = None) -> TaskRow:
 
 
 def task_rows(found: Sequence[Any]) -> list[TaskRow]:
-    """A page of rows, each with its missed month; one more statement."""
+    """A page of rows, each with its missed month and how its zone's clients are billed; a few more statements."""
     missed = queries.missed_months([row[0].id for row in found if row[0].state == "missed"])
-    return [task_row(row, missed.get(row[0].id)) for row in found]
+    rows = [task_row(row, missed.get(row[0].id)) for row in found]
+    counts = queries.billing_counts_of({row.zone.id for row in rows if row.has_second_action})
+    items = queries.own_items(
+        [(row.client.id, row.last.id) for row in rows if row.client and row.last and row.last.task_id != row.id]
+    )
+    shown = []
+    for row in rows:
+        by_zone, own = counts.get(row.zone.id, (0, 0))
+        mine = items.get((row.client.id, row.last.id)) if row.client and row.last else None
+        shown.append(replace(row, zone_billed=by_zone, own_billed=own, own_item=mine))
+    return shown
 
 
 def month_options(months: Sequence[calendar.ManualMonth]) -> list[tuple[str, str]]:

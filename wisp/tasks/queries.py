@@ -1,7 +1,7 @@
 """Queries of the task pages that nobody else needs: one page of rows, sums of a simulation, what waits and why."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -72,17 +72,34 @@ def open_run(task_id: int) -> TaskRun | None:
 
 def billing_counts(zone_id: int) -> tuple[int, int]:
     """(clients that use the zone's billing, clients with own billing) of a zone, without the cancelled."""
-    row = (
-        session()
-        .execute(
-            select(
-                func.count().filter(Client.own_billing.is_(False)),
-                func.count().filter(Client.own_billing),
-            ).where(Client.zone_id == zone_id, Client.cancelled_at.is_(None))
+    return billing_counts_of([zone_id]).get(zone_id, (0, 0))
+
+
+def billing_counts_of(zone_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """``billing_counts`` of several zones; those without a client are absent."""
+    rows = session().execute(
+        select(
+            Client.zone_id,
+            func.count().filter(Client.own_billing.is_(False)),
+            func.count().filter(Client.own_billing),
         )
-        .one()
+        .where(Client.zone_id.in_(list(zone_ids)), Client.cancelled_at.is_(None))
+        .group_by(Client.zone_id)
     )
-    return row[0], row[1]
+    return {zone_id: (by_zone, own) for zone_id, by_zone, own in rows}
+
+
+def own_items(pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], RunItem]:
+    """The ledger lines of these (client, run): what a run over own billing did for a client's own task."""
+    if not pairs:
+        return {}
+    found = session().scalars(
+        select(RunItem).where(
+            RunItem.client_id.in_({client_id for client_id, _run in pairs}),
+            RunItem.run_id.in_({run_id for _client, run_id in pairs}),
+        )
+    )
+    return {(item.client_id, item.run_id): item for item in found}
 
 
 # Simulations -----------------------------------------------------------------------------------------
@@ -135,7 +152,7 @@ def hold(plan: TaskPlan, shown: Collection[int], held: Collection[int]) -> None:
     chosen = (options.hold - set(shown)) | (set(held) & set(shown))
     if len(chosen) > MAX_HELD:
         raise Refused("tasks.hold", maximum=MAX_HELD)
-    locked.options = planning.Options(chosen, options.include_not_due).as_json()
+    locked.options = replace(options, hold=chosen).as_json()
 
 
 def summary(plan: TaskPlan) -> Summary:
@@ -269,8 +286,12 @@ def wait_of(router: Router) -> Wait:
 
 
 def runs_of(task_id: int) -> Select[Any]:
-    """The runs of one task."""
-    return select(TaskRun).where(TaskRun.task_id == task_id)
+    """The runs of one task, and those of its zone that acted for it."""
+    client = select(Client.id).join(PeriodicTask, PeriodicTask.schedule_id == Client.schedule_id)
+    acted = select(RunItem.run_id).where(
+        RunItem.client_id == client.where(PeriodicTask.id == task_id).scalar_subquery(), RunItem.task_id == task_id
+    )
+    return select(TaskRun).where(or_(TaskRun.task_id == task_id, TaskRun.id.in_(acted)))
 
 
 def client_of(code: str, scope: Scope) -> Client | None:

@@ -18,7 +18,7 @@ from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
-from wisp.tasks import planning, queueing
+from wisp.tasks import own_scope, planning, queueing
 from wisp.tasks.domain import ACTION_OF, NOTHING_TO_DO, OPEN_RUNS, Action, Reason, RunState
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
 
@@ -66,14 +66,14 @@ def order(
 
     Where the task has an open run, that one is the answer; the same ``token`` (a form sent twice) gives the same run.
     """
-    chosen = month_for(task, month)
+    chosen, options = month_for(task, month), options or planning.Options()
+    scope = _scope_of(task, options)
     if plan_id is not None:
-        _check_plan(plan_id, task, chosen)
+        _check_plan(plan_id, task, chosen, options)
     if token:
         known = session().scalars(select(TaskRun).where(TaskRun.token == token)).one_or_none()
         if known is not None:
             return known
-    options = options or planning.Options()
     # the tick locks the task before it inserts a run: in another order, the two would wait for each other
     session().execute(select(PeriodicTask.id).where(PeriodicTask.id == task.id).with_for_update())
     new_id = session().scalar(
@@ -82,6 +82,7 @@ def order(
             task_id=task.id,
             month=chosen,
             trigger="manual",
+            scope=scope,
             state=RunState.QUEUED.value,
             token=token or None,
             options=options.as_json(),
@@ -93,14 +94,23 @@ def order(
         .returning(TaskRun.id)
     )
     if new_id is None:
-        return _open_run(task, token)
-    _settle_occurrence(task, chosen, new_id)
+        return _open_run(task, token, scope)
+    if not scope:
+        _settle_occurrence(task, chosen, new_id)
     audit.record("task.apply", f"task:{task.id}", None, {"run": new_id, "month": calendar.format_month(chosen)})
     after_commit(lambda: queueing.enqueue_run(new_id))
     return session().get_one(TaskRun, new_id)
 
 
-def _open_run(task: PeriodicTask, token: str | None) -> TaskRun:
+def _scope_of(task: PeriodicTask, options: planning.Options) -> str:
+    """TaskRun.scope of a run with these options. Refused("tasks.own_scope") where the task cannot have it."""
+    if not options.own:
+        return ""
+    own_scope.check(task)
+    return own_scope.OWN
+
+
+def _open_run(task: PeriodicTask, token: str | None, scope: str) -> TaskRun:
     found = session().scalars(
         select(TaskRun)
         .where(
@@ -112,6 +122,8 @@ def _open_run(task: PeriodicTask, token: str | None) -> TaskRun:
     ).one_or_none()  # fmt: skip
     if found is None:  # it ended between the insert and this look
         raise Refused("tasks.try_again")
+    if found.scope != scope:  # it acts on others: to answer with it would say that this order is under way
+        raise Refused("tasks.other_run", run=found.id)
     return found
 
 
@@ -132,9 +144,11 @@ def _settle_occurrence(task: PeriodicTask, month: date, run_id: int) -> None:
         )
 
 
-def _check_plan(plan_id: int, task: PeriodicTask, month: date) -> None:
+def _check_plan(plan_id: int, task: PeriodicTask, month: date, options: planning.Options) -> None:
     plan = session().get(TaskPlan, plan_id)
     if plan is None or plan.task_id != task.id or plan.month != month:
+        raise Refused("tasks.plan", plan=plan_id)
+    if planning.Options.from_json(plan.options).own != options.own:
         raise Refused("tasks.plan", plan=plan_id)
 
 
@@ -152,13 +166,14 @@ class Totals:
 
 def simulate(task: PeriodicTask, month: date | None = None, options: planning.Options | None = None) -> TaskPlan:
     """ "Simular": what a run would do now, kept as rows for a day so that it can be handed over as the plan."""
-    chosen = month_for(task, month)
+    chosen, options = month_for(task, month), options or planning.Options()
+    _scope_of(task, options)
     spec = planning.spec_of(task, chosen, options=options)
     rows = planning.candidates(spec)
     plan = TaskPlan(
         task_id=task.id,
         month=chosen,
-        options=(options or planning.Options()).as_json(),
+        options=options.as_json(),
         actor=audit.actor().name,
         created_at=clock.now(),
     )

@@ -127,6 +127,12 @@ REFUSALS: dict[str, Any] = {
     "tasks.month": _l("%(month)s cannot be applied: only the present month, a missed one, or next month when near."),
     "tasks.plan": _l("That simulation is no longer there. Nothing was applied: simulate again."),
     "tasks.try_again": _l("The task was just ending another run. Nothing was ordered: try again."),
+    "tasks.own_scope": _l(
+        "Task %(id)s cannot be applied to clients with own billing: only a zone's notices and cuts can."
+    ),
+    "tasks.other_run": _l(
+        "The task has an open run over other clients (run %(run)s). Nothing was ordered: try again when it has ended."
+    ),
     "tasks.hold": _l("At most %(maximum)s clients can be held out of one run."),
     "tasks.no_owner": _l("This task belongs to no zone and no client any more."),
     "runs.unknown": _l("There is no run %(id)s."),
