@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
     )
     with op.batch_alter_table("audit_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_entry_actor_at"), ["actor", "at"], unique=False)
         batch_op.create_index(batch_op.f("ix_audit_entry_at"), ["at"], unique=False)
         batch_op.create_index(batch_op.f("ix_audit_entry_target_at"), ["target", "at"], unique=False)
 
@@ -213,6 +214,9 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("language", sa.String(length=5), nullable=False),
         sa.Column("session_epoch", sa.Integer(), nullable=False),
+        sa.Column("limited", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("totp_secret", sa.Text(), server_default="", nullable=False),
+        sa.Column("totp_step", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_login_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -308,6 +312,53 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_grant_staff_id_staff_user")),
         sa.PrimaryKeyConstraint("staff_id", "permission", name=op.f("pk_staff_grant")),
     )
+    op.create_table(
+        "staff_link",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("kind IN ('invitation', 'password_reset')", name=op.f("ck_staff_link_kind")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_link_staff_id_staff_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_link")),
+    )
+    with op.batch_alter_table("staff_link", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_link_staff_id_kind"), ["staff_id", "kind"], unique=False)
+
+    op.create_table(
+        "staff_recovery",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_recovery_staff_id_staff_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_recovery")),
+        sa.UniqueConstraint("code_hash", name=op.f("uq_staff_recovery_code_hash")),
+    )
+    with op.batch_alter_table("staff_recovery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_recovery_staff_id"), ["staff_id"], unique=False)
+
+    op.create_table(
+        "staff_session",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=43), nullable=False),
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("remembered", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ip", sa.String(length=45), nullable=False),
+        sa.Column("user_agent", sa.String(length=300), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_session_staff_id_staff_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_session")),
+        sa.UniqueConstraint("key", name=op.f("uq_staff_session_key")),
+    )
+    with op.batch_alter_table("staff_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_session_seen_at"), ["seen_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_staff_session_staff_id"), ["staff_id"], unique=False)
+
     op.create_table(
         "zone",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -408,6 +459,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("occurrence", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_occurrence_run_id"), ["run_id"], unique=False)
+
+    op.create_table(
+        "staff_zone",
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("zone_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_zone_staff_id_staff_user")),
+        sa.ForeignKeyConstraint(["zone_id"], ["zone.id"], name=op.f("fk_staff_zone_zone_id_zone")),
+        sa.PrimaryKeyConstraint("staff_id", "zone_id", name=op.f("pk_staff_zone")),
+    )
+    with op.batch_alter_table("staff_zone", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_zone_zone_id"), ["zone_id"], unique=False)
 
     op.create_table(
         "task_plan",
@@ -937,9 +999,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("voided_at IS NOT NULL"),
         )
         batch_op.drop_index(
-            "ix_payment_reference",
-            sqlite_where=sa.text("reference <> ''"),
-            postgresql_where=sa.text("reference <> ''"),
+            "ix_payment_reference", sqlite_where=sa.text("reference <> ''"), postgresql_where=sa.text("reference <> ''")
         )
         batch_op.drop_index(batch_op.f("ix_payment_paid_on_id"))
         batch_op.drop_index(batch_op.f("ix_payment_method_id"))
@@ -968,6 +1028,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_task_plan_created_at"))
 
     op.drop_table("task_plan")
+    with op.batch_alter_table("staff_zone", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staff_zone_zone_id"))
+
+    op.drop_table("staff_zone")
     with op.batch_alter_table("occurrence", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_occurrence_run_id"))
 
@@ -992,6 +1056,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_zone_router_id"))
 
     op.drop_table("zone")
+    with op.batch_alter_table("staff_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staff_session_staff_id"))
+        batch_op.drop_index(batch_op.f("ix_staff_session_seen_at"))
+
+    op.drop_table("staff_session")
+    with op.batch_alter_table("staff_recovery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staff_recovery_staff_id"))
+
+    op.drop_table("staff_recovery")
+    with op.batch_alter_table("staff_link", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staff_link_staff_id_kind"))
+
+    op.drop_table("staff_link")
     op.drop_table("staff_grant")
     op.drop_table("router_sync")
     with op.batch_alter_table("periodic_task", schema=None) as batch_op:
@@ -1026,5 +1103,6 @@ def downgrade() -> None:
     with op.batch_alter_table("audit_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_entry_target_at"))
         batch_op.drop_index(batch_op.f("ix_audit_entry_at"))
+        batch_op.drop_index(batch_op.f("ix_audit_entry_actor_at"))
 
     op.drop_table("audit_entry")

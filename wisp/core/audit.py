@@ -47,7 +47,7 @@ class AuditEntry(Base):
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
-    __table_args__ = (Index(None, "at"), Index(None, "target", "at"))
+    __table_args__ = (Index(None, "at"), Index(None, "target", "at"), Index(None, "actor", "at"))
 
 
 @event.listens_for(AuditEntry, "before_update")

@@ -2,6 +2,7 @@
 
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
+from itsdangerous import BadData, URLSafeSerializer
 
 
 class SecretUnreadable(Exception):
@@ -25,3 +26,19 @@ def decrypt(stored: str) -> str:
         return _fernet().decrypt(stored.encode()).decode()
     except InvalidToken:
         raise SecretUnreadable from None
+
+
+def sign(purpose: str, number: int) -> str:
+    """``number`` as text for a link that nobody else can make; good for ``purpose`` only."""
+    signer = URLSafeSerializer(current_app.config["WISP"].secret_key, salt=f"wisp-{purpose}")
+    return str(signer.dumps(number))
+
+
+def signed(purpose: str, text: str) -> int | None:
+    """The number that ``sign`` was given; None for every other text."""
+    signer = URLSafeSerializer(current_app.config["WISP"].secret_key, salt=f"wisp-{purpose}")
+    try:
+        number = signer.loads(text)
+    except BadData:
+        return None
+    return number if isinstance(number, int) else None

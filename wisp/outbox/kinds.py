@@ -35,11 +35,13 @@ class CannotRender(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """``load`` reads for many messages at once what ``render`` then needs for each."""
+    """``load`` reads for many messages at once what ``render`` then needs for each. ``private``: its text is for the
+    recipient's eyes only, so no page shows it."""
 
     render: Callable[..., Rendered]
     load: Callable[[Sequence[Message]], Any] | None
     priority: int
+    private: bool = False
 
 
 _kinds: dict[str, Kind] = {}
@@ -51,11 +53,13 @@ def register_kind(
     *,
     load: Callable[[Sequence[Message]], Any] | None = None,
     urgent: bool = True,
+    private: bool = False,
 ) -> None:
     """Say who makes the text of ``kind``. ``renderer(message)``, or ``renderer(message, context)`` where ``load`` is
     given: ``context = load(messages)`` is read once for a batch. Both run with the message's language forced
-    (``load``: the company's) and may not write. ``urgent`` False: goes behind all that is urgent."""
-    _kinds[kind] = Kind(renderer, load, URGENT if urgent else BULK)
+    (``load``: the company's) and may not write. ``urgent`` False: goes behind all that is urgent.
+    ``private``: no page shows the text (it holds a link that opens something)."""
+    _kinds[kind] = Kind(renderer, load, URGENT if urgent else BULK, private)
 
 
 def find(kind: str) -> Kind | None:

@@ -113,10 +113,13 @@ class Outgoing(NamedTuple):
 
 
 def preview(message: Message) -> Rendered:
-    """The text of one message as it would be sent now. Raises CannotRender, or what its renderer raises."""
+    """The text of one message as it would be sent now. Raises CannotRender (``private``: it is for its
+    recipient only), or what its renderer raises."""
     kind = kinds.find(message.kind)
     if kind is None:
         raise CannotRender("unknown_kind")
+    if kind.private:
+        raise CannotRender("private")
     return _render(kind, message, _load(kind, [message]))
 
 

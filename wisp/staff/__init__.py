@@ -10,9 +10,11 @@ from wisp.web import navigation
 
 def setup(app: Flask) -> None:
     """Log-in, the staff page, commands and sentences."""
-    from wisp.staff import auth, cli, texts, views
+    from wisp.staff import account, auth, cli, mail, texts, views
 
     auth.bind()
+    mail.register()
+    app.register_blueprint(account.bp)
     app.register_blueprint(auth.bp)
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)

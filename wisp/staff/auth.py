@@ -1,6 +1,7 @@
-"""Log-in, log-out, one's own password and language."""
+"""Log-in with its second step, log-out, a forgotten password, the language."""
 
 import hashlib
+import logging
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, request, session, url_for
@@ -9,23 +10,32 @@ from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
 from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user, logout_user
+from sqlalchemy.exc import OperationalError
 
+from wisp.core import clock
+from wisp.core.db import session as db_session
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.extensions import limiter, login_manager
 from wisp.core.locales import LANGUAGES
-from wisp.staff import service
-from wisp.staff.forms import LoginForm, PasswordForm
-from wisp.staff.identity import identity, load
-from wisp.web import authenticated, go, is_htmx, public, redirect_back, render, safe_path, toast
+from wisp.staff import links, mail, service, sessions, totp
+from wisp.staff.forms import CodeForm, LoginForm, NewPasswordForm, ResetForm
+from wisp.staff.identity import load
+from wisp.staff.models import StaffUser
+from wisp.web import go, is_htmx, public, redirect_back, render, safe_path, toast
 from wisp.web.formats import COOKIE
 from wisp.web.navigation import home
 
 bp = Blueprint("auth", __name__)
+log = logging.getLogger(__name__)
 WRONG = 422
+PENDING = "second"
+PENDING_SECONDS = 300
 PER_ACCOUNT_AND_ADDRESS = "6 per 10 minutes"
 PER_ACCOUNT = "30 per hour"
 PER_ADDRESS = "60 per 10 minutes"
+CODES = "6 per 10 minutes"
+CODES_PER_DAY = "20 per day"
 
 
 def _account() -> str:
@@ -52,7 +62,7 @@ def start() -> Response:
     """To the first page that the user may open."""
     if not current_user.is_authenticated:
         return go(url_for("auth.login"))
-    return go(home() or url_for("auth.password"))
+    return go(home() or url_for("account.password"))
 
 
 @bp.route("/entrar/", methods=["GET", "POST"])
@@ -72,16 +82,113 @@ def login() -> Response:
         form.password.data = ""
         return render("auth/login.html", form=form, status=WRONG, refused=_("The e-mail or the password is not right."))
     with transaction():
-        service.signed_in(found.id, form.password.data or "")
-    _enter(found.id)
-    return go(safe_path(form.next.data) or url_for("auth.start"))
+        user = service.signed_in(found.id, form.password.data or "")
+        second, epoch = totp.enabled(user), user.session_epoch
+    after, remember = safe_path(form.next.data) or "", bool(form.remember.data)
+    if second:
+        session.clear()
+        session[PENDING] = [found.id, epoch, int(clock.now().timestamp()), remember, after]
+        return go(url_for("auth.code"))
+    enter(found.id, remember)
+    return go(after or url_for("auth.start"))
 
 
-def _enter(user_id: int) -> None:
+def _pending() -> list[Any] | None:
+    """Who has given the right password within the last five minutes and owes the second factor."""
+    found = session.get(PENDING)
+    if not isinstance(found, list) or not 0 <= clock.now().timestamp() - found[2] < PENDING_SECONDS:
+        return None
+    return found
+
+
+def _pending_account() -> str:
+    found = session.get(PENDING)
+    return f"second-{found[0]}" if isinstance(found, list) else get_remote_address()
+
+
+@bp.route("/entrar/codigo/", methods=["GET", "POST"])
+@public
+@_limit(CODES_PER_DAY, _pending_account)
+@_limit(CODES, _pending_account)
+def code() -> Response:
+    """The second step of the log-in: a code of the phone, or a recovery code. Each opens once."""
+    pending = _pending()
+    if pending is None:
+        session.pop(PENDING, None)
+        return go(url_for("auth.login"))
+    form = CodeForm()
+    if not form.validate_on_submit():
+        return render("auth/code.html", form=form, status=WRONG if form.is_submitted() else 200)
+    user_id, epoch, _at, remember, after = pending
+    with transaction():
+        user = db_session().get(StaffUser, user_id)
+        right = user is not None and user.session_epoch == epoch and totp.check(user_id, form.code.data or "")
+    if not right:
+        form.code.data = ""
+        return render("auth/code.html", form=form, status=WRONG, refused=_("The code is not right, or was used."))
+    enter(user_id, remember)
+    return go(safe_path(after) or url_for("auth.start"))
+
+
+def enter(user_id: int, remember: bool) -> None:
     """Begin a new session of the user; the old one's content, its CSRF token included, is dropped."""
+    with transaction() as s:
+        user = s.get_one(StaffUser, user_id)
+        key = sessions.begin(
+            user, ip=request.remote_addr or "", user_agent=request.user_agent.string, remembered=remember
+        )
     session.clear()
-    session.permanent = True
-    login_user(identity(user_id))
+    session.permanent = remember
+    found = load(key)
+    if found is not None:
+        login_user(found)
+
+
+@bp.before_app_request
+def seen() -> None:
+    """Write down, at most once a minute, that the session is in use; later where the database is busy."""
+    if not current_user.is_authenticated or not sessions.stale(current_user.seen_at):
+        return
+    try:
+        with transaction():
+            sessions.seen(current_user.key, request.remote_addr or "")
+    except OperationalError:
+        log.info("the session's last use could not be written now")
+
+
+@bp.route("/entrar/recuperar/", methods=["GET", "POST"])
+@public
+@limiter.limit("20 per 10 minutes", key_func=get_remote_address, methods=["POST"])
+@limiter.limit("5 per hour", key_func=_account, methods=["POST"])
+def forgotten() -> Response:
+    """Have a link for a new password sent. The answer is the same whether somebody has this address or not."""
+    form = ResetForm()
+    if not form.validate_on_submit():
+        return render("auth/forgotten.html", form=form, status=WRONG if form.is_submitted() else 200)
+    with transaction():
+        links.request_reset(form.email.data or "")
+    return render("auth/forgotten.html", form=None, address=(form.email.data or "").strip())
+
+
+@bp.route(mail.PATH + "<token>/", methods=["GET", "POST"])
+@public
+@limiter.limit("60 per 10 minutes", key_func=get_remote_address)
+def by_link(token: str) -> Response:
+    """Choose a password by a link from an e-mail: looking at it does not use it up, saving does."""
+    form = NewPasswordForm()
+    try:
+        user = links.find(token).user
+        if form.validate_on_submit():
+            with transaction():
+                links.use(token, form.new.data or "")
+            session.clear()
+            toast(_("The password is saved. You can log in with it now."))
+            return go(url_for("auth.login"))
+    except Refused as refused:
+        if refused.code == "staff.link":
+            return render("auth/by_link.html", form=None, refused=str(refused), status=410)
+        form.new.errors = [str(refused)]
+    return render("auth/by_link.html", form=form, email=user.email, status=WRONG if form.errors else 200)
 
 
 @bp.app_errorhandler(RateLimitExceeded)
@@ -97,28 +204,12 @@ def too_many(_error: RateLimitExceeded) -> Response:
 @public
 def logout() -> Response:
     """Log out; harmless for whoever is not logged in."""
+    if current_user.is_authenticated:
+        with transaction():
+            sessions.forget(current_user.key)
     logout_user()
     session.clear()
     return go(url_for("auth.login"))
-
-
-@bp.route("/cuenta/clave/", methods=["GET", "POST"])
-@authenticated
-def password() -> Response:
-    """Change one's own password; every other session of the user ends."""
-    form = PasswordForm()
-    if form.validate_on_submit():
-        try:
-            with transaction():
-                service.change_password(current_user.id, form.old.data or "", form.new.data or "")
-        except Refused as refused:
-            field = form.old if refused.code == "staff.password_wrong" else form.new
-            field.errors = [str(refused)]
-        else:
-            _enter(current_user.id)
-            toast(_("The password was changed. Your other sessions have ended."))
-            return go(url_for("auth.start"))
-    return render("auth/password.html", form=form, status=422 if form.errors else 200)
 
 
 @bp.post("/idioma/")

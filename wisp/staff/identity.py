@@ -1,6 +1,7 @@
 """Who is logged in: read anew at each request, so that a withdrawal takes effect at the next one."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask_login import UserMixin
 from sqlalchemy import select
@@ -8,9 +9,12 @@ from sqlalchemy import select
 from wisp.core.db import session
 from wisp.core.permissions import Permission, Role
 from wisp.core.scope import EVERYTHING, Scope
-from wisp.staff.models import StaffGrant, StaffUser
-from wisp.staff.service import effective
+from wisp.staff import sessions
+from wisp.staff.models import StaffGrant, StaffSession, StaffUser, StaffZone
+from wisp.staff.service import Manager, effective
 from wisp.staff.texts import ROLES
+
+LONGEST_KEY = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +26,19 @@ class Identity(UserMixin):
     name: str
     role: str
     language: str
-    epoch: int
+    key: str
+    seen_at: datetime
     permissions: frozenset[Permission]
     scope: Scope = EVERYTHING
 
     def get_id(self) -> str:
-        """What the session keeps: the user and the epoch, which grows to end all sessions."""
-        return f"{self.id}.{self.epoch}"
+        """What the signed cookie keeps: the key of the session's row."""
+        return self.key
+
+    @property
+    def manager(self) -> Manager:
+        """How far the user may change other staff."""
+        return Manager(self.id, self.role, self.permissions, self.scope)
 
     @property
     def initials(self) -> str:
@@ -42,35 +52,39 @@ class Identity(UserMixin):
         return ROLES[Role(self.role)]
 
 
-def load(session_id: str) -> Identity | None:
-    """The user of a session; None where deactivated, deleted or where all sessions were ended since."""
-    number, _, epoch = session_id.partition(".")
-    if not (number.isdigit() and epoch.isdigit()):
+def load(key: str) -> Identity | None:
+    """The user of a session's key with its permissions, in one query (a limited user's zones are a second one); None
+    where deactivated, or where the session was ended or has not been used for too long."""
+    if len(key) > LONGEST_KEY:
         return None
-    found = identity(int(number))
-    return found if found is not None and found.epoch == int(epoch) else None
-
-
-def identity(user_id: int) -> Identity | None:
-    """The active staff user with its permissions, in one query."""
     rows = (
         session()
         .execute(
-            select(StaffUser, StaffGrant.permission)
+            select(StaffUser, StaffSession, StaffGrant.permission)
+            .join(StaffSession, StaffSession.staff_id == StaffUser.id)
             .outerjoin(StaffGrant, StaffGrant.staff_id == StaffUser.id)
-            .where(StaffUser.id == user_id, StaffUser.active)
+            .where(StaffSession.key == key, StaffSession.epoch == StaffUser.session_epoch, StaffUser.active)
         )
         .all()
     )
-    if not rows:
+    if not rows or not sessions.alive(rows[0][1]):
         return None
-    user = rows[0][0]
+    user, row = rows[0][0], rows[0][1]
     return Identity(
         id=user.id,
         email=user.email,
         name=user.name,
         role=user.role,
         language=user.language,
-        epoch=user.session_epoch,
-        permissions=effective(user.role, [row[1] for row in rows if row[1]]),
+        key=row.key,
+        seen_at=row.seen_at,
+        permissions=effective(user.role, {row[2] for row in rows if row[2]}),
+        scope=_scope(user),
     )
+
+
+def _scope(user: StaffUser) -> Scope:
+    """Administrators, and whoever is not limited, see everything."""
+    if user.role == Role.ADMIN or not user.limited:
+        return EVERYTHING
+    return Scope(frozenset(session().scalars(select(StaffZone.zone_id).where(StaffZone.staff_id == user.id))))

@@ -2,14 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from wisp.core.db import Base, UTCDateTime
 
 
 class StaffUser(Base):
-    """A person of the provider. ``email`` is kept in lower case; ``session_epoch`` grows to end all sessions."""
+    """A person of the provider. ``email`` is kept in lower case; ``session_epoch`` grows to end all sessions.
+
+    Without ``password_hash`` the invitation has not been accepted. ``limited``: sees only the zones of StaffZone,
+    nothing where there is none. ``totp_secret`` is encrypted (core.crypto), empty without a second factor;
+    ``totp_step`` is the last half-minute whose code was taken, so that none is taken twice.
+    """
 
     __tablename__ = "staff_user"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -20,9 +25,13 @@ class StaffUser(Base):
     active: Mapped[bool] = mapped_column(default=True)
     language: Mapped[str] = mapped_column(String(5), default="")
     session_epoch: Mapped[int] = mapped_column(default=0)
+    limited: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    totp_secret: Mapped[str] = mapped_column(Text, default="", server_default="")
+    totp_step: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     grants: Mapped[list["StaffGrant"]] = relationship(cascade="all, delete-orphan")
+    zones: Mapped[list["StaffZone"]] = relationship(cascade="all, delete-orphan")
 
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_lower"),
@@ -36,3 +45,57 @@ class StaffGrant(Base):
     __tablename__ = "staff_grant"
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff_user.id"), primary_key=True)
     permission: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
+class StaffZone(Base):
+    """One billing zone that a limited staff user may see."""
+
+    __tablename__ = "staff_zone"
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff_user.id"), primary_key=True)
+    zone_id: Mapped[int] = mapped_column(ForeignKey("zone.id"), primary_key=True, index=True)
+
+
+class StaffSession(Base):
+    """One browser that is logged in. The signed cookie holds ``key``; without the row it is worth nothing.
+
+    ``epoch`` is the user's ``session_epoch`` at log-in; ``seen_at`` is written at most once a minute.
+    """
+
+    __tablename__ = "staff_session"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(43), unique=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff_user.id"), index=True)
+    epoch: Mapped[int]
+    remembered: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    user_agent: Mapped[str] = mapped_column(String(300), default="")
+
+
+class StaffLink(Base):
+    """A link sent by e-mail that sets a password, once: an invitation or a reset. The link itself is this row's id,
+    signed; it is not stored."""
+
+    __tablename__ = "staff_link"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff_user.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('invitation', 'password_reset')", name="kind"),
+        Index(None, "staff_id", "kind"),
+    )
+
+
+class StaffRecovery(Base):
+    """One recovery code of the second factor, as a SHA-256 of its 80 random bits; each works once."""
+
+    __tablename__ = "staff_recovery"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff_user.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

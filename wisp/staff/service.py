@@ -1,16 +1,51 @@
 """Staff users: who they are, what each is allowed, log-in and passwords."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from wisp.core import audit, clock
 from wisp.core.db import session
 from wisp.core.errors import Refused
 from wisp.core.locales import LANGUAGES
 from wisp.core.permissions import PRESETS, Permission, Role
-from wisp.staff import passwords
-from wisp.staff.models import StaffGrant, StaffUser
+from wisp.core.scope import EVERYTHING, Scope
+from wisp.staff import passwords, sessions
+from wisp.staff.models import StaffGrant, StaffUser, StaffZone
+
+
+@dataclass(frozen=True)
+class Manager:
+    """Who changes staff, and so how far it goes: nobody gives what it does not have, and only an administrator
+    touches administrators. ``user_id`` None: the command line, which may do everything."""
+
+    user_id: int | None = None
+    role: str = Role.ADMIN
+    permissions: frozenset[Permission] = frozenset(Permission)
+    scope: Scope = EVERYTHING
+
+    @property
+    def admin(self) -> bool:
+        """True for an administrator."""
+        return self.role == Role.ADMIN
+
+    def over(self, user: StaffUser) -> bool:
+        """True where it may change this user: never itself, and only an administrator may change somebody who has or
+        sees more (with another address one could take over the account)."""
+        if user.id == self.user_id:
+            return False
+        if self.admin:
+            return True
+        return permissions_of(user) <= self.permissions and self._sees_all_of(user)
+
+    def _sees_all_of(self, user: StaffUser) -> bool:
+        if self.scope.zone_ids is None:
+            return True
+        return user.limited and {zone.zone_id for zone in user.zones} <= self.scope.zone_ids
+
+
+COMMAND_LINE = Manager()
 
 
 def normal(email: str) -> str:
@@ -52,11 +87,11 @@ def authenticate(email: str, password: str) -> StaffUser | None:
 
 
 def signed_in(user_id: int, password: str) -> StaffUser:
-    """Note the log-in; renew the stored hash where its parameters are old. Raises Refused if deactivated meanwhile."""
+    """The password was right: renew the stored hash where its parameters are old. Raises Refused if deactivated
+    meanwhile."""
     user = session().get(StaffUser, user_id)
     if user is None or not user.active:
         raise Refused("staff.unknown", email="")
-    user.last_login_at = clock.now()
     if passwords.outdated(user.password_hash):
         user.password_hash = passwords.hashed(password)
     return user
@@ -66,21 +101,58 @@ def create(email: str, name: str, role: str, password: str) -> StaffUser:
     """Add a staff user with the permissions that the role starts from. Raises Refused for a taken or wrong address,
     an unknown role, no name or a weak password.
     """
+    address = free_address(email, None)
+    check_values(name, role)
+    passwords.check_new(password, address)
+    return _add(address, name, role, passwords.hashed(password))
+
+
+def invite(email: str, name: str, role: str, by: Manager = COMMAND_LINE) -> StaffUser:
+    """Add a staff user who chooses the password by a link (``links.send``). Raises Refused like ``create``, and where
+    ``by`` would give more than it has."""
+    address = free_address(email, None)
+    check_values(name, role)
+    may_give(by, role, PRESETS[Role(role)] if role != Role.ADMIN else frozenset())
+    user = _add(address, name, role, "")
+    if by.scope.zone_ids is not None:
+        user.limited = True
+        user.zones = [StaffZone(zone_id=zone_id) for zone_id in sorted(by.scope.zone_ids)]
+        session().flush()
+    return user
+
+
+def free_address(email: str, own_id: int | None) -> str:
+    """``email`` as it is stored. Refused where it is none, or another user's than ``own_id``."""
     address = normal(email)
     if len(address) > 254 or address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
         raise Refused("staff.email", email=email)
+    if session().scalar(select(StaffUser.id).where(StaffUser.email == address)) not in (None, own_id):
+        raise Refused("staff.taken", email=address)
+    return address
+
+
+def check_values(name: str, role: str) -> None:
+    """Refused for no name or an unknown role."""
     if not name.strip() or len(name.strip()) > 120:
         raise Refused("staff.name")
     if role not in set(Role):
         raise Refused("staff.role", role=role, known=", ".join(Role))
-    passwords.check_new(password, address)
-    if session().scalar(select(StaffUser.id).where(StaffUser.email == address)) is not None:
-        raise Refused("staff.taken", email=address)
+
+
+def may_give(by: Manager, role: str, permissions: frozenset[Permission]) -> None:
+    """Refused where ``by`` would give a role or permissions that it does not have itself."""
+    if role == Role.ADMIN and not by.admin:
+        raise Refused("staff.only_admins")
+    if permissions - by.permissions:
+        raise Refused("staff.not_yours", permission=", ".join(sorted(permissions - by.permissions)))
+
+
+def _add(address: str, name: str, role: str, password_hash: str) -> StaffUser:
     user = StaffUser(
         email=address,
         name=name.strip(),
         role=role,
-        password_hash=passwords.hashed(password),
+        password_hash=password_hash,
         active=True,
         language="",
         session_epoch=0,
@@ -131,7 +203,7 @@ def change_password(user_id: int, old: str, new: str) -> StaffUser:
     if old == new:
         raise Refused("staff.password_same")
     user.password_hash = passwords.hashed(new)
-    user.session_epoch += 1
+    sessions.end_all(user)
     audit.record("staff.password", f"staff:{user.email}", None, {"password": "changed"})
     return user
 
@@ -139,15 +211,34 @@ def change_password(user_id: int, old: str, new: str) -> StaffUser:
 def set_active(email: str, active: bool) -> StaffUser:
     """Deactivate (out at the next request) or activate again. The last active administrator cannot be deactivated."""
     user = find(email)
-    if not active and user.active and user.role == Role.ADMIN and _administrators() < 2:
-        raise Refused("staff.last_admin")
+    if not active and user.active:
+        keep_an_administrator(user)
     before = user.active
     user.active = active
-    if not active:
-        user.session_epoch += 1
     session().flush()
+    if not active:
+        sessions.end_all(user)
     audit.record("staff.active", f"staff:{user.email}", {"active": before}, {"active": active})
     return user
+
+
+def keep_an_administrator(leaving: StaffUser) -> None:
+    """Refused("staff.last_admin") where no other administrator who can log in would be left.
+
+    The administrators' rows are locked first: of two who demote each other at once, the second waits and then counts
+    without the first.
+    """
+    if leaving.role != Role.ADMIN:
+        return
+    locked = (
+        select(StaffUser.id)
+        .where(StaffUser.role == Role.ADMIN, StaffUser.active, StaffUser.password_hash != "")
+        .order_by(StaffUser.id)
+        .with_for_update()
+    )
+    others = [user_id for user_id in session().scalars(locked) if user_id != leaving.id]
+    if not others:
+        raise Refused("staff.last_admin")
 
 
 def choose_language(user_id: int, language: str) -> None:
@@ -155,11 +246,6 @@ def choose_language(user_id: int, language: str) -> None:
     user = session().get(StaffUser, user_id)
     if user is not None and language in LANGUAGES:
         user.language = language
-
-
-def _administrators() -> int:
-    condition = (StaffUser.role == Role.ADMIN, StaffUser.active)
-    return session().scalar(select(func.count()).select_from(StaffUser).where(*condition)) or 0
 
 
 def _permission(text: str) -> Permission:

@@ -38,7 +38,67 @@ PERMISSIONS = {
     P.AUDIT_VIEW: _l("See the audit log"),
 }
 
+HELP = {
+    P.PERIODIC_TASKS_VIEW: _l("Opens the page of periodic tasks: when each runs, what it did and for whom."),
+    P.PERIODIC_TASKS_APPLY: _l("Makes invoices, puts up notices and cuts at once with “Apply now”, for real."),
+    P.PERIODIC_TASKS_TOGGLE: _l(
+        "Switches the three tasks off and on, of a client, a zone or all zones. Switched off, nobody is invoiced, "
+        "notified or cut by itself."
+    ),
+    P.RUNS_UNDO: _l("Reverts a run: reactivates those it cut, takes its notices off, voids its unpaid invoices."),
+    P.CLIENTS_VIEW: _l("Finds clients and opens their files, with debt, connection and history."),
+    P.CLIENTS_EDIT: _l("Adds clients and changes their data, connection, plan, zone and billing."),
+    P.CLIENTS_CANCEL: _l("Ends a client's service for good; the history stays."),
+    P.CLIENTS_IMPORT: _l("Brings in many clients from a CSV file, with their opening balances."),
+    P.ROUTERS_VIEW: _l("Sees routers, their state and their billing zones, and asks a router how it is."),
+    P.ROUTERS_EDIT: _l("Adds and changes routers with their access data, and the days and hours of zones."),
+    P.ROUTERS_SYNC: _l("Has a router brought in line with the program, and its rules installed."),
+    P.INVOICES_VIEW: _l("Sees invoices and payments, downloads them and exports lists."),
+    P.INVOICES_VOID: _l("Declares an invoice void; its number stays used."),
+    P.PAYMENTS_REGISTER: _l("Takes payments, which settle invoices and give the service back."),
+    P.PAYMENTS_VOID: _l("Declares a payment void; what it had settled is owed again."),
+    P.PROMISES_GRANT: _l("Lets a client pay later: until the date there is neither notice nor cut."),
+    P.BULK_USE: _l("Changes many clients or zones at once. Each action needs its own permission besides."),
+    P.STAFF_MANAGE: _l("Invites, changes and deactivates staff, but gives nobody more than the own permissions."),
+    P.SETTINGS_MANAGE: _l("Changes company, taxes, mail server, lists on the routers, and plans."),
+    P.OUTBOX_VIEW: _l("Sees every e-mail with its state and its text."),
+    P.OUTBOX_RESEND: _l("Sends e-mails again, holds them back and lets them go."),
+    P.AUDIT_VIEW: _l("Sees who changed what, when and from where, and exports it."),
+}
+"""What each permission allows, in a sentence."""
+
+GROUPS = {
+    "periodic_tasks": _l("Periodic tasks"),
+    "clients": _l("Clients"),
+    "billing": _l("Billing"),
+    "routers": _l("Routers"),
+    "system": _l("System"),
+}
+_GROUP_OF = {"runs": "periodic_tasks", "bulk": "periodic_tasks", "invoices": "billing", "payments": "billing"} | {
+    "promises": "billing"
+}
+
+
+def group_of(permission: P) -> str:
+    """The heading under which a permission is shown; a key of GROUPS."""
+    resource = permission.value.partition(":")[0]
+    found = _GROUP_OF.get(resource, resource)
+    return found if found in GROUPS else "system"
+
+
 MESSAGES = {
+    "staff.gone": _l("This person does not exist any more."),
+    "staff.yourself": _l("You cannot change your own role, permissions, zones or access."),
+    "staff.only_admins": _l("Only an administrator may do this: the person is one, or may do or see more than you."),
+    "staff.not_yours": _l("You can only give and take permissions that you have yourself."),
+    "staff.no_zone": _l("Choose at least one zone, or no limit."),
+    "staff.zones_yours": _l("You can only give zones that you see yourself."),
+    "staff.accepted": _l("%(email)s has a password already, or is deactivated: no invitation was sent."),
+    "staff.link": _l("This link was used already, is too old or is not complete."),
+    "staff.no_session": _l("This session has ended already."),
+    "staff.code": _l("The code is not right. Take the one that the phone shows now."),
+    "staff.totp_on": _l("The second factor is on already."),
+    "staff.totp_off": _l("The second factor is off."),
     "staff.unknown": _l("There is no staff user with the address “%(email)s”."),
     "staff.email": _l("“%(email)s” is not an e-mail address."),
     "staff.name": _l("The name must have 1 to 120 characters."),

@@ -1,18 +1,225 @@
-"""The list of staff users."""
+"""The staff pages: the list, adding by invitation, data, permissions, zones, deactivating."""
 
-from flask import Blueprint, Response
+from collections.abc import Callable
+from typing import Any
 
-from wisp.core.permissions import Permission
-from wisp.staff import service
-from wisp.staff.texts import PERMISSIONS, ROLES
-from wisp.web import render, requires
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
 
-bp = Blueprint("staff", __name__)
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.routers import service as routers
+from wisp.staff import changes, links, service, totp
+from wisp.staff.forms import StaffForm
+from wisp.staff.models import StaffUser
+from wisp.staff.texts import GROUPS, HELP, PERMISSIONS, ROLES, group_of
+from wisp.web import go, render, requires, scope, toast
+from wisp.web.errors import problem
+from wisp.web.tables import search_text
+
+bp = Blueprint("staff", __name__, url_prefix="/staff")
+FORBIDDEN = {"staff.only_admins", "staff.yourself", "staff.not_yours", "staff.zones_yours"}
+"""Refusals that only a forged or outdated request meets: answered with 403."""
 
 
-@bp.get("/staff/")
+@bp.get("/")
 @requires(Permission.STAFF_MANAGE)
 def index() -> Response:
-    """Everybody, with role and permissions."""
-    people = [(user, sorted(service.permissions_of(user))) for user in service.everybody()]
-    return render("staff/list.html", people=people, roles=ROLES, permissions=PERMISSIONS)
+    """Everybody, with role, zones and permissions."""
+    word, wanted = search_text().casefold(), request.args.get("role", "")
+    people = [
+        (user, sorted(service.permissions_of(user)))
+        for user in service.everybody()
+        if word in f"{user.name} {user.email}".casefold() and wanted in ("", user.role)
+    ]
+    zones = {zone.id: zone.name for zone in routers.zones()}
+    return render(
+        "staff/list.html", partial="staff/_table.html", people=people, q=search_text(), role=wanted,
+        roles=ROLES, permissions=PERMISSIONS, zones=zones,
+    )  # fmt: skip
+
+
+@bp.route("/agregar/", methods=["GET", "POST"])
+@requires(Permission.STAFF_MANAGE)
+def add() -> Response:
+    """Invite somebody: the e-mail holds a link that works once."""
+    form = StaffForm(role=Role.SUPPORT.value)
+    form.role.choices = _roles(None)
+    if not form.validate_on_submit():
+        return render("staff/add.html", form=form, status=422 if form.errors else 200)
+    try:
+        with transaction():
+            user = service.invite(form.email.data or "", form.name.data or "", form.role.data, current_user.manager)
+            links.send(user, links.INVITATION)
+            user_id = user.id
+    except Refused as refused:
+        return _refused(refused, lambda: render("staff/add.html", form=form, status=422), form)
+    toast(_("The invitation is on its way. Check now what the person may do."))
+    return go(url_for("staff.data" if form.role.data == Role.ADMIN else "staff.permissions", user_id=user_id))
+
+
+def _roles(user: StaffUser | None) -> list[tuple[str, Any]]:
+    """The roles that the logged-in user may give: those whose permissions it has, and the one that is there."""
+    manager = current_user.manager
+    return [
+        (role.value, label)
+        for role, label in ROLES.items()
+        if (user is not None and user.role == role)
+        or (manager.admin if role == Role.ADMIN else manager.permissions >= PRESETS[role])
+    ]
+
+
+def _refused(refused: Refused, page: Callable[[], Response], form: StaffForm | None = None) -> Response:
+    """403 for what the pages do not offer; else the sentence at its field or above the form."""
+    if refused.code == "staff.gone":
+        abort(404)
+    if refused.code in FORBIDDEN:
+        return problem(403, str(refused), _("Nothing was changed."))
+    if form is None:
+        toast(str(refused), "danger")
+        return page()
+    fields = {"staff.email": form.email, "staff.taken": form.email, "staff.name": form.name}
+    if refused.code in fields:
+        fields[refused.code].errors = [str(refused)]
+    else:
+        form.form_errors.append(str(refused))
+    return page()
+
+
+@bp.route("/<int:user_id>/", methods=["GET", "POST"])
+@requires(Permission.STAFF_MANAGE)
+def data(user_id: int) -> Response:
+    """Tab "Datos": name, address and role; deactivating, another invitation, a lost phone."""
+    user = _person(user_id)
+    form = StaffForm(obj=user)
+    form.role.choices = _roles(user)
+    if not form.validate_on_submit():
+        return _data_page(form, user)
+    try:
+        with transaction():
+            changes.edit(user_id, form.email.data or "", form.name.data or "", form.role.data, current_user.manager)
+    except Refused as refused:
+        return _refused(refused, lambda: _data_page(form, _person(user_id)), form)
+    toast(_("Saved."))
+    return go(url_for("staff.data", user_id=user_id))
+
+
+def _data_page(form: StaffForm, user: StaffUser) -> Response:
+    status = 422 if request.method == "POST" else 200
+    return _tab("staff/data.html", user, "data", status=status, form=form, second=totp.enabled(user))
+
+
+@bp.route("/<int:user_id>/permisos/", methods=["GET", "POST"])
+@requires(Permission.STAFF_MANAGE)
+def permissions(user_id: int) -> Response:
+    """Tab "Permisos": each one with what it allows. A preset only fills the boxes in; saving is what counts."""
+    user = _person(user_id)
+    if request.method == "POST":
+        known = set(Permission)
+        wanted = {Permission(text) for text in request.form.getlist("permission") if text in known}
+        kept = service.permissions_of(user) - current_user.permissions  # their boxes cannot be changed, so not sent
+        try:
+            with transaction():
+                changes.set_permissions(user_id, wanted | kept, current_user.manager)
+        except Refused as refused:
+            return _refused(refused, lambda: _permissions_page(_person(user_id), frozenset(wanted), 422))
+        toast(_("Saved. It counts from the person's next click."))
+        return go(url_for("staff.permissions", user_id=user_id))
+    preset = request.args.get("preset", "")
+    chosen = PRESETS[Role(preset)] if preset in set(Role) - {Role.ADMIN} else service.permissions_of(user)
+    return _permissions_page(user, chosen, 200, preset)
+
+
+def _permissions_page(user: StaffUser, chosen: frozenset[Permission], status: int, preset: str = "") -> Response:
+    groups: dict[str, list[Permission]] = {key: [] for key in GROUPS}
+    for permission in Permission:
+        groups[group_of(permission)].append(permission)
+    presets = [(role, label) for role, label in ROLES.items() if role != Role.ADMIN]
+    return _tab(
+        "staff/permissions.html", user, "permissions", status=status, groups=groups, titles=GROUPS, chosen=chosen,
+        labels=PERMISSIONS, help=HELP, presets=presets, preset=preset,
+    )  # fmt: skip
+
+
+@bp.route("/<int:user_id>/zonas/", methods=["GET", "POST"])
+@requires(Permission.STAFF_MANAGE)
+def zones(user_id: int) -> Response:
+    """Tab "Zonas": everything, or only some billing zones."""
+    user = _person(user_id)
+    if request.method == "POST":
+        ids = [int(text) for text in request.form.getlist("zone") if text.isascii() and text.isdigit()]
+        limited = request.form.get("limited") == "yes"
+        try:
+            with transaction():
+                changes.set_zones(user_id, limited, ids, current_user.manager)
+        except Refused as refused:
+            return _refused(refused, lambda: _zones_page(_person(user_id), limited, set(ids), 422))
+        toast(_("Saved. It counts from the person's next click."))
+        return go(url_for("staff.zones", user_id=user_id))
+    return _zones_page(user, user.limited, {zone.zone_id for zone in user.zones}, 200)
+
+
+def _zones_page(user: StaffUser, limited: bool, chosen: set[int], status: int) -> Response:
+    offered: dict[str, list[Any]] = {}
+    for zone in routers.zones(scope()):
+        offered.setdefault(zone.router.name, []).append(zone)
+    return _tab("staff/zones.html", user, "zones", status=status, limited=limited, chosen=chosen, offered=offered)
+
+
+@bp.post("/<int:user_id>/desactivar/")
+@requires(Permission.STAFF_MANAGE)
+def deactivate(user_id: int) -> Response:
+    """Out at the next request; what the person did stays."""
+    return _act(user_id, lambda: changes.set_active(user_id, False, current_user.manager), _("Deactivated."))
+
+
+@bp.post("/<int:user_id>/activar/")
+@requires(Permission.STAFF_MANAGE)
+def activate(user_id: int) -> Response:
+    """May log in again."""
+    return _act(user_id, lambda: changes.set_active(user_id, True, current_user.manager), _("Activated."))
+
+
+@bp.post("/<int:user_id>/invitar/")
+@requires(Permission.STAFF_MANAGE)
+def invite(user_id: int) -> Response:
+    """Send another invitation; the link before it ends."""
+    done = _("Another invitation is on its way.")
+    return _act(user_id, lambda: changes.invite_again(user_id, current_user.manager), done)
+
+
+@bp.post("/<int:user_id>/quitar-segundo-factor/")
+@requires(Permission.STAFF_MANAGE)
+def remove_second_factor(user_id: int) -> Response:
+    """For somebody who lost the phone and the recovery codes."""
+    done = _("The second factor of this person is off.")
+    return _act(user_id, lambda: changes.remove_second_factor(user_id, current_user.manager), done)
+
+
+def _act(user_id: int, action: Callable[[], Any], done: str) -> Response:
+    back = url_for("staff.data", user_id=user_id)
+    _person(user_id)
+    try:
+        with transaction():
+            action()
+    except Refused as refused:
+        return _refused(refused, lambda: go(back))
+    toast(done)
+    return go(back)
+
+
+def _tab(template: str, user: StaffUser, tab: str, status: int = 200, **context: Any) -> Response:
+    manager = current_user.manager
+    return render(
+        template, status=status, user=user, tab=tab, roles=ROLES, changeable=manager.over(user),
+        myself=user.id == manager.user_id, manager=manager, **context,
+    )  # fmt: skip
+
+
+def _person(user_id: int) -> StaffUser:
+    user = session().get(StaffUser, user_id)
+    if user is None:
+        abort(404)
+    return user

@@ -1,0 +1,334 @@
+"""The staff pages: inviting, data, permissions, zones, deactivating, and how far each manager goes."""
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests import factories
+from tests.support.mail import MailServer
+from tests.support.staff import PASSWORD, log_in, make_staff, signed_in, token, token_of
+from wisp.core import audit, queue
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.outbox.models import Message
+from wisp.staff import changes, links, mail, service
+from wisp.staff.models import StaffLink
+from wisp.staff.texts import HELP, group_of
+
+
+def post(client: FlaskClient, address: str, **fields: Any) -> Any:
+    return client.post(address, data={"csrf_token": token_of(client), **fields})
+
+
+def number(app: Flask, email: str) -> int:
+    with app.app_context():
+        return service.find(email).id
+
+
+def held(app: Flask, email: str) -> set[str]:
+    with app.app_context():
+        return {str(permission) for permission in service.permissions_of(service.find(email))}
+
+
+def actions(app: Flask) -> list[str]:
+    with app.app_context():
+        return list(session().scalars(sa.select(audit.AuditEntry.action).order_by(audit.AuditEntry.id)))
+
+
+def link_in(smtp: MailServer, address: str) -> str:
+    """The path of the last link that was sent to ``address``."""
+    letters = [letter.message for letter in smtp.messages if letter.recipients == [address]]
+    text = letters[-1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    found = re.search(r"https?://[^/\s]+(/entrar/clave/\S+)", text)
+    assert found, text
+    return found[1]
+
+
+def deliver(app: Flask) -> None:
+    with app.app_context():
+        queue.drain()
+
+
+class TestInvitation:
+    """Adding somebody."""
+
+    def test_a_link_by_mail_lets_the_person_in_once(self, app: Flask, smtp: MailServer) -> None:
+        boss = signed_in(app)
+        answer = post(boss, "/staff/agregar/", name="Eva", email="Eva@example.com", role="cashier")
+        eva = number(app, "eva@example.com")
+        assert answer.location == f"/staff/{eva}/permisos/"
+        assert "Invitado" in boss.get("/staff/").text
+        assert log_in(app.test_client(), "eva@example.com", "").status_code == 422
+        deliver(app)
+        path, browser = link_in(smtp, "eva@example.com"), app.test_client()
+        for _ in range(2):  # a mail program that looks at the link does not use it up
+            assert browser.get(path).status_code == 200
+        fields = {"csrf_token": token(browser.get(path).text), "new": "short", "again": "short"}
+        assert browser.post(path, data=fields).status_code == 422
+        fields |= {"new": PASSWORD, "again": PASSWORD}
+        assert browser.post(path, data=fields).location == "/entrar/"
+        used = browser.get(path)
+        assert used.status_code == 410
+        assert "Este enlace ya se usó" in used.text
+        assert log_in(app.test_client(), "eva@example.com").status_code == 303
+        assert held(app, "eva@example.com") == PRESETS[Role.CASHIER]
+
+    def test_an_invitation_sent_again_ends_the_one_before(self, app: Flask, smtp: MailServer) -> None:
+        boss = signed_in(app)
+        post(boss, "/staff/agregar/", name="Eva", email="eva@example.com", role="cashier")
+        deliver(app)
+        first = link_in(smtp, "eva@example.com")
+        post(boss, f"/staff/{number(app, 'eva@example.com')}/invitar/")
+        deliver(app)
+        assert link_in(smtp, "eva@example.com") != first
+        assert app.test_client().get(first).status_code == 410
+
+    def test_nobody_else_reads_the_link_or_has_it_sent_elsewhere(self, app: Flask, smtp: MailServer) -> None:
+        boss = signed_in(app)
+        post(boss, "/staff/agregar/", name="Eva", email="eva@example.com", role="cashier")
+        deliver(app)
+        page = boss.get("/correos/1/")
+        assert page.status_code == 200
+        assert "/entrar/clave/" not in page.text
+        assert "no se muestra el texto" in page.text
+        post(boss, "/correos/1/reenviar/", recipient="thief@example.com")
+        deliver(app)
+        assert smtp.addresses() == ["eva@example.com"]
+
+    def test_a_link_cannot_be_made_up(self, app: Flask) -> None:
+        make_staff(app)
+        with app.app_context(), transaction():
+            links.send(service.find("ana@example.com"), links.RESET)
+            good = mail.address(session().scalars(sa.select(StaffLink)).one()).rsplit("/", 2)[1]
+        for token_text in ("1", good[:-1], "Mg." + good.split(".")[1], "2." + good.split(".")[1]):
+            assert app.test_client().get(f"/entrar/clave/{token_text}/").status_code == 410, token_text
+        assert app.test_client().get(f"/entrar/clave/{good}/").status_code == 200
+
+    @pytest.mark.parametrize("fields, words", [
+        ({"name": "Eva", "email": "ana@example.com", "role": "cashier"}, "Ya hay"),
+        ({"name": "Eva", "email": "eva", "role": "cashier"}, "no es una dirección"),
+        ({"name": "", "email": "eva@example.com", "role": "cashier"}, "aria-invalid"),
+        ({"name": "Eva", "email": "eva@example.com", "role": "king"}, "aria-invalid"),
+    ])  # fmt: skip
+    def test_what_cannot_be_is_said_at_the_field(self, app: Flask, fields: dict[str, str], words: str) -> None:
+        answer = post(signed_in(app), "/staff/agregar/", **fields)
+        assert answer.status_code == 422
+        assert words in answer.text
+
+
+class TestPermissions:
+    """One by one."""
+
+    def test_each_has_a_sentence(self) -> None:
+        assert set(HELP) == set(Permission)
+        assert {group_of(permission) for permission in Permission} <= {
+            "periodic_tasks", "clients", "billing", "routers", "system",
+        }  # fmt: skip
+
+    def test_given_and_taken_from_the_next_request(self, app: Flask) -> None:
+        boss, other = signed_in(app), signed_in(app, "eva@example.com", "cashier")
+        eva = number(app, "eva@example.com")
+        page = boss.get(f"/staff/{eva}/permisos/").text
+        assert "Activar y Desactivar Tareas Periódicas" in page
+        assert page.count("checked") == len(PRESETS[Role.CASHIER])
+        assert other.get("/correos/").status_code == 403
+        post(boss, f"/staff/{eva}/permisos/", permission=["outbox:view", "clients:view"])
+        assert held(app, "eva@example.com") == {"outbox:view", "clients:view"}
+        assert other.get("/correos/").status_code == 200
+        post(boss, f"/staff/{eva}/permisos/", permission=["clients:view", "fly:high"])
+        assert held(app, "eva@example.com") == {"clients:view"}
+        assert other.get("/correos/").status_code == 403
+        assert actions(app).count("staff.permissions") == 2
+        with app.app_context():
+            entry = session().scalars(sa.select(audit.AuditEntry).order_by(audit.AuditEntry.id.desc())).first()
+            assert (entry.actor, entry.ip) == ("staff:ana@example.com", "127.0.0.1")  # type: ignore[union-attr]
+            assert entry.after["taken"] == ["outbox:view"]  # type: ignore[union-attr, index]
+
+    def test_a_preset_fills_in_and_saves_nothing(self, app: Flask) -> None:
+        boss = signed_in(app)
+        make_staff(app, "eva@example.com", "cashier")
+        page = boss.get(f"/staff/{number(app, 'eva@example.com')}/permisos/?preset=finance").text
+        assert page.count("checked") == len(PRESETS[Role.FINANCE])
+        assert "Aún no guardado" in page
+        assert held(app, "eva@example.com") == PRESETS[Role.CASHIER]
+
+    def test_an_administrator_has_all_and_keeps_all(self, app: Flask) -> None:
+        boss = signed_in(app)
+        make_staff(app, "bea@example.com")
+        bea = number(app, "bea@example.com")
+        assert "tiene todos los permisos" in boss.get(f"/staff/{bea}/permisos/").text
+        assert post(boss, f"/staff/{bea}/permisos/", permission=["clients:view"]).status_code == 422
+        assert held(app, "bea@example.com") == set(Permission)
+
+
+class TestManagers:
+    """Whoever manages staff without being an administrator gives nobody more than it has itself."""
+
+    @pytest.fixture
+    def manager(self, app: Flask) -> FlaskClient:
+        make_staff(app)
+        make_staff(app, "caja@example.com", "cashier")
+        return signed_in(app, "eva@example.com", "support", staff_manage=True)
+
+    def test_it_makes_no_administrator(self, app: Flask, manager: FlaskClient) -> None:
+        page = manager.get("/staff/agregar/").text
+        assert 'value="admin"' not in page
+        assert 'value="finance"' not in page
+        assert 'value="support"' in page
+        assert post(manager, "/staff/agregar/", name="X", email="x@example.com", role="admin").status_code == 422
+        for who, role in (("eva@example.com", "admin"), ("caja@example.com", "admin")):
+            fields = {"name": "X", "email": who, "role": role}
+            assert post(manager, f"/staff/{number(app, who)}/", **fields).status_code == 422
+        assert held(app, "eva@example.com") == PRESETS[Role.SUPPORT] | {"staff:manage"}
+
+    @pytest.mark.parametrize("target, code", [
+        ("ana@example.com", "data"), ("eva@example.com", "role"), ("caja@example.com", "data"),
+    ])  # fmt: skip
+    def test_it_changes_nobody_who_may_do_more(self, app: Flask, manager: FlaskClient, target: str, code: str) -> None:
+        """The cashier takes payments, which support may not: with another address its account could be taken over."""
+        user_id = number(app, target)
+        role = {"ana@example.com": "admin", "eva@example.com": "technician", "caja@example.com": "cashier"}[target]
+        fields = {"name": "X", "email": "thief@example.com", "role": role}
+        assert post(manager, f"/staff/{user_id}/", **fields).status_code in (403, 422)
+        for action in ("desactivar/", "invitar/", "quitar-segundo-factor/"):
+            assert post(manager, f"/staff/{user_id}/{action}").status_code == 403, action
+        for action in ("permisos/", "zonas/"):
+            assert post(manager, f"/staff/{user_id}/{action}", permission=["runs:undo"]).status_code == 403, action
+        with app.app_context():
+            assert service.find(target).active
+
+    def test_it_gives_only_what_it_has(self, app: Flask, manager: FlaskClient) -> None:
+        make_staff(app, "luis@example.com", "support")
+        luis = number(app, "luis@example.com")
+        answer = post(manager, f"/staff/{luis}/permisos/", permission=["clients:view", "periodic_tasks:toggle"])
+        assert answer.status_code == 403
+        assert held(app, "luis@example.com") == PRESETS[Role.SUPPORT]
+        assert post(manager, f"/staff/{luis}/permisos/", permission=["clients:view"]).status_code == 303
+        assert held(app, "luis@example.com") == {"clients:view"}
+
+    def test_nobody_changes_the_own_standing_but_the_own_name(self, app: Flask) -> None:
+        boss = signed_in(app)
+        ana = number(app, "ana@example.com")
+        assert post(boss, f"/staff/{ana}/desactivar/").status_code == 403
+        assert post(boss, f"/staff/{ana}/", name="Ana", email="ana@example.com", role="cashier").status_code == 403
+        assert post(boss, f"/staff/{ana}/", name="Ana T.", email="ana.t@example.com", role="admin").status_code == 303
+        assert "Ana T." in boss.get("/staff/").text
+
+
+class TestZones:
+    """The limit to some zones."""
+
+    def test_only_the_chosen_zones_are_seen(self, app: Flask) -> None:
+        with app.app_context():
+            near, far = factories.make_zone(name="Centro"), factories.make_zone(name="Lejos")
+            factories.make_client(near, code="CERCA", name="Cercana")
+            factories.make_client(far, code="LEJOS", name="Lejana")
+        boss, other = signed_in(app), signed_in(app, "eva@example.com", "support")
+        eva = number(app, "eva@example.com")
+        assert other.get("/clientes/LEJOS/").status_code == 200
+        assert post(boss, f"/staff/{eva}/zonas/", limited="yes").status_code == 422
+        assert post(boss, f"/staff/{eva}/zonas/", limited="yes", zone=["999"]).status_code == 422
+        assert post(boss, f"/staff/{eva}/zonas/", limited="yes", zone=[str(near.id)]).status_code == 303
+        assert "Centro" in boss.get("/staff/").text
+        assert other.get("/clientes/LEJOS/").status_code == 404
+        assert other.get("/clientes/CERCA/").status_code == 200
+        assert "Lejana" not in other.get("/clientes/").text
+        post(boss, f"/staff/{eva}/zonas/", limited="no")
+        assert other.get("/clientes/LEJOS/").status_code == 200
+        assert actions(app).count("staff.zones") == 2
+
+    def test_limited_to_nothing_is_nothing(self, app: Flask) -> None:
+        with app.app_context():
+            factories.make_client(code="UNO", name="Unica")
+        other = signed_in(app, "eva@example.com", "support")
+        with app.app_context(), transaction():
+            service.find("eva@example.com").limited = True
+        assert "Unica" not in other.get("/clientes/").text
+        assert other.get("/clientes/UNO/").status_code == 404
+
+    def test_an_administrator_is_never_limited(self, app: Flask) -> None:
+        with app.app_context():
+            zone = factories.make_zone()
+        boss = signed_in(app)
+        make_staff(app, "bea@example.com")
+        answer = post(boss, f"/staff/{number(app, 'bea@example.com')}/zonas/", limited="yes", zone=[str(zone.id)])
+        assert answer.status_code in (303, 422)
+        with app.app_context():
+            assert not service.find("bea@example.com").limited
+
+    def test_a_limited_manager_gives_no_more_than_it_sees(self, app: Flask) -> None:
+        with app.app_context():
+            near, far = factories.make_zone(name="Centro"), factories.make_zone(name="Lejos")
+        manager = signed_in(app, "eva@example.com", "support", staff_manage=True)
+        make_staff(app, "luis@example.com", "support")
+        with app.app_context(), transaction():
+            everyone = service.COMMAND_LINE
+            changes.set_zones(service.find("eva@example.com").id, True, [near.id], everyone)
+            changes.set_zones(service.find("luis@example.com").id, True, [near.id], everyone)
+        luis = number(app, "luis@example.com")
+        assert "Lejos" not in manager.get(f"/staff/{luis}/zonas/").text
+        assert post(manager, f"/staff/{luis}/zonas/", limited="no").status_code == 403
+        assert post(manager, f"/staff/{luis}/zonas/", limited="yes", zone=[str(far.id)]).status_code in (403, 422)
+        post(manager, "/staff/agregar/", name="Nuevo", email="nuevo@example.com", role="support")
+        with app.app_context():
+            made = service.find("nuevo@example.com")
+            assert made.limited
+            assert [zone.zone_id for zone in made.zones] == [near.id]
+
+
+def test_deactivated_is_out_and_its_links_end(app: Flask) -> None:
+    boss, other = signed_in(app), signed_in(app, "eva@example.com", "cashier")
+    eva = number(app, "eva@example.com")
+    with app.app_context(), transaction():
+        links.send(service.find("eva@example.com"), links.RESET)
+        path = "/entrar/clave/" + mail.address(session().scalars(sa.select(StaffLink)).one()).rsplit("/", 2)[1] + "/"
+    assert app.test_client().get(path).status_code == 200
+    assert post(boss, f"/staff/{eva}/desactivar/").status_code == 303
+    assert other.get("/cuenta/clave/").status_code == 302
+    assert app.test_client().get(path).status_code == 410
+    assert post(boss, f"/staff/{eva}/activar/").status_code == 303
+    assert log_in(app.test_client(), "eva@example.com").status_code == 303
+    assert app.test_client().get(path).status_code == 410
+
+
+def test_an_invited_administrator_does_not_count_as_one_yet(app: Flask) -> None:
+    make_staff(app)
+    with app.app_context(), transaction():
+        service.invite("bea@example.com", "Bea", "admin")
+    with app.app_context(), pytest.raises(Refused) as refused, transaction():
+        service.set_active("ana@example.com", False)
+    assert refused.value.code == "staff.last_admin"
+
+
+def test_another_address_is_another_log_in_and_ends_the_links(app: Flask) -> None:
+    boss = signed_in(app)
+    make_staff(app, "eva@example.com", "cashier")
+    eva = number(app, "eva@example.com")
+    with app.app_context(), transaction():
+        links.send(service.find("eva@example.com"), links.RESET)
+    assert post(boss, f"/staff/{eva}/", name="Eva", email="e@example.com", role="support").status_code == 303
+    with app.app_context():
+        assert session().scalars(sa.select(StaffLink)).one().used_at is not None
+        assert session().scalars(sa.select(Message)).one().recipient == "eva@example.com"
+    assert held(app, "e@example.com") == PRESETS[Role.SUPPORT]
+
+
+def test_nobody_there_is_404(app: Flask) -> None:
+    boss = signed_in(app)
+    for part in ("", "permisos/", "zonas/"):
+        assert boss.get(f"/staff/99/{part}").status_code == 404
+    assert post(boss, "/staff/99/desactivar/").status_code == 404
+
+
+def test_the_list_is_searched_and_filtered(app: Flask) -> None:
+    boss = signed_in(app)
+    make_staff(app, "luis@example.com", "support")
+    assert "luis@example.com" not in boss.get("/staff/?q=ana").text
+    text = boss.get("/staff/?role=support").text
+    assert "luis@example.com" in text
+    assert "Nadie coincide" in boss.get("/staff/?q=zzz").text
