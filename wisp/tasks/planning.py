@@ -59,7 +59,8 @@ class Options:
 
     def as_json(self) -> dict[str, Any]:
         """For the run's row."""
-        return {"hold": sorted(self.hold), "include_not_due": self.include_not_due, "own": self.own}
+        stored = {"hold": sorted(self.hold), "include_not_due": self.include_not_due}
+        return stored | ({"own": True} if self.own else {})
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> "Options":
