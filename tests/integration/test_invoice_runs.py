@@ -4,15 +4,16 @@ from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
+from rq import Queue
 
 from tests.factories import make_client, make_clients, make_company, make_plan, make_zone, moment
 from wisp.clients.models import Client
-from wisp.core import clock
+from wisp.core import clock, queue
 from wisp.core.db import session, transaction
 from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
 from wisp.outbox.models import Message
 from wisp.schedules.models import Occurrence, PeriodicTask
-from wisp.tasks import runner, service, tick
+from wisp.tasks import jobs, runner, service, tick
 from wisp.tasks.models import RunItem, TaskRun
 
 pytestmark = pytest.mark.usefixtures("ctx")
@@ -347,3 +348,31 @@ def test_a_second_order_answers_with_the_open_run():
         runner.work(first)
         with transaction():
             assert service.order(task_of(zone), token="a").id == first
+
+
+def test_the_next_tick_takes_an_order_whose_job_was_lost_and_leaves_one_that_waits():
+    with clock.frozen(moment("2026-11-10 10:00")):
+        zone = make_zone()
+        make_clients(2, zone)
+        with transaction():
+            run_id = service.order(task_of(zone)).id
+        waiting = Queue("runs", connection=queue.connection(), serializer=queue.SERIALIZER)
+        assert waiting.count == 1
+        assert jobs.run_tick() == [run_id]
+        assert waiting.count == 1
+        queue.connection().flushdb()
+        assert jobs.run_tick() == [run_id]
+        assert waiting.count == 1
+
+
+def test_a_tick_that_is_waited_for_does_what_is_queued():
+    with clock.frozen(moment("2026-11-10 10:00")):
+        make_clients(2, make_zone())
+    with clock.frozen(moment("2026-11-15 12:00")):
+        assert len(jobs.run_tick()) == 1
+        queue.connection().flushdb()
+        assert jobs.run_tick() == []  # its job may wait in a queue
+        with queue.inline():
+            assert len(jobs.run_tick()) == 1
+        session().expire_all()
+        assert session().scalars(sa.select(TaskRun)).one().invoiced == 2

@@ -17,11 +17,13 @@ def run_tick() -> list[int]:
     claimed by a second worker while its lease lasts.
     """
     claimed = tick.claim_due()
-    run_ids = claimed + [i for i in tick.abandoned() if i not in set(claimed)]
-    queueing.enqueue_runs(run_ids)
+    known = set(claimed)
+    again = [i for i in tick.abandoned() if i not in known]
+    queueing.enqueue_runs(claimed)
+    queueing.enqueue_again(again)
     with transaction():
         tick.forget_old_plans()
-    return run_ids
+    return claimed + again
 
 
 @queue.job("tasks.run", queue="runs", timeout=3600)

@@ -10,10 +10,15 @@ BATCH = 50
 
 def enqueue_run(run_id: int) -> None:
     """Ask for one run; without Redis the next tick asks again."""
-    queue.enqueue("tasks.run", [run_id])
+    enqueue_again([run_id])
+
+
+def enqueue_again(run_ids: Sequence[int]) -> None:
+    """Ask for each of these runs, where its own job does not wait already."""
+    queue.enqueue_many([("tasks.run", ([run_id],), f"tasks.run.{run_id}") for run_id in run_ids])
 
 
 def enqueue_runs(run_ids: Sequence[int]) -> None:
-    """Ask for many runs."""
+    """Ask for many new runs."""
     batches = [list(run_ids[i : i + BATCH]) for i in range(0, len(run_ids), BATCH)]
     queue.enqueue_many([("tasks.run", (batch,), None) for batch in batches])

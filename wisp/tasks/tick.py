@@ -1,15 +1,15 @@
 """The tick: every minute, claim what is due, and take up again what a killed worker has left."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Update, and_, delete, literal, select, update
+from sqlalchemy import ColumnElement, Update, and_, delete, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
-from wisp.core import audit, clock
+from wisp.core import audit, clock, queue
 from wisp.core.db import insert_into, session, transaction
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
@@ -23,7 +23,13 @@ BATCH = 2000
 FORCED_DAYS = 36500
 """A month that a person chose to run on saving runs however old its moment is."""
 REQUEUE_AFTER = timedelta(minutes=2)
-"""A queued run that no worker has started for so long is enqueued again: its job may be lost with Redis."""
+"""A run of the schedule that no worker has started for so long is enqueued again: its job may be lost with Redis."""
+CLOSEST = timedelta(days=1)
+"""Two occurrences of a task, one of them moved by late invoices, are at least so far apart."""
+_COLUMNS = (
+    PeriodicTask.id, PeriodicTask.next_month, PeriodicTask.next_at, PeriodicTask.day, PeriodicTask.minute,
+    PeriodicTask.shift_days, PeriodicTask.forced, BillingSchedule.timezone,
+)  # fmt: skip
 
 
 class Group(NamedTuple):
@@ -42,6 +48,10 @@ def claim_due() -> list[int]:
     Safe beside another tick: the due rows are locked (PostgreSQL skips those another tick has locked, SQLite writes
     one at a time), and a run per (task, month) is unique.
     """
+    after: int | None = 0
+    while after is not None:
+        with transaction():
+            after = _pass_over(after)
     run_ids: list[int] = []
     while True:
         with transaction():
@@ -81,16 +91,7 @@ def _due(now: datetime) -> Sequence[Any]:
     return (
         session()
         .execute(
-            select(
-                PeriodicTask.id,
-                PeriodicTask.next_month,
-                PeriodicTask.next_at,
-                PeriodicTask.day,
-                PeriodicTask.minute,
-                PeriodicTask.shift_days,
-                PeriodicTask.forced,
-                BillingSchedule.timezone,
-            )
+            select(*_COLUMNS)
             .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
             .where(PeriodicTask.next_at <= now, ~before, ~open_run)
             .order_by(PeriodicTask.next_at, PeriodicTask.id)
@@ -101,6 +102,54 @@ def _due(now: datetime) -> Sequence[Any]:
     )
 
 
+def _pass_over(after: int) -> int | None:
+    """Give up the months behind each task's newest due one, so that a task is claimed by the moment that would run.
+
+    Else an old pointer of a cut would bring this month's cut before the invoices of its own cycle. Works through one
+    batch of tasks with an id above ``after``; the last id, None at the end.
+    """
+    now, late_days = clock.now(), settings.company().late_days
+    working = select(literal(1)).where(
+        TaskRun.task_id == PeriodicTask.id, TaskRun.state.in_([s.value for s in OPEN_RUNS])
+    )
+    rows = session().execute(
+        select(*_COLUMNS)
+        .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
+        .where(PeriodicTask.next_at <= now - CLOSEST, PeriodicTask.id > after, ~working.exists())
+        .order_by(PeriodicTask.id)
+        .limit(BATCH)
+        .with_for_update(of=PeriodicTask, skip_locked=True)
+    ).all()  # fmt: skip
+    missed: list[dict[str, Any]] = []
+    for row, caught, tz in _caught_up(rows, now, late_days):
+        if not caught.missed:
+            continue
+        missed += [_missed(row, month, tz) for month in caught.missed]
+        values: dict[str, Any] = {"next_month": caught.next_month, "next_at": caught.next_at, "shift_days": 0}
+        if caught.run is not None:
+            values["next_month"] = caught.run
+            values["next_at"] = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
+        else:
+            values |= {"forced": False, "state": "missed", "state_until": None, "state_run_id": None}
+        session().execute(_update(PeriodicTask.id == row.id).values(**values))
+    _write_missed(missed)
+    return rows[-1].id if len(rows) == BATCH else None
+
+
+def _caught_up(rows: Sequence[Any], now: datetime, late_days: int) -> Iterator[tuple[Any, calendar.CatchUp, ZoneInfo]]:
+    """What each task has to do now. Thousands of tasks share a moment, few ask a new question."""
+    known: dict[tuple[Any, ...], calendar.CatchUp] = {}
+    for row in rows:
+        tz = schedules.zone_info(row.timezone) if row.timezone else settings.timezone()
+        moment = (row.next_month, row.day, row.minute, tz, now)
+        key = (*moment, row.forced, row.shift_days)
+        caught = known.get(key)
+        if caught is None:
+            days = FORCED_DAYS if row.forced else late_days
+            caught = known[key] = calendar.catch_up(*moment, days, row.shift_days)
+        yield row, caught, tz
+
+
 def _claim_batch() -> tuple[list[int], bool]:
     """Tasks that share their next and their present moment are written together: a full tick is few statements."""
     now, late_days = clock.now(), settings.company().late_days
@@ -109,25 +158,21 @@ def _claim_batch() -> tuple[list[int], bool]:
         return [], False
     missed: list[dict[str, Any]] = []
     groups: dict[Group, list[int]] = defaultdict(list)
-    known: dict[tuple[Any, ...], calendar.CatchUp] = {}
-    for row in rows:
-        tz = schedules.zone_info(row.timezone) if row.timezone else settings.timezone()
-        moment = (row.next_month, row.day, row.minute, tz, now)
-        key = (*moment, row.forced, row.shift_days)
-        caught = known.get(key)
-        if caught is None:  # thousands of tasks share a moment, few ask a new question
-            days = FORCED_DAYS if row.forced else late_days
-            caught = known[key] = calendar.catch_up(*moment, days, row.shift_days)
+    for row, caught, tz in _caught_up(rows, now, late_days):
         missed += [_missed(row, month, tz) for month in caught.missed]
         planned = row.next_at
         if caught.run is not None and caught.run != row.next_month:
             planned = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
         groups[Group(caught.run, caught.late, planned, caught.next_month, caught.next_at)].append(row.id)
+    _write_missed(missed)
+    run_ids = [run_id for group, ids in groups.items() for run_id in _write(group, ids, now)]
+    return run_ids, len(rows) == BATCH
+
+
+def _write_missed(missed: list[dict[str, Any]]) -> None:
     if missed:
         statement = insert_into(Occurrence).on_conflict_do_nothing(index_elements=["task_id", "month"])
         session().execute(statement, missed)
-    run_ids = [run_id for group, ids in groups.items() for run_id in _write(group, ids, now)]
-    return run_ids, len(rows) == BATCH
 
 
 def _missed(row: Any, month: date, tz: ZoneInfo) -> dict[str, Any]:
@@ -180,12 +225,18 @@ def _update(where: ColumnElement[bool]) -> Update:
 
 
 def abandoned() -> list[int]:
-    """Runs that somebody must take up: their worker's lease has ended, their job was lost, or a retry is due."""
+    """Runs that somebody must take up: their worker's lease has ended, their job was lost, or a retry is due.
+
+    An order by hand counts as lost at once: its job has a name, so that asking again adds nothing where it waits.
+    """
     now = clock.now()
     lost = select(TaskRun.id).where(
         TaskRun.state == RunState.RUNNING.value, TaskRun.phase != "syncing", TaskRun.lease_until < now
     )
-    waiting = select(TaskRun.id).where(TaskRun.state == RunState.QUEUED.value, TaskRun.created_at < now - REQUEUE_AFTER)
+    waiting = select(TaskRun.id).where(TaskRun.state == RunState.QUEUED.value)
+    if not queue.is_inline():  # else this process works them off itself
+        old = TaskRun.created_at < now - REQUEUE_AFTER
+        waiting = waiting.where(or_(old, TaskRun.trigger == "manual"))
     retry = select(TaskRun.id).where(TaskRun.retry_at <= now)
     return list(session().scalars(lost.union(waiting, retry)))
 
