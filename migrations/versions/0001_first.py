@@ -31,6 +31,13 @@ COMPANY = {
     "tolerance": 0,
     "notice_minimum": 1,
     "review_days": 2,
+    "notice_hours": 24,
+    "notice_days": 30,
+    "notice_text_es": "",
+    "notice_text_en": "",
+    "cut_text_es": "",
+    "cut_text_en": "",
+    "portal_url": "",
     "hold_mail_days": 3,
     "outage_minutes": 5,
     "list_overdue": "wisp-overdue",
@@ -41,6 +48,15 @@ COMPANY = {
     "mail_username": "",
     "mail_password": "",
     "mail_sender": "",
+    "list_seen": "wisp-seen",
+    "list_allowed": "wisp-allowed",
+    "list_dns": "wisp-dns",
+    "page_servers": "",
+    "page_port_cut": 8081,
+    "page_port_notice": 8082,
+    "seen_hours": 2,
+    "payment_hosts": "",
+    "resolvers": "",
 }
 
 
@@ -119,10 +135,26 @@ def upgrade() -> None:
         sa.Column("tolerance", sa.BigInteger(), nullable=False),
         sa.Column("notice_minimum", sa.BigInteger(), nullable=False),
         sa.Column("review_days", sa.Integer(), nullable=False),
+        sa.Column("notice_hours", sa.Integer(), nullable=False),
+        sa.Column("notice_days", sa.Integer(), nullable=False),
+        sa.Column("notice_text_es", sa.Text(), nullable=False),
+        sa.Column("notice_text_en", sa.Text(), nullable=False),
+        sa.Column("cut_text_es", sa.Text(), nullable=False),
+        sa.Column("cut_text_en", sa.Text(), nullable=False),
+        sa.Column("portal_url", sa.String(length=200), nullable=False),
         sa.Column("hold_mail_days", sa.Integer(), nullable=False),
         sa.Column("outage_minutes", sa.Integer(), nullable=False),
         sa.Column("list_overdue", sa.String(length=64), nullable=False),
         sa.Column("list_notice", sa.String(length=64), nullable=False),
+        sa.Column("list_seen", sa.String(length=64), nullable=False),
+        sa.Column("list_allowed", sa.String(length=64), nullable=False),
+        sa.Column("list_dns", sa.String(length=64), nullable=False),
+        sa.Column("page_servers", sa.Text(), nullable=False),
+        sa.Column("page_port_cut", sa.Integer(), nullable=False),
+        sa.Column("page_port_notice", sa.Integer(), nullable=False),
+        sa.Column("seen_hours", sa.Integer(), nullable=False),
+        sa.Column("payment_hosts", sa.Text(), nullable=False),
+        sa.Column("resolvers", sa.Text(), nullable=False),
         sa.Column("mail_server", sa.String(length=200), nullable=False),
         sa.Column("mail_port", sa.Integer(), nullable=False),
         sa.Column("mail_security", sa.String(length=8), nullable=False),
@@ -290,6 +322,40 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "router_difference",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("missing", sa.Integer(), nullable=False),
+        sa.Column("extra", sa.Integer(), nullable=False),
+        sa.Column("stale", sa.Integer(), nullable=False),
+        sa.Column("foreign", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_difference_router_id_router")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_router_difference")),
+    )
+    with op.batch_alter_table("router_difference", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_router_difference_router_id_counted_at"), ["router_id", "counted_at"], unique=False
+        )
+
+    op.create_table(
+        "router_rules",
+        sa.Column("router_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("action", sa.String(length=8), nullable=False),
+        sa.Column("asked", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("good", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.String(length=16), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("failures", sa.JSON(), nullable=True),
+        sa.CheckConstraint("action IN ('install', 'remove')", name=op.f("ck_router_rules_action")),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_rules_router_id_router")),
+        sa.PrimaryKeyConstraint("router_id", name=op.f("pk_router_rules")),
+    )
+    op.create_table(
         "router_sync",
         sa.Column("router_id", sa.Integer(), nullable=False),
         sa.Column("requested", sa.Integer(), nullable=False),
@@ -305,6 +371,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_sync_router_id_router")),
         sa.PrimaryKeyConstraint("router_id", name=op.f("pk_router_sync")),
     )
+    op.create_table(
+        "router_talk",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("talked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("error", sa.String(length=16), nullable=False),
+        sa.Column("left_out", sa.Integer(), nullable=False),
+        sa.Column("lines", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_talk_router_id_router")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_router_talk")),
+    )
+    with op.batch_alter_table("router_talk", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_router_talk_router_id"), ["router_id"], unique=False)
+
     op.create_table(
         "staff_grant",
         sa.Column("staff_id", sa.Integer(), nullable=False),
@@ -428,6 +508,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("schedule_id", name=op.f("uq_client_schedule_id")),
     )
     with op.batch_alter_table("client", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_client_address",
+            ["address"],
+            unique=False,
+            sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_client_name_key_id"), ["name_key", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_client_plan_id"), ["plan_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_client_zone_id_id"), ["zone_id", "id"], unique=False)
@@ -515,6 +602,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_id", name=op.f("pk_access")),
     )
     with op.batch_alter_table("access", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_access_applied_address",
+            ["applied_address"],
+            unique=False,
+            sqlite_where=sa.text("applied_address IS NOT NULL"),
+            postgresql_where=sa.text("applied_address IS NOT NULL"),
+        )
         batch_op.create_index(
             batch_op.f("ix_access_router_id_suspended_notice"), ["router_id", "suspended", "notice"], unique=False
         )
@@ -608,6 +702,38 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("plan_id", "client_id", name=op.f("pk_plan_item")),
     )
+    op.create_table(
+        "portal_pause",
+        sa.Column("client_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("back_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_portal_pause_client_id_client")),
+        sa.PrimaryKeyConstraint("client_id", name=op.f("pk_portal_pause")),
+    )
+    with op.batch_alter_table("portal_pause", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_portal_pause_back_at",
+            ["back_at"],
+            unique=False,
+            sqlite_where=sa.text("back_at IS NOT NULL"),
+            postgresql_where=sa.text("back_at IS NOT NULL"),
+        )
+
+    op.create_table(
+        "portal_visit",
+        sa.Column("client_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_portal_visit_client_id_client")),
+        sa.PrimaryKeyConstraint("client_id", "day", name=op.f("pk_portal_visit")),
+    )
+    with op.batch_alter_table("portal_visit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_portal_visit_day"), ["day"], unique=False)
+
     op.create_table(
         "promise",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -991,6 +1117,18 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_promise_client_id"))
 
     op.drop_table("promise")
+    with op.batch_alter_table("portal_visit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_portal_visit_day"))
+
+    op.drop_table("portal_visit")
+    with op.batch_alter_table("portal_pause", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_portal_pause_back_at",
+            sqlite_where=sa.text("back_at IS NOT NULL"),
+            postgresql_where=sa.text("back_at IS NOT NULL"),
+        )
+
+    op.drop_table("portal_pause")
     op.drop_table("plan_item")
     with op.batch_alter_table("payment", schema=None) as batch_op:
         batch_op.drop_index(
@@ -1022,6 +1160,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("wanted_version <> applied_version"),
         )
         batch_op.drop_index(batch_op.f("ix_access_router_id_suspended_notice"))
+        batch_op.drop_index(
+            "ix_access_applied_address",
+            sqlite_where=sa.text("applied_address IS NOT NULL"),
+            postgresql_where=sa.text("applied_address IS NOT NULL"),
+        )
 
     op.drop_table("access")
     with op.batch_alter_table("task_plan", schema=None) as batch_op:
@@ -1050,6 +1193,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_client_zone_id_id"))
         batch_op.drop_index(batch_op.f("ix_client_plan_id"))
         batch_op.drop_index(batch_op.f("ix_client_name_key_id"))
+        batch_op.drop_index(
+            "ix_client_address",
+            sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+        )
 
     op.drop_table("client")
     with op.batch_alter_table("zone", schema=None) as batch_op:
@@ -1070,7 +1218,16 @@ def downgrade() -> None:
 
     op.drop_table("staff_link")
     op.drop_table("staff_grant")
+    with op.batch_alter_table("router_talk", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_router_talk_router_id"))
+
+    op.drop_table("router_talk")
     op.drop_table("router_sync")
+    op.drop_table("router_rules")
+    with op.batch_alter_table("router_difference", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_router_difference_router_id_counted_at"))
+
+    op.drop_table("router_difference")
     with op.batch_alter_table("periodic_task", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_periodic_task_due",

@@ -19,6 +19,11 @@ BILLING = {
     "prorate": "y", "notice_minimum": "50.00", "tolerance": "1,020.50", "how_to_pay": "En caja",
 }  # fmt: skip
 
+LISTS = {
+    "list_overdue": "Morosos", "list_notice": "Aviso", "list_seen": "visto", "list_allowed": "libre", "list_dns": "dns",
+    "page_port_cut": "8081", "page_port_notice": "8082", "seen_hours": "2",
+}  # fmt: skip
+
 
 def stored(app: Flask) -> Company:
     with app.app_context():
@@ -171,8 +176,11 @@ class TestPage:
         ("/ajustes/facturacion/", {**BILLING, "min_days_to_pay": "61"}, "Debe estar entre 0 y 60"),
         ("/ajustes/empresa/", {"name": "", "timezone": "UTC", "currency": "MXN", "language": "es"}, "obligatorio"),
         ("/ajustes/alertas/", {"alert_addresses": "x", "outage_minutes": "5"}, "no es una dirección de correo"),
-        ("/ajustes/router/", {"list_overdue": "a", "list_notice": "a"}, "deben tener nombres distintos"),
+        ("/ajustes/router/", {**LISTS, "list_overdue": "a", "list_notice": "a"}, "deben tener nombres distintos"),
         ("/ajustes/router/", {"list_overdue": "a b", "list_notice": "a"}, "no puede ser el nombre de una lista"),
+        ("/ajustes/router/", {**LISTS, "page_port_notice": "8081"}, "puertos distintos"),
+        ("/ajustes/router/", {**LISTS, "payment_hosts": "http://pago.example.com/"}, "pay.example.com"),
+        ("/ajustes/router/", {**LISTS, "resolvers": "dns.example.com"}, "no puede ir aquí"),
     ])  # fmt: skip
     def test_what_is_wrong_is_said_at_the_field_and_nothing_saved(
         self, app: Flask, address: str, fields: dict[str, str], words: str

@@ -47,6 +47,10 @@ class Access(Base):
         CheckConstraint("NOT (suspended AND notice)", name="cut_has_no_notice"),
         Index(None, "router_id", "suspended", "notice"),
         Index(
+            "ix_access_applied_address", "applied_address",
+            sqlite_where=text("applied_address IS NOT NULL"), postgresql_where=text("applied_address IS NOT NULL"),
+        ),
+        Index(
             "ix_access_unsettled", "router_id",
             sqlite_where=text("wanted_version <> applied_version"),
             postgresql_where=text("wanted_version <> applied_version"),
@@ -112,3 +116,60 @@ class OutageTask(Base):
     alerted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (UniqueConstraint("outage_id", "task_id"),)
+
+
+class RouterRules(Base):
+    """The last order to install (``install``) or take away (``remove``) the firewall rules of a router.
+
+    ``asked`` counts the orders, ``done`` is the count that the last attempt had seen: they are equal where nothing is
+    under way. ``error`` and ``detail`` say why the router was not reached, ``failures`` (JSON, by key) what it refused.
+    """
+
+    __tablename__ = "router_rules"
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), primary_key=True, autoincrement=False)
+    action: Mapped[str] = mapped_column(String(8))
+    asked: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    good: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str] = mapped_column(String(16), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    failures: Mapped[dict[str, str] | None] = mapped_column(JSON)
+
+    __table_args__ = (CheckConstraint("action IN ('install', 'remove')", name="action"),)
+
+
+class RouterDifference(Base):
+    """How far a router was from what is wanted when it was counted, at most once a day.
+
+    ``stale``: entries of ours for clients who are gone or at an address that they no longer have. ``error`` not empty =
+    it could not be read, and the counts say nothing.
+    """
+
+    __tablename__ = "router_difference"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"))
+    counted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    missing: Mapped[int] = mapped_column(default=0)
+    extra: Mapped[int] = mapped_column(default=0)
+    stale: Mapped[int] = mapped_column(default=0)
+    foreign: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(16), default="")
+
+    __table_args__ = (Index(None, "router_id", "counted_at"),)
+
+
+class RouterTalk(Base):
+    """What was sent to a router and answered in one of its last synchronisations, secrets hidden.
+
+    Only the last ones of each router are kept. ``lines``: JSON, pairs of direction and words.
+    """
+
+    __tablename__ = "router_talk"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), index=True)
+    talked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    error: Mapped[str] = mapped_column(String(16), default="")
+    left_out: Mapped[int] = mapped_column(default=0)
+    lines: Mapped[list[list[str]]] = mapped_column(JSON)

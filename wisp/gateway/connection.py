@@ -68,6 +68,10 @@ class Connection:
             raise self.error
         return rows
 
+    def query(self, command: Command) -> list[Row]:
+        """The rows that a command which only asks (`/ping`) answers. Raises GatewayError."""
+        return self._answer(command.words()).rows
+
     def identity(self) -> str:
         """The router's name."""
         return self._single("/system/identity", ["name"]).get("name", "")

@@ -1,5 +1,6 @@
 """What the company's values may be. Pure: each check returns the value as it is stored or raises ``Invalid``."""
 
+import ipaddress
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,8 +17,20 @@ TAX_MODES = ("included", "added")
 TITLES = ("", "receipt", "invoice")
 """Titles of the document by code; the empty one is the default, "Aviso de cobro"."""
 SECURITIES = ("none", "starttls", "tls")
+PAGE_VARIABLES = {
+    "nombre": "name", "importe": "amount", "vence": "due", "empresa": "company", "telefono": "phone",
+    "name": "name", "amount": "amount", "due": "due", "company": "company", "phone": "phone",
+}  # fmt: skip
+"""What a text of the client pages may name in braces, in both languages, and what it stands for."""
 MAX_ALERT_ADDRESSES = 20
 _ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+")
+_SITE = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
+MAX_HOSTS = 100
+LIST_NAMES = ("list_overdue", "list_notice", "list_seen", "list_allowed", "list_dns")
+"""The names of the address lists on the routers; no two may be the same."""
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
 _LIST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -94,6 +107,36 @@ def check_list_name(name: str) -> str:
     return name.strip()
 
 
+def parse_hosts(text: str, *, names: bool = True, networks: bool = True) -> str:
+    """Addresses of IPv4 and IPv6, with ``networks`` also prefixes, with ``names`` also host names; separated by line
+    ends, commas, semicolons or spaces: one a line, each once, in their usual spelling."""
+    found: list[str] = []
+    for part in re.split(r"[\s,;]+", text.strip()):
+        if part and (host := _host(part, names, networks)) not in found:
+            found.append(host)
+    if len(found) > MAX_HOSTS:
+        raise Invalid("settings.too_many_addresses", limit=MAX_HOSTS)
+    return "\n".join(found)
+
+
+def _host(part: str, names: bool, networks: bool) -> str:
+    try:
+        network = ipaddress.ip_network(part, strict=False)
+    except ValueError:
+        if not names or not _HOST_NAME.fullmatch(part):
+            raise Invalid("settings.host", value=part) from None
+        return part.lower()
+    alone = network.prefixlen == network.max_prefixlen
+    if not alone and (not networks or network.prefixlen < 8):
+        raise Invalid("settings.host", value=part)
+    return str(network.network_address if alone else network)
+
+
+def parse_servers(text: str) -> str:
+    """Addresses of single machines: no names, no prefixes."""
+    return parse_hosts(text, names=False, networks=False)
+
+
 def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     """A check that takes only ``choices``."""
 
@@ -136,6 +179,24 @@ def name(value: str) -> str:
     return trimmed
 
 
+def page_text(value: str) -> str:
+    """A text of the client pages: at most 2000 signs, names in braces only from PAGE_VARIABLES."""
+    trimmed = text(2000)(value)
+    for written in re.findall(r"\{([^{}]*)\}?", trimmed):
+        if written not in PAGE_VARIABLES or f"{{{written}}}" not in trimmed:
+            known = ", ".join(f"{{{name}}}" for name in PAGE_VARIABLES)
+            raise Invalid("settings.variable", value=f"{{{written}", known=known)
+    return trimmed
+
+
+def base_url(value: str) -> str:
+    """The address of a site, http or https, without a path; the empty text stays."""
+    trimmed = value.strip().rstrip("/")
+    if trimmed and not _SITE.fullmatch(trimmed):
+        raise Invalid("settings.site", value=value.strip())
+    return text(200)(trimmed)
+
+
 def _yes_no(value: Any) -> bool:
     return bool(value)
 
@@ -161,10 +222,26 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "invoice_suspended": _yes_no,
     "tolerance": whole(0, 10**12),
     "notice_minimum": whole(1, 10**12),
+    "notice_hours": whole(1, 720),
+    "notice_days": whole(0, 365),
+    "notice_text_es": page_text,
+    "notice_text_en": page_text,
+    "cut_text_es": page_text,
+    "cut_text_en": page_text,
+    "portal_url": base_url,
     "hold_mail_days": whole(1, 30),
     "outage_minutes": whole(1, 1440),
     "list_overdue": check_list_name,
     "list_notice": check_list_name,
+    "list_seen": check_list_name,
+    "list_allowed": check_list_name,
+    "list_dns": check_list_name,
+    "page_servers": parse_servers,
+    "page_port_cut": whole(1, 65535),
+    "page_port_notice": whole(1, 65535),
+    "seen_hours": whole(1, 168),
+    "payment_hosts": parse_hosts,
+    "resolvers": parse_servers,
     "mail_server": text(200),
     "mail_port": whole(1, 65535),
     "mail_security": one_of(SECURITIES),

@@ -166,3 +166,12 @@ class ListsForm(Panel):
 
     list_overdue = StringField(_l("List of suspended clients"), [InputRequired(), rule("list_overdue")])
     list_notice = StringField(_l("List of payment notices"), [InputRequired(), rule("list_notice")])
+    list_allowed = StringField(_l("List of what stays open"), [InputRequired(), rule("list_allowed")])
+    list_dns = StringField(_l("List of name servers"), [InputRequired(), rule("list_dns")])
+    list_seen = StringField(_l("List of those who saw the notice"), [InputRequired(), rule("list_seen")])
+    page_servers = TextAreaField(_l("Addresses of the server of the clients' pages"), [rule("page_servers")])
+    page_port_cut = _number(_l("Port of the cut page"), "page_port_cut")
+    page_port_notice = _number(_l("Port of the notice page"), "page_port_notice")
+    seen_hours = _number(_l("Hours for which a notice that was seen stays away"), "seen_hours")
+    payment_hosts = TextAreaField(_l("Sites that stay open to suspended clients"), [rule("payment_hosts")])
+    resolvers = TextAreaField(_l("Name servers that suspended clients may ask"), [rule("resolvers")])

@@ -61,9 +61,11 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
     if stored is None:
         stored = _blank()
         session().add(stored)
-    final = {name: wanted.get(name, getattr(stored, name)) for name in ("list_overdue", "list_notice")}
-    if final["list_overdue"] == final["list_notice"]:
+    names = [wanted.get(name, getattr(stored, name)) for name in domain.LIST_NAMES]
+    if len(set(names)) < len(names):
         raise Refused("settings.same_lists")
+    if wanted.get("page_port_cut", stored.page_port_cut) == wanted.get("page_port_notice", stored.page_port_notice):
+        raise Refused("settings.same_ports")
     before, after = {}, {}
     for name, value in wanted.items():
         old = getattr(stored, name)

@@ -20,8 +20,12 @@ MESSAGES = {
     "settings.list_name": _l(
         "“%(value)s” cannot be the name of a list: letters without accents, digits, point, dash and underscore only."
     ),
-    "settings.same_lists": _l("The two lists must have different names."),
+    "settings.same_lists": _l("The lists must have different names."),
+    "settings.same_ports": _l("The page of the cut and that of the notice need different ports."),
+    "settings.host": _l("“%(value)s” cannot stand here: write an address, or a name like pay.example.com."),
     "settings.choice": _l("“%(value)s” is not possible here. Possible: %(known)s."),
     "settings.range": _l("It must be between %(low)s and %(high)s."),
+    "settings.variable": _l("“%(value)s” is not a variable that there is. Possible: %(known)s."),
+    "settings.site": _l("“%(value)s” is not an address like http://203.0.113.10:8082."),
     "settings.too_long": _l("At most %(limit)s characters."),
 }

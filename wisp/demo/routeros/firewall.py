@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wisp.demo.routeros import values as v
-from wisp.demo.routeros.spec import ORDER, READ, WRITE, Menu, Prop, Row, Trap
+from wisp.demo.routeros.spec import ORDER, READ, WRITE, Menu, Normalise, Prop, Row, Trap
 
 if TYPE_CHECKING:
     from wisp.demo.routeros.router import Router
@@ -27,15 +27,15 @@ def _ports_need_protocol(router: Router, table: Table, row_id: str | None, row: 
         raise Trap("failure: ports can be specified if proto is tcp,udp,udp-lite,dccp,sctp")
 
 
-def _rules(path: str, actions: str, more: str) -> Menu:
+def _rules(path: str, actions: str, more: str, matcher: Normalise = v.matcher) -> Menu:
     return Menu(
         path,
         {
             "chain": Prop(required=True),
             "action": Prop(v.one_of(*_BOTH_ACTIONS.split(), *actions.split()), default="accept"),
             "protocol": Prop(),
-            "src-address": Prop(v.matcher),
-            "dst-address": Prop(v.matcher),
+            "src-address": Prop(matcher),
+            "dst-address": Prop(matcher),
             "in-interface": Prop(v.interface),
             "out-interface": Prop(v.interface),
             "src-mac-address": Prop(v.mac),
@@ -61,4 +61,10 @@ NAT = _rules(
     "/ip/firewall/nat",
     "dst-nat masquerade netmap redirect same src-nat",
     "to-addresses to-ports randomise-ports same-not-by-dst",
+)
+FILTER6 = _rules(
+    "/ipv6/firewall/filter",
+    "drop fasttrack-connection reject",
+    "reject-with connection-state hop-limit headers",
+    v.matcher6,
 )

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from wisp.demo.routeros import values as v
-from wisp.demo.routeros.firewall import FILTER, NAT
+from wisp.demo.routeros.firewall import FILTER, FILTER6, NAT
 from wisp.demo.routeros.ppp import session_removed
 from wisp.demo.routeros.spec import ORDER, READ, RO, WRITE, Menu, Normalise, Prop, Row, Trap, Unique
 
@@ -346,11 +346,42 @@ _CONNECTION = Menu(
 
 _LOG = Menu("/log", _read_only("time topics message"), verbs=READ)
 
+
+def _addresses(path: str) -> Menu:
+    return Menu(
+        path,
+        {
+            "address": Prop(v.interface_address, required=True),
+            "interface": Prop(v.interface, required=True),
+            "comment": _COMMENT,
+            "dynamic": _DYNAMIC,
+            "disabled": _DISABLED,
+        },
+    )
+
+
+_OWN = (
+    _addresses("/ip/address"),
+    _addresses("/ipv6/address"),
+    _single(
+        "/ip/dns",
+        {"servers": Prop(default=""), "allow-remote-requests": Prop(v.boolean), "dynamic-servers": RO},
+        {"allow-remote-requests": "true"},
+    ),
+    _single(
+        "/ip/proxy",
+        {"enabled": Prop(v.boolean), "port": Prop(v.number, default="8080"), "anonymous": Prop(v.boolean)},
+        {"enabled": "false", "anonymous": "false"},
+    ),
+)
+
 MENUS: tuple[Menu, ...] = (
     *_SYSTEM,
+    *_OWN,
     _address_list("/ip/firewall/address-list", v.list_address),
     _address_list("/ipv6/firewall/address-list", v.list_address6),
     FILTER,
+    FILTER6,
     NAT,
     _CONNECTION,
     *_PPP,

@@ -26,7 +26,8 @@ class Router:
     `version` as the router prints it decides the log-in, the dates, `!empty` and the texts of errors.
     `users` maps names to passwords. `dial_in` are the seconds after which a PPP client whose session was
     removed comes back (None: never). With `atomic_batches` a comma list of ids with a missing one changes
-    nothing; otherwise the rows before it are changed, as nobody has documented either.
+    nothing; otherwise the rows before it are changed, as nobody has documented either. Without `ipv6` it has none
+    of those menus, like version 6 without the package. `out_of_reach` are addresses that answer no ping.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Router:
         dial_in: float | None = None,
         atomic_batches: bool = False,
         empty_all: bool = False,
+        ipv6: bool = True,
     ) -> None:
         self.lock = RLock()
         self.version = version
@@ -49,11 +51,13 @@ class Router:
         self.faults = Faults()
         self.counters = Counters()
         self.booted = monotonic()
+        self.out_of_reach: set[str] = set()
         self.session_entries: dict[str, list[tuple[str, str]]] = {}
         self.dialer = Dialer(self, dial_in)
-        self._tables = {menu.path: Table(menu, self) for menu in MENUS}
+        menus = [menu for menu in MENUS if ipv6 or not menu.path.startswith("/ipv6/")]
+        self._tables = {menu.path: Table(menu, self) for menu in menus}
         self._folders = {path[:at] for path in self._tables for at in range(1, len(path)) if path[at] == "/"}
-        for menu in MENUS:
+        for menu in menus:
             for row in menu.initial:
                 self._tables[menu.path].add(dict(row), loading=True)
         self.table("/system/identity").set("*0", {"name": name}, loading=True)
@@ -148,11 +152,24 @@ class Router:
                 return Result(traps=[trap])
 
     def _execute(self, request: Request) -> Result:
+        if request.path == "/ping":
+            return self._ping(request)
         path, _, verb = request.path.rpartition("/")
         table = self._tables.get(path)
         if table is None:
             return self._no_such_menu(path)
         return commands.execute(self, table, verb, request)
+
+    def _ping(self, request: Request) -> Result:
+        """One row for each packet, with the counts so far."""
+        address, count = request.attributes.get("address", ""), int(request.attributes.get("count", "1"))
+        lost = address in self.out_of_reach
+        answer = {"status": "timeout"} if lost else {"size": "56", "ttl": "64", "time": "1ms"}
+        rows = [
+            {"seq": str(n), "host": address, **answer, "sent": str(n + 1), "received": "0" if lost else str(n + 1)}
+            for n in range(min(count, 100))
+        ]
+        return Result(rows=rows)
 
     def _no_such_menu(self, path: str) -> Result:
         if path in self._folders:

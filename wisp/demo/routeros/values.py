@@ -186,6 +186,23 @@ def matcher(value: str, name: str, router: Router) -> str:
     return sign + known
 
 
+def matcher6(value: str, name: str, router: Router) -> str:
+    """An IPv6 address or prefix in a firewall rule (printed with its length), perhaps negated."""
+    sign = "!" if value.startswith("!") else ""
+    try:
+        return sign + str(ipaddress.IPv6Network(value[len(sign) :], strict=False))
+    except ValueError:
+        raise invalid(name) from None
+
+
+def interface_address(value: str, name: str, router: Router) -> str:
+    """An address with the length of its network."""
+    try:
+        return str(ipaddress.ip_interface(value))
+    except ValueError:
+        raise invalid(name) from None
+
+
 def address_or_pool(value: str, name: str, router: Router) -> str:
     """An IPv4 address or the name of a pool."""
     try:
