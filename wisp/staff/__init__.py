@@ -10,13 +10,15 @@ from wisp.web import navigation
 
 def setup(app: Flask) -> None:
     """Log-in, the staff page, commands and sentences."""
-    from wisp.staff import account, auth, cli, mail, texts, views
+    from wisp.staff import account, audit_views, auth, cli, mail, texts, views
 
     auth.bind()
     mail.register()
     app.register_blueprint(account.bp)
+    app.register_blueprint(audit_views.bp)
     app.register_blueprint(auth.bp)
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)
     errors.messages.update(texts.MESSAGES)
     navigation.add("system", _l("Staff"), "staff.index", Permission.STAFF_MANAGE, "user-shield", 80)
+    navigation.add("system", _l("Audit"), "audit.index", Permission.AUDIT_VIEW, "eye", 85)

@@ -30,6 +30,8 @@ def begin(user: StaffUser, *, ip: str, user_agent: str, remembered: bool) -> str
     )  # fmt: skip
     session().add(row)
     session().flush()
+    audit.act_as(audit.Actor(f"staff:{user.email}", ip[:45]))
+    audit.record("staff.log_in", f"staff:{user.email}", None, {"user_agent": row.user_agent})
     return row.key
 
 

@@ -86,6 +86,64 @@ def group_of(permission: P) -> str:
     return found if found in GROUPS else "system"
 
 
+ACTIONS = {
+    "account.open": _l("Opening balances"),
+    "bulk.order": _l("Bulk action ordered"),
+    "bulk.undo": _l("Bulk action undone"),
+    "client.add": _l("Client added"),
+    "client.billing": _l("Client's billing changed"),
+    "client.cancel": _l("Client cancelled"),
+    "client.edit": _l("Client changed"),
+    "client.import": _l("Clients imported"),
+    "invoice.void": _l("Invoice voided"),
+    "outbox.hold": _l("E-mail held"),
+    "outbox.release": _l("E-mail released"),
+    "outbox.release_all": _l("Held e-mails released"),
+    "outbox.resend": _l("E-mail sent again"),
+    "payment.register": _l("Payment registered"),
+    "payment.void": _l("Payment voided"),
+    "plan.add": _l("Plan added"),
+    "plan.edit": _l("Plan changed"),
+    "portal.confirm": _l("Notice page confirmed"),
+    "promise.grant": _l("Payment promise granted"),
+    "router.add": _l("Router added"),
+    "router.archive": _l("Router archived"),
+    "router.edit": _l("Router changed"),
+    "schedule.change": _l("Days and hours changed"),
+    "settings.save": _l("Settings changed"),
+    "staff.active": _l("Staff user activated or deactivated"),
+    "staff.create": _l("Staff user added"),
+    "staff.edit": _l("Staff user changed"),
+    "staff.grant": _l("Permission granted"),
+    "staff.invite": _l("Invitation sent again"),
+    "staff.log_in": _l("Log-in"),
+    "staff.password": _l("Password changed"),
+    "staff.permissions": _l("Permissions changed"),
+    "staff.recovery": _l("Recovery codes"),
+    "staff.reset_sent": _l("Link for a new password sent"),
+    "staff.revoke": _l("Permission revoked"),
+    "staff.session_end": _l("Session ended"),
+    "staff.totp": _l("Second factor on or off"),
+    "staff.zones": _l("Zones of a staff user changed"),
+    "task.apply": _l("Task applied"),
+    "task.archive": _l("Task archived"),
+    "task.revive": _l("Task back from the archive"),
+    "task.switch": _l("Task activated or deactivated"),
+    "zone.add": _l("Zone added"),
+    "zone.rename": _l("Zone renamed"),
+}
+"""What the audit log calls the changes; one that is missing is shown by its own name."""
+
+
+def actor_text(actor: str) -> str:
+    """Who acted, as people read it."""
+    kind, _colon, name = actor.partition(":")
+    if kind == "cli":
+        return str(_l("Command line")) + f" ({name})"
+    words = {"system": _l("The program"), "visitor": _l("Not logged in")}
+    return str(words[kind]) if kind in words else name or actor
+
+
 MESSAGES = {
     "staff.gone": _l("This person does not exist any more."),
     "staff.yourself": _l("You cannot change your own role, permissions, zones or access."),

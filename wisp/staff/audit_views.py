@@ -1,0 +1,91 @@
+"""The audit page: every change with who, when, from where, before and after; filter and export."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import date
+
+from flask import Blueprint, Response, request, stream_with_context
+from flask_babel import gettext as _
+
+from wisp.core.audit import AuditEntry
+from wisp.core.permissions import Permission
+from wisp.settings import service as settings
+from wisp.staff import audit_log, service
+from wisp.staff.texts import ACTIONS, actor_text
+from wisp.web import render, requires, scope
+from wisp.web.tables import Listing, guarded, search_text
+
+bp = Blueprint("audit", __name__, url_prefix="/auditoria")
+LINKS = {
+    "client": ("clients.show", "code"),
+    "invoice": ("invoices.show", "number"),
+    "payment": ("payments.show", "number"),
+    "task": ("tasks.detail", "task_id"),
+    "message": ("outbox.show", "message_id"),
+}
+"""Kinds of targets that have a page: its endpoint and the name of its argument."""
+
+
+@bp.get("/")
+@requires(Permission.AUDIT_VIEW)
+def index() -> Response:
+    """All changes, newest first."""
+    only = _filters()
+    listing = Listing(audit_log.query(scope(), only, settings.timezone()), {"at": AuditEntry.id}, default="-at")
+    return render(
+        "audit/list.html", partial="audit/_table.html", listing=listing, only=only, actions=ACTIONS, actors=_actors(),
+        actor_text=actor_text, differences=audit_log.differences, links=LINKS,
+    )  # fmt: skip
+
+
+@bp.get("/exportar.csv")
+@requires(Permission.AUDIT_VIEW)
+def export() -> Response:
+    """The changes of the list, whatever the number, as a CSV file."""
+    found = audit_log.query(scope(), _filters(), settings.timezone())
+    rows = audit_log.everything(found)
+    response = Response(stream_with_context(_lines(rows)), mimetype="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=f"auditoria-{settings.today()}.csv")
+    return response
+
+
+def _lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
+    yield "\ufeff" + _line([_("When"), _("Who"), _("From where"), _("Action"), _("Object"), _("Before"), _("After")])
+    zone = settings.timezone()
+    for entry in entries:
+        yield _line([
+            entry.at.astimezone(zone).isoformat(timespec="seconds"), entry.actor, entry.ip, entry.action, entry.target,
+            audit_log.shown(entry.before), audit_log.shown(entry.after),
+        ])  # fmt: skip
+
+
+def _line(cells: list[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([guarded(cell) for cell in cells])
+    return buffer.getvalue()
+
+
+def _actors() -> list[tuple[str, str]]:
+    """Who can be chosen in the filter: the staff, the program itself, the command line."""
+    people = [(f"staff:{user.email}", user.name) for user in service.everybody()]
+    return [*people, ("system", actor_text("system")), ("cli:", _("Command line"))]
+
+
+def _filters() -> audit_log.Filters:
+    asked = request.args
+    return audit_log.Filters(
+        text=search_text(),
+        action=asked.get("action", "")[:64],
+        actor=asked.get("actor", "")[:200],
+        since=_day(asked.get("since", "")),
+        until=_day(asked.get("until", "")),
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 1970 < found.year < 9000 else None
