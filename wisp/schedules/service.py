@@ -107,7 +107,7 @@ def change(
     """Change a schedule; next runs are recomputed here and now.
 
     Where the new moment of a task is already past and its month has not run, ``this_month`` decides: "run" (the next
-    tick takes it) or "skip"; without it Refused("schedules.needs_choice", kinds=[…]) and nothing is changed.
+    tick takes it) or "skip"; without it Refused("schedules.needs_choice", kinds="invoices, cut"), nothing changed.
     """
     new_type = schedule.billing_type if billing_type is None else billing_type
     new_due = schedule.due_day if due_day is None else due_day
@@ -122,7 +122,7 @@ def change(
     outcomes = edit_outcomes(moved, wanted, zone_info(new_zone))
     choices = [t.kind for t in moved if t.enabled and outcomes[t.id].needs_choice]
     if choices and this_month is None:
-        raise Refused("schedules.needs_choice", kinds=choices)
+        raise Refused("schedules.needs_choice", kinds=", ".join(choices))
     before = describe(schedule)
     schedule.billing_type, schedule.due_day, schedule.timezone = new_type, new_due, new_zone
     for task in moved:
@@ -197,23 +197,28 @@ def lock(schedule_ids: Iterable[int]) -> None:
 
 def switch(schedules: Iterable[BillingSchedule], kinds: Mapping[Kind, bool]) -> int:
     """Switch tasks on or off; how many changed. One switched on takes its next future occurrence, never a past one."""
-    now, changed = clock.now(), 0
+    changed = 0
     for schedule in schedules:
-        tz = timezone_of(schedule)
         for task in schedule.tasks:
             wanted = kinds.get(Kind(task.kind))
-            if wanted is None or wanted == task.enabled:
-                continue
-            changed += 1
-            task.enabled = wanted
-            task.shift_days, task.forced = 0, False
-            if wanted and task.archived_at is None:
-                task.next_month = max(task.next_month, domain.next_month(now, task.day, task.minute, tz))
-                task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz)
-            else:
-                task.next_at = None
-            audit.record("task.switch", f"task:{task.id}", {"enabled": not wanted}, {"enabled": wanted})
+            changed += wanted is not None and switch_task(task, wanted)
     return changed
+
+
+def switch_task(task: PeriodicTask, wanted: bool) -> bool:
+    """Switch one task on or off; False where it stands so already."""
+    if wanted == task.enabled:
+        return False
+    task.enabled = wanted
+    task.shift_days, task.forced = 0, False
+    if wanted and task.archived_at is None:
+        tz = timezone_of(task.schedule)
+        task.next_month = max(task.next_month, domain.next_month(clock.now(), task.day, task.minute, tz))
+        task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz)
+    else:
+        task.next_at = None
+    audit.record("task.switch", f"task:{task.id}", {"enabled": not wanted}, {"enabled": wanted})
+    return True
 
 
 def archive(schedules: Iterable[BillingSchedule]) -> None:

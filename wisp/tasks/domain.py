@@ -46,6 +46,7 @@ class Reason(StrEnum):
     ROUTER_OFF = "router_off"
     ROUTER_REFUSED = "router_refused"
     PAID = "paid"  # settled between the order and the router
+    CANCELLED = "cancelled"  # between the order and the router
     TAKEN_OVER = "taken_over"  # a later run of the task does it
     FOREIGN = "foreign"  # somebody else's entry already holds the address
     ERROR = "error"

@@ -1,17 +1,18 @@
 """How runs end: items settled by the router's answers, runs and occurrences that follow from their items."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select, update
 
 from wisp.access import service as access
 from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import session
 from wisp.invoices import domain as invoicing
+from wisp.invoices import service as invoices
 from wisp.routers.models import Zone
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
@@ -19,7 +20,7 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import own_scope
-from wisp.tasks.domain import ItemState, Reason, RunState, end_state
+from wisp.tasks.domain import CHUNK, ItemState, Reason, RunState, end_state
 from wisp.tasks.models import RunItem, TaskRun
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
         )
         .all()
     )
-    changes = []
+    changes: list[dict[str, Any]] = []
     for run_id, client_id in rows:
         outcome = report.outcomes.get(client_id)
         if outcome is None:
@@ -253,6 +254,10 @@ def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
                 "updated_at": now,
             }
         )
+    why = why_not({change["client_id"] for change in changes if change["reason"] == Reason.PAID.value})
+    for change in changes:
+        if change["reason"] == Reason.PAID.value:
+            change["reason"] = why[change["client_id"]].value
     if changes:
         session().execute(update(RunItem), changes)
 
@@ -267,13 +272,40 @@ def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
     return (ItemState.DONE if outcome.state == "written" else ItemState.UNCHANGED), reason
 
 
+def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
+    """Why nothing is wanted any more for clients whose cut or notice had been ordered."""
+    today = clock.today(settings.timezone())
+    excluded = or_(Client.free, Client.no_notice, Client.no_cut, Client.no_cut_until.is_not(None))
+    reason = case(
+        (Client.cancelled_at.is_not(None), Reason.CANCELLED.value),
+        (invoices.balance_of(Client.id) == 0, Reason.PAID.value),
+        (invoices.promised(Client.id, today), Reason.PROMISE.value),
+        (excluded, Reason.EXCLUDED.value),
+        else_=Reason.PAID.value,
+    )
+    found: dict[int, Reason] = {}
+    ids = sorted(client_ids)
+    for at in range(0, len(ids), CHUNK):
+        rows = session().execute(select(Client.id, reason).where(Client.id.in_(ids[at : at + CHUNK])))
+        found |= {client_id: Reason(why) for client_id, why in rows}
+    return found
+
+
 def _fail_unanswered(run: TaskRun, router_id: int) -> None:
     """A complete synchronisation that says nothing of a client of the router no longer wants anything for it."""
-    session().execute(
-        update(RunItem)
-        .where(RunItem.run_id == run.id, RunItem.client_id.in_(_waiting_on(run, router_id)))
-        .values(state=ItemState.SUPERSEDED.value, reason=Reason.PAID.value, updated_at=clock.now())
-    )
+    now, waiting = clock.now(), session().scalars(_waiting_on(run, router_id)).all()
+    changes = [
+        {
+            "run_id": run.id,
+            "client_id": client_id,
+            "state": ItemState.SUPERSEDED.value,
+            "reason": reason.value,
+            "updated_at": now,
+        }
+        for client_id, reason in why_not(waiting).items()
+    ]
+    if changes:
+        session().execute(update(RunItem), changes)
 
 
 def _say_router_off(run: TaskRun, router_id: int, report: "SyncReport") -> None:

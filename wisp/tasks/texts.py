@@ -104,6 +104,7 @@ REASONS: dict[str, Any] = {
     Reason.CHANGED: _l("Changed since the simulation"),
     Reason.ROUTER_OFF: _l("The router does not answer"),
     Reason.ROUTER_REFUSED: _l("The router did not take it"),
+    Reason.CANCELLED: _l("Cancelled before the router was reached"),
     Reason.PAID: _l("No longer owed when the router was reached"),
     Reason.TAKEN_OVER: _l("A later run took it over"),
     Reason.FOREIGN: _l("Another entry, not ours, already holds the address"),

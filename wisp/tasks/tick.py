@@ -1,5 +1,6 @@
 """The tick: every minute, claim what is due, and take up again what a killed worker has left."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -11,6 +12,7 @@ from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock, queue
 from wisp.core.db import insert_into, session, transaction
+from wisp.core.errors import Refused
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
@@ -18,6 +20,7 @@ from wisp.settings import service as settings
 from wisp.tasks.domain import OPEN_RUNS, RunState
 from wisp.tasks.models import PlanItem, TaskPlan, TaskRun
 
+log = logging.getLogger(__name__)
 BATCH = 2000
 """Tasks claimed in one transaction."""
 FORCED_DAYS = 36500
@@ -136,11 +139,20 @@ def _pass_over(after: int) -> int | None:
     return rows[-1].id if len(rows) == BATCH else None
 
 
+def _zone_info(name: str) -> ZoneInfo:
+    """The time zone of a schedule. One that the machine's data no longer knows must not stop everybody's tick."""
+    try:
+        return schedules.zone_info(name)
+    except Refused:
+        log.exception("there is no time zone %r any more; the company's is used", name)
+        return settings.timezone()
+
+
 def _caught_up(rows: Sequence[Any], now: datetime, late_days: int) -> Iterator[tuple[Any, calendar.CatchUp, ZoneInfo]]:
     """What each task has to do now. Thousands of tasks share a moment, few ask a new question."""
     known: dict[tuple[Any, ...], calendar.CatchUp] = {}
     for row in rows:
-        tz = schedules.zone_info(row.timezone) if row.timezone else settings.timezone()
+        tz = _zone_info(row.timezone)
         moment = (row.next_month, row.day, row.minute, tz, now)
         key = (*moment, row.forced, row.shift_days)
         caught = known.get(key)
