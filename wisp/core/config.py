@@ -5,11 +5,17 @@ A wrong value, or one missing in production, raises ``ConfigError`` with one lin
 
 import os
 import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 TRUE = {"1", "true"}
 FALSE = {"0", "false", ""}
@@ -17,6 +23,19 @@ FALSE = {"0", "false", ""}
 
 class ConfigError(Exception):
     """The environment is wrong; the text names the variable and what it should hold."""
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """End the process with one line where the environment is wrong.
+
+    The code is 1, in a gunicorn worker 3: its "cannot boot", without which it would start workers without end.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(3 if "gunicorn.arbiter" in sys.modules else 1) from None
 
 
 @dataclass(frozen=True)
@@ -66,12 +85,34 @@ def _database(env: dict[str, str], data: Path) -> str:
     url = env.get("DATABASE_URL", "").strip()
     if not url:
         return f"sqlite:///{data / 'wisp.db'}"
-    scheme = url.split(":", 1)[0]
-    if scheme in ("postgresql", "postgres"):
-        return "postgresql+psycopg" + url[len(scheme) :]
-    if scheme not in ("sqlite", "postgresql+psycopg"):
-        raise ConfigError(f"DATABASE_URL must start with sqlite:// or postgresql://, not {scheme!r}")
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("sqlite", "postgresql", "postgres", "postgresql+psycopg"):
+        raise ConfigError(f"DATABASE_URL must start with sqlite:// or postgresql://, not {scheme.partition(':')[0]!r}")
+    url = url if scheme == "sqlite" else f"postgresql+psycopg://{rest}"
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):  # it may hold a password: it is not repeated
+        raise ConfigError("DATABASE_URL must be like postgresql://user:password@host:5432/name") from None
     return url
+
+
+def _folder(env: dict[str, str]) -> Path:
+    data = Path(env.get("WISP_DATA", "").strip() or "data").resolve()
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"WISP_DATA must be a folder that can be written to: {error}") from None
+    return data
+
+
+def _proxies(env: dict[str, str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in env.get("WISP_PROXIES", "").split(",") if name.strip())
+    for name in names:
+        try:
+            ip_network(name, strict=False)
+        except ValueError:
+            raise ConfigError(f"WISP_PROXIES must be addresses or networks with commas, not {name!r}") from None
+    return names
 
 
 def _key(env: dict[str, str], name: str, file: Path, production: bool, make: str) -> str:
@@ -99,7 +140,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     if mode not in ("development", "production"):
         raise ConfigError(f"WISP_ENV must be development or production, not {mode!r}")
     production = mode == "production"
-    data = Path(env.get("WISP_DATA", "").strip() or "data").resolve()
+    data = _folder(env)
     wisp_key = _key(env, "WISP_KEY", data / "wisp.key", production, Fernet.generate_key().decode())
     try:
         Fernet(wisp_key)
@@ -109,8 +150,8 @@ def load(environ: dict[str, str] | None = None) -> Config:
     if redis_url and urlsplit(redis_url).scheme not in ("redis", "rediss", "unix"):
         raise ConfigError("REDIS_URL must start with redis://, rediss:// or unix://")
     url = env.get("WISP_URL", "").strip().rstrip("/")
-    if url and urlsplit(url).scheme not in ("http", "https"):
-        raise ConfigError("WISP_URL must start with http:// or https://")
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+        raise ConfigError("WISP_URL must be like https://wisp.example.com")
     level = (env.get("LOG_LEVEL", "").strip() or "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
@@ -123,7 +164,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         secret_key=_key(env, "SECRET_KEY", data / "secret.key", production, secrets.token_urlsafe(48)),
         wisp_key=wisp_key,
         url=url or "http://127.0.0.1:8000",
-        proxies=tuple(p.strip() for p in env.get("WISP_PROXIES", "").split(",") if p.strip()),
+        proxies=_proxies(env),
         log_level=level,
         mail_server=env.get("MAIL_SERVER", "").strip(),
         mail_port=_port(env, "MAIL_PORT", 25),
