@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import click
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from wisp.core import audit
 from wisp.core.commands import command, emit, fail, json_option
@@ -64,6 +65,23 @@ def test_a_refusal_is_its_sentence_and_exit_1(group: click.Group, monkeypatch: p
     monkeypatch.setitem(messages, "tests.no", "not %(client)s")
     result = CliRunner().invoke(group, ["refuse"])
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "not C1\n")
+
+
+def test_a_refusal_writes_several_values_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(messages, "tests.no", "not %(kinds)s")
+    assert str(Refused("tests.no", kinds=["notice", "cut"])) == "not notice, cut"
+
+
+def test_trouble_with_the_database_is_one_line() -> None:
+    @click.command()
+    @command
+    def asking() -> None:
+        raise OperationalError("SELECT 1", {}, RuntimeError("no such table: company\nand more"))
+
+    result = CliRunner().invoke(asking)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "no such table: company" in result.stderr
+    assert "flask db upgrade" in result.stderr
 
 
 def test_the_reason_is_one_line(group: click.Group) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from wisp.core import audit
 from wisp.core.errors import Refused
 
+log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -50,7 +53,7 @@ def read_password() -> str:
 
 
 def command(function: F) -> F:
-    """Run a command as its system user; a ``Refused`` becomes its sentence and exit 1."""
+    """Run a command as its system user; a ``Refused`` and trouble with the database become a sentence and exit 1."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -59,6 +62,10 @@ def command(function: F) -> F:
                 return function(*args, **kwargs)
             except Refused as refused:
                 fail(str(refused))
+            except DBAPIError as error:
+                log.debug("the database refused", exc_info=True)
+                why = str(error.orig).strip().partition("\n")[0]
+                fail(f"the database cannot be used: {why} (is it there, and has `flask db upgrade` been run?)")
 
     return wrapped  # type: ignore[return-value]
 

@@ -27,4 +27,8 @@ def sentence(code: str, values: dict[str, Any] | None = None) -> str:
     if text is None:
         details = ", ".join(f"{name}={value}" for name, value in (values or {}).items())
         return f"{code} ({details})" if details else code
-    return str(text) % values if values else str(text)
+    if not values:
+        return str(text)
+    return str(text) % {
+        name: ", ".join(map(str, v)) if isinstance(v, (list, tuple)) else v for name, v in values.items()
+    }
