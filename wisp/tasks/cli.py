@@ -1,5 +1,6 @@
 """Commands on periodic tasks and their runs: ``flask tasks …``, ``flask runs …``."""
 
+import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -8,12 +9,16 @@ from flask.cli import AppGroup
 
 from wisp.clients.models import Client
 from wisp.core import queue
-from wisp.core.commands import command, emit, json_option, wait_option
+from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.schedules.models import PeriodicTask
 from wisp.tasks import documents, jobs, planning, service
+from wisp.tasks.domain import OPEN_RUNS
 from wisp.tasks.models import TaskRun
+
+PAUSE, TRIES = 0.5, 7200
+"""Between two looks at a run that another process works on, in seconds; and how often, a job's longest time."""
 
 tasks = AppGroup("tasks", help="Periodic tasks: list, simulate, apply, the tick.")
 own_option = click.option(
@@ -81,8 +86,23 @@ def apply(
         options = planning.Options(service.clients_by_code(hold), include_not_due, own_billed)
         found = service.order(service.find(task_id), month=documents.month_given(month), options=options, plan_id=plan)
         run_id = found.id
+    if wait:
+        _see_through(run_id)
     session().rollback()
     _show(run_id, as_json)
+
+
+def _see_through(run_id: int) -> None:
+    """Return when the run is open no more: it may have been ordered before, and wait for a worker that is not there."""
+    for _ in range(TRIES):
+        session().rollback()
+        found = session().get_one(TaskRun, run_id, populate_existing=True)
+        if found.state not in OPEN_RUNS:
+            return
+        with queue.inline():
+            jobs.push(found)
+        time.sleep(PAUSE)
+    fail(f"run {run_id} is still under way in another process")
 
 
 @tasks.command("tick")

@@ -2,9 +2,12 @@
 
 import logging
 
+from wisp.access import service as access
 from wisp.core import queue
-from wisp.core.db import transaction
-from wisp.tasks import queueing, runner, tick
+from wisp.core.db import session, transaction
+from wisp.schedules.models import PeriodicTask
+from wisp.tasks import planning, queueing, runner, tick
+from wisp.tasks.models import TaskRun
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,15 @@ def run_tick() -> list[int]:
     with transaction():
         tick.forget_old_plans()
     return claimed + again
+
+
+def push(run: TaskRun) -> None:
+    """Enqueue what an open run waits for: a worker, or its router. Repeatable, both are claimed with a lease."""
+    if run.phase == "syncing":
+        task = session().get_one(PeriodicTask, run.task_id)
+        access.enqueue_syncs([planning.owner_of(task.schedule_id)[1]], force=True)
+    else:
+        queueing.enqueue_run(run.id)
 
 
 @queue.job("tasks.run", queue="runs", timeout=3600)

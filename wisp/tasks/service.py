@@ -391,7 +391,7 @@ def clients_by_code(codes: Iterable[str]) -> frozenset[int]:
     rows = dict(session().execute(select(Client.code, Client.id).where(Client.code.in_(wanted))).all())
     for code in wanted:
         if code not in rows:
-            raise Refused("clients.unknown", code=code)
+            raise Refused("clients.unknown", client=code)
     return frozenset(rows.values())
 
 
