@@ -100,6 +100,11 @@ class Client(Base):
             sqlite_where=text("cancelled_at IS NULL AND username <> ''"),
             postgresql_where=text("cancelled_at IS NULL AND username <> ''"),
         ),
+        Index(
+            "ix_client_address", "address",
+            sqlite_where=text("cancelled_at IS NULL AND address IS NOT NULL"),
+            postgresql_where=text("cancelled_at IS NULL AND address IS NOT NULL"),
+        ),
         Index(None, "zone_id", "id"),
         Index(None, "name_key", "id"),
     )  # fmt: skip

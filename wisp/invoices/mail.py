@@ -1,6 +1,6 @@
 """The e-mail that an invoice exists: number, amount, due date, period, how to pay, in the client's language."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from wisp.outbox.rendering import Formats, compose
 from wisp.settings.service import company
 
 KIND = "invoice"
+client_link: Callable[[int], str] | None = None
+"""The address of a client's own page, signed; the slice that has such a page sets it."""
 
 
 def load(messages: Sequence[Message]) -> dict[int, Invoice]:
@@ -44,6 +46,7 @@ def render(message: Message, invoices: dict[int, Invoice]) -> Rendered:
     return compose(
         KIND, message, subject,
         title=title, invoice=invoice, lines=invoice.lines, facts=facts,
+        link=client_link(invoice.client_id) if client_link else "",
     )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 MARK = "wisp_access"
 PUBLIC = "public"
 AUTHENTICATED = "authenticated"
+gates: list[Callable[[], Any]] = []
+"""What may answer a request before anybody asks who is logged in (None: go on); filled by setup() of slices."""
 
 
 class UnmarkedView(RuntimeError):
@@ -60,6 +62,10 @@ def scope() -> Scope:
 
 def enforce() -> Any:
     """Before each request: set the actor of the audit log and refuse what the view's mark does not allow."""
+    for gate in gates:
+        answer = gate()
+        if answer is not None:
+            return answer
     logged_in = bool(current_user and current_user.is_authenticated)
     name = f"staff:{current_user.email}" if logged_in else "visitor"
     audit.act_as(audit.Actor(name, request.remote_addr or ""))

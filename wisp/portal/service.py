@@ -1,0 +1,233 @@
+"""Who is looking at a client page, what there is to say to it, and "Entendido".
+
+A client is known by the address it comes from or by a signed link. An address that two clients have tells nobody
+apart, and is answered like an unknown one. An address that a session was given (PPPoE, hotspot without a fixed one)
+may be another's by now: such a visitor learns why the page is there, but neither name nor amount.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+
+from wisp.access import service as access
+from wisp.access.models import Access
+from wisp.clients.models import Client
+from wisp.core import audit, clock
+from wisp.core.db import insert_into, session
+from wisp.invoices import service as invoices
+from wisp.invoices.models import Invoice
+from wisp.portal.models import PortalPause, PortalVisit
+from wisp.routers.models import Zone
+from wisp.schedules.models import BillingSchedule
+from wisp.settings import service as settings
+from wisp.settings.models import Company
+
+SEEN_PAUSE = timedelta(minutes=5)
+"""A page that is loaded again within this time is not counted again: a storm of reloads writes nothing."""
+
+CHUNK = 5_000
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A client in front of its page. ``state``: ``cut``, ``notice`` or ``none``; money in minor units.
+
+    ``personal``: name and amounts may be shown. ``may_confirm``: "Entendido" would take the notice off.
+    """
+
+    client_id: int
+    name: str
+    language: str
+    state: str
+    reason: str
+    debt: int
+    due: date | None
+    personal: bool
+    may_confirm: bool
+    confirmed_at: datetime | None
+    back_at: datetime | None
+    seen_at: datetime | None
+
+
+def by_address(address: str | None, firm: Company) -> Visitor | None:
+    """The one client that has this address (as domain.normal writes it); None where there is none or several."""
+    if address is None:
+        return None
+    found = _visitors(Client.id.in_(_at(address)), firm, address)
+    return found[0] if len(found) == 1 else None
+
+
+def by_id(client_id: int | None, firm: Company) -> Visitor | None:
+    """The client of a signed link, wherever it is opened; None where it has been cancelled."""
+    found = _visitors(sa.and_(Client.id == client_id, Client.cancelled_at.is_(None)), firm)
+    return found[0] if found else None
+
+
+def listed(address: str | None) -> bool:
+    """Whether a client with this address is to see a notice or is cut: what brings its screen here."""
+    if address is None:
+        return False
+    query = sa.select(sa.literal(1)).where(Access.client_id.in_(_at(address)), sa.or_(Access.suspended, Access.notice))
+    return session().scalar(query.limit(1)) is not None
+
+
+def _at(address: str) -> sa.CompoundSelect[Any]:
+    """Ids of the clients with this fixed address, or whose session had it when their router was last looked at."""
+    fixed = sa.select(Client.id).where(Client.address == address, Client.cancelled_at.is_(None))
+    given = (
+        sa.select(Access.client_id)
+        .join(Client, Client.id == Access.client_id)
+        .where(Access.applied_address == address, Client.address.is_(None), Client.cancelled_at.is_(None))
+    )
+    return sa.union_all(fixed, given)
+
+
+def _visitors(where: ColumnElement[bool], firm: Company, address: str | None = None) -> Sequence[Visitor]:
+    """At most two visitors, in one statement."""
+    now = clock.now()
+    due = (
+        sa.select(sa.func.min(Invoice.due))
+        .where(Invoice.client_id == Client.id, Invoice.state.in_(invoices.OPEN_STATES))
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            Client.id, Client.name, Client.language, Client.address, Access.suspended, Access.reason, Access.notice,
+            invoices.balance_of(Client.id).label("debt"), due.label("due"),
+            PortalPause.confirmed_at, PortalPause.back_at, PortalVisit.last_seen_at,
+        )
+        .join(Access, Access.client_id == Client.id)
+        .outerjoin(PortalPause, PortalPause.client_id == Client.id)
+        .outerjoin(PortalVisit, sa.and_(PortalVisit.client_id == Client.id, PortalVisit.day == _day(firm, now)))
+        .where(where)
+        .limit(2)
+    )  # fmt: skip
+    rested = now - timedelta(hours=firm.notice_hours)
+    return [
+        Visitor(
+            client_id=row.id,
+            name=row.name,
+            language=row.language,
+            state="cut" if row.suspended else "notice" if row.notice else "none",
+            reason=row.reason,
+            debt=row.debt,
+            due=row.due,
+            personal=address is None or row.address == address,
+            may_confirm=bool(row.notice) and (row.confirmed_at is None or row.confirmed_at <= rested),
+            confirmed_at=row.confirmed_at,
+            back_at=row.back_at,
+            seen_at=row.last_seen_at,
+        )
+        for row in session().execute(query)
+    ]
+
+
+def _day(firm: Company, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(firm.timezone)).date()
+
+
+def must_count(visitor: Visitor) -> bool:
+    """Whether this look is one more to count."""
+    return visitor.seen_at is None or visitor.seen_at <= clock.now() - SEEN_PAUSE
+
+
+def seen(client_id: int) -> None:
+    """Count one look of a client at its page."""
+    _visit(client_id, seen=1)
+
+
+def confirm(client_id: int) -> bool:
+    """ "Entendido": take the notice off this client's screen until ``notice_hours`` have passed.
+
+    At most once in that time, whatever runs meanwhile; False where there is no notice or it was confirmed already.
+    The series of its returns ends ``notice_days`` after the first confirmation.
+    """
+    firm, now = settings.company(), clock.now()
+    hours, days = timedelta(hours=firm.notice_hours), timedelta(days=firm.notice_days)
+    if not session().scalar(sa.select(Access.notice).where(Access.client_id == client_id)):
+        return False
+    moment = PortalPause.back_at.type
+    back, never = sa.literal(now + hours, moment), sa.null()
+    goes_on = PortalPause.since > now - days
+    again = sa.case((PortalPause.since >= now + hours - days, back), else_=never)
+    first = back if hours <= days else never
+    statement = insert_into(PortalPause).values(client_id=client_id, confirmed_at=now, since=now, back_at=first)
+    statement = statement.on_conflict_do_update(
+        index_elements=[PortalPause.client_id],
+        set_={
+            "confirmed_at": now,
+            "since": sa.case((goes_on, PortalPause.since), else_=sa.literal(now, moment)),
+            "back_at": sa.case((goes_on, again), else_=first),
+        },
+        where=PortalPause.confirmed_at <= now - hours,
+    ).returning(PortalPause.client_id)
+    if session().scalar(statement) is None:
+        return False
+    _visit(client_id, seen=0, confirmed_at=now)
+    access.lift([client_id], suspended=False)
+    access.request_sync_of([client_id])
+    code = session().scalar(sa.select(Client.code).where(Client.id == client_id))
+    audit.record("portal.confirm", f"client:{code}", {"notice": True}, {"notice": False})
+    return True
+
+
+def _visit(client_id: int, *, seen: int, **values: Any) -> None:
+    """Add to a client's line of today."""
+    now = clock.now()
+    row = {"first_seen_at": now, "last_seen_at": now, "seen": seen, **values}
+    statement = insert_into(PortalVisit).values(client_id=client_id, day=_day(settings.company(), now), **row)
+    fresh = {"last_seen_at": now, "seen": PortalVisit.seen + seen, **values}
+    session().execute(
+        statement.on_conflict_do_update(index_elements=[PortalVisit.client_id, PortalVisit.day], set_=fresh)
+    )
+
+
+def remind() -> tuple[int, int]:
+    """Put the notice back where its pause is over and the client still owes the minimum; how many pauses ended (at
+    most CHUNK, the rest is for the next call) and how many notices that brought back.
+
+    Not for whoever is cut, cancelled, free, excluded or has promised to pay since.
+    """
+    now = clock.now()
+    over = sa.select(PortalPause.client_id).where(PortalPause.back_at <= now).order_by(PortalPause.client_id)
+    ended = (
+        sa.update(PortalPause)
+        .where(PortalPause.client_id.in_(over.limit(CHUNK).with_for_update(skip_locked=True)))
+        .values(back_at=None)
+        .returning(PortalPause.client_id)
+        .execution_options(synchronize_session=False)
+    )
+    ids = list(session().scalars(ended))  # before the access rows: "Entendido" takes the locks in this order too
+    debt = invoices.debts(now, Client.id.in_(ids))
+    query = (
+        sa.select(Client.id)
+        .join(debt, debt.c.client_id == Client.id)
+        .join(Zone, Zone.id == Client.zone_id)
+        .join(BillingSchedule, invoices.schedule_of_client())
+        .where(
+            Client.cancelled_at.is_(None), ~Client.free, ~Client.no_notice,
+            debt.c.open_debt >= max(1, settings.company().notice_minimum),
+            ~invoices.promised(Client.id, invoices.local_today(now)),
+        )
+    )  # fmt: skip
+    owing = list(session().scalars(query)) if ids else []
+    count = access.want_notice(owing)
+    if count:
+        access.request_sync_of(owing)
+    return len(ids), count
+
+
+def visits(client_id: int, limit: int = 60) -> Sequence[PortalVisit]:
+    """The last days on which a client saw its page."""
+    query = sa.select(PortalVisit).where(PortalVisit.client_id == client_id)
+    return session().scalars(query.order_by(PortalVisit.day.desc()).limit(limit)).all()
+
+
+def pause_of(client_id: int) -> PortalPause | None:
+    """The client's last confirmation."""
+    return session().get(PortalPause, client_id)

@@ -1,0 +1,163 @@
+"""The client pages by HTTP: notice and cut, "Entendido", the questions of operating systems, other sites' addresses.
+
+No session, no log-in, no look-up of a user: a page is two SQL statements, a probe one or two.
+"""
+
+import logging
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, current_app, make_response, redirect, request
+from sqlalchemy.exc import OperationalError
+
+from wisp.core.db import transaction
+from wisp.core.extensions import csrf
+from wisp.core.locales import language_or
+from wisp.portal import domain, links, presenters, service
+from wisp.portal.service import Visitor
+from wisp.settings.models import Company
+from wisp.settings.service import company
+from wisp.web import go, public
+
+bp = Blueprint("portal", __name__)
+csrf.exempt(bp)  # without a session there is nothing that its token could be bound to; see confirm()
+log = logging.getLogger(__name__)
+
+PAGE = "/aviso/"
+
+
+@bp.get(PAGE)
+@public
+def page() -> Response:
+    """The page of the client that has the visitor's address."""
+    return _page(company())
+
+
+@bp.get(f"{PAGE}c/<token>/")
+@public
+def by_link(token: str) -> Response:
+    """The page of the client whom a signed link names, wherever it is opened."""
+    return _page(company(), token)
+
+
+@bp.post(presenters.CONFIRM)
+@public
+def confirm() -> Response:
+    """ "Entendido". The form's token was signed for the client on whose page it stood, and is good for a day; the
+    visitor must still be that client, by its address or by the same link."""
+    secret, link = current_app.config["WISP"].secret_key, request.form.get("link", "")
+    named = links.signed(secret, links.CONFIRM, request.form.get("token", ""))
+    visitor = _visitor(company(), link)
+    if visitor is None or named != visitor.client_id:
+        return _page(company(), link, status=409)
+    with transaction():
+        service.confirm(visitor.client_id)
+    return go(f"{PAGE}c/{link}/" if link else PAGE)
+
+
+def _probe() -> Response:
+    """What an operating system asks to learn whether something stands in the way: for clients on a list, yes."""
+    if service.listed(_address()):
+        return _to_page()
+    body, kind, status = domain.PROBES[request.path]
+    return Response(body, status, content_type=kind)
+
+
+for _path in domain.PROBES:
+    bp.add_url_rule(_path, f"probe_{_path.strip('/').replace('/', '_').replace('.', '_')}", public(_probe))
+
+
+def gate() -> Response | None:
+    """Answer what was meant for another site and was sent here by a router's rule.
+
+    A client on a list gets its page, whatever it asked for. An unknown visitor gets the neutral page where the name is
+    not ours and we would have nothing there. Never for this machine's own requests nor for names without a dot.
+    """
+    if (request.endpoint or "").startswith("portal."):
+        return None
+    host, own = _host(request.host), urlsplit(current_app.config["WISP"].url).hostname
+    address = _address()
+    if address is None or host == own or not ("." in host or ":" in host):
+        return None
+    if host == (urlsplit(company().portal_url).hostname or ""):
+        return _to_page() if request.path == "/" else None
+    if service.listed(address):
+        return _to_page()
+    if _is_address(host) or _is_loopback(own or "") or not (request.endpoint is None or request.path == "/"):
+        return None
+    return _page(company())
+
+
+def page_url(client_id: int) -> str:
+    """The address of a client's own page with its signed link, for an e-mail."""
+    config = current_app.config["WISP"]
+    return f"{config.url}{PAGE}c/{links.sign(config.secret_key, links.PAGE, client_id)}/"
+
+
+def _to_page() -> Response:
+    """To the page at our own address, so that the browser shows it as ours; where we know none, the page itself."""
+    firm = company()
+    base = firm.portal_url or current_app.config["WISP"].url
+    if _is_loopback(urlsplit(base).hostname or ""):
+        return _page(firm)
+    return make_response(redirect(f"{base}{PAGE}", 302))
+
+
+def _page(firm: Company, link: str = "", *, status: int = 200) -> Response:
+    visitor = _visitor(firm, link)
+    if visitor is None:
+        language = domain.language_of(request.headers.get("Accept-Language", ""), language_or(firm.language))
+        return presenters.document(None, language, firm, status=404 if link else status)
+    if request.method == "GET" and service.must_count(visitor):
+        _count(visitor)
+    return presenters.document(visitor, language_or(visitor.language), firm, link=link, status=status)
+
+
+def _visitor(firm: Company, link: str) -> Visitor | None:
+    if link:
+        client_id = links.signed(current_app.config["WISP"].secret_key, links.PAGE, link)
+        return service.by_id(client_id, firm) if client_id is not None else None
+    return service.by_address(_address(), firm)
+
+
+def _count(visitor: Visitor) -> None:
+    """Note the look. A database that is busy must not keep the page from the client."""
+    try:
+        with transaction():
+            service.seen(visitor.client_id)
+    except OperationalError:
+        log.warning("a look at the notice page was not counted", exc_info=True)
+
+
+def _address() -> str | None:
+    return domain.normal(request.remote_addr)
+
+
+def _host(text: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{text}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("", "localhost") or (_is_address(host) and bool(ip_address(host).is_loopback))
+
+
+def page_facts(client_id: int) -> dict[str, Any]:
+    """What the client's file shows of its page: the link, the days it was seen, the last confirmation."""
+    return {
+        "link": page_url(client_id),
+        "visits": service.visits(client_id),
+        "pause": service.pause_of(client_id),
+    }
