@@ -1,0 +1,176 @@
+"""P4: pages over 100,000 clients, 1.2 million invoices and 10,000 tasks against the same pages over a hundredth of it.
+
+A page is asked for through the whole application, without a network. The time may grow by half; the number of SQL
+statements may not grow at all.
+"""
+
+import time
+from datetime import date, timedelta
+from statistics import median, quantiles
+from typing import Any
+
+import sqlalchemy as sa
+
+from tests.bench.figures import Figure
+from tests.bench.ground import KINDS, Ground, ground, session
+from tests.factories import make_company, make_plan, make_router
+from tests.support.staff import signed_in
+from wisp.access.models import Access
+from wisp.clients import search
+from wisp.clients.models import Client
+from wisp.core import clock, db
+from wisp.core.db import transaction
+from wisp.invoices.models import Invoice, InvoiceSeries
+from wisp.routers.models import Zone
+from wisp.schedules.models import BillingSchedule, PeriodicTask
+from wisp.tasks.models import TaskRun
+
+SMALL, LARGE = 1_000, 100_000
+MONTHS = 12
+CLIENTS_A_ZONE = 30  # three tasks a zone: 10,000 tasks for 100,000 clients
+WARM, REPEATS = 5, 60
+PAGES = {
+    "clients": "/clientes/",
+    "a search": "/clientes/?q=P00777",
+    "a client's file": "/clientes/P00777/",
+    "tasks": "/tareas-periodicas/",
+    "invoices": "/facturas/",
+}
+FIRST = ("Ana", "Luis", "María", "José", "Carmen", "Pedro", "Lucía", "Juan", "Elena", "Raúl")
+LAST = ("García", "Núñez", "López", "Pérez", "Sánchez", "Ibáñez", "Ruiz", "Gómez", "Díaz", "Torres", "Vega")
+
+
+def _provide(place: Ground, count: int) -> None:
+    with place.app.app_context():
+        make_company(tax_bp=1600)
+        plan, router = make_plan(), make_router()
+        _zones(router.id, -(-count // CLIENTS_A_ZONE))
+        _clients(router.id, plan.id, count)
+        for back in range(MONTHS):
+            _invoices(count, back)
+        with transaction() as s:
+            s.execute(sa.update(InvoiceSeries).values(next_number=count * MONTHS + 1))
+    place.settle()
+
+
+def _zones(router_id: int, zones: int) -> None:
+    """Zones with their three tasks, each of which has run last month."""
+    now, ids = clock.now(), range(1, zones + 1)
+    with transaction() as s:
+        s.execute(
+            sa.insert(BillingSchedule),
+            [{"id": i, "billing_type": "prepaid", "due_day": 20, "timezone": ""} for i in ids],
+        )
+        rows = [
+            {"id": i, "router_id": router_id, "name": f"Zona {i}", "schedule_id": i, "created_at": now} for i in ids
+        ]
+        s.execute(sa.insert(Zone), rows)
+        tasks = [
+            {"schedule_id": i, "kind": kind, "day": day, "minute": 720, "next_at": now + timedelta(days=day)}
+            for i in ids
+            for kind, day in (("invoices", 5), ("notice", 8), ("cut", 12))
+        ]
+        s.execute(sa.insert(PeriodicTask), [{**task, "next_month": now.date().replace(day=1)} for task in tasks])
+        ran = now - timedelta(days=20)
+        past = {"month": ran.date().replace(day=1), "trigger": "schedule", "state": "success", "actor": "system"}
+        moments = dict.fromkeys(("planned_for", "created_at", "started_at", "finished_at", "completed_at"), ran)
+        task_ids = s.scalars(sa.select(PeriodicTask.id)).all()
+        s.execute(sa.insert(TaskRun), [{"task_id": i, **past, **moments} for i in task_ids])
+        last = sa.select(TaskRun.id).where(TaskRun.task_id == PeriodicTask.id).scalar_subquery()
+        s.execute(sa.update(PeriodicTask).values(last_run_id=last, last_applied_at=ran, applied=1, applied_ever=1))
+
+
+def _clients(router_id: int, plan_id: int, count: int) -> None:
+    common = {"router_id": router_id, "plan_id": plan_id, "connection": "pppoe", "created_at": clock.now()}
+    rows = [
+        {
+            "id": n,
+            "code": f"P{n:05}",
+            "name": f"{FIRST[n % len(FIRST)]} {LAST[n % len(LAST)]} {LAST[n // 7 % len(LAST)]}",
+            "email": f"p{n:05}@example.com",
+            "username": f"ppp{n:05}",
+            "zone_id": (n - 1) // CLIENTS_A_ZONE + 1,
+            "installed_on": date(2020, 1, 1),
+            **common,
+        }
+        for n in range(1, count + 1)
+    ]
+    with transaction() as s:
+        s.execute(sa.insert(Client), rows)
+        s.execute(sa.insert(Access), [{"client_id": n, "router_id": router_id} for n in range(1, count + 1)])
+        search.index(range(1, count + 1))
+
+
+def _invoices(count: int, back: int) -> None:
+    """The invoices of one month, so many months ago: of the present one a third is open."""
+    issued = clock.now().date() - timedelta(days=30 * back)
+    month = issued.replace(day=1)
+    number = Client.id + count * (MONTHS - 1 - back)
+    open_now = (Client.id % 3 == 0) if not back else sa.literal(False)
+    values: dict[str, Any] = {
+        "series_id": sa.select(sa.func.min(InvoiceSeries.id)).scalar_subquery(),
+        "number": number,
+        "label": sa.literal("A") + sa.cast(number, sa.String),
+        "client_id": Client.id,
+        "kind": sa.literal("recurring"),
+        "month": sa.literal(month),
+        "period_from": sa.literal(issued),
+        "period_to": sa.literal(issued + timedelta(days=29)),
+        "issued": sa.literal(issued),
+        "due": sa.literal(issued + timedelta(days=10)),
+        "currency": sa.literal("MXN"),
+        "customer": Client.name,
+        "customer_tax_id": sa.literal(""),
+        "tax_bp": sa.literal(1600),
+        "net": sa.literal(30_172),
+        "tax": sa.literal(4_828),
+        "total": sa.literal(35_000),
+        "paid": sa.case((open_now, 0), else_=35_000),
+        "state": sa.case((open_now, "pending"), else_="paid"),
+        "created_at": sa.literal(clock.now(), Invoice.created_at.type),
+    }
+    with transaction() as s:
+        query = sa.select(*[value.label(name) for name, value in values.items()]).order_by(Client.id)
+        s.execute(sa.insert(Invoice).from_select(list(values), query))
+
+
+def _visit(place: Ground) -> dict[str, tuple[float, int]]:
+    """Page -> milliseconds in 95 of 100 cases, and SQL statements."""
+    browser = signed_in(place.app)
+    with place.app.app_context():
+        engine = db.db.engine
+    statements: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    found = {}
+    for page, url in PAGES.items():
+        times = []
+        for turn in range(WARM + REPEATS):
+            statements.clear()
+            begun = time.perf_counter()
+            answer = browser.get(url)
+            if turn >= WARM:
+                times.append((time.perf_counter() - begun) * 1000)
+            assert answer.status_code == 200, f"{url}: {answer.status_code}"
+        found[page] = quantiles(times, n=20)[-1], len(statements)
+        found[f"{page} median"] = median(times), 0
+    return found
+
+
+def _measure(kind: str, count: int) -> dict[str, tuple[float, int]]:
+    with session() as server, ground(kind, server) as place:
+        _provide(place, count)
+        return _visit(place)
+
+
+def run() -> list[Figure]:
+    """Both databases, one after the other."""
+    figures = []
+    for kind in KINDS:
+        small, large = _measure(kind, SMALL), _measure(kind, LARGE)
+        for page in PAGES:
+            (before, few), (after, many) = small[page], large[page]
+            medians = f"medians {small[f'{page} median'][0]:.0f} and {large[f'{page} median'][0]:.0f}"
+            what = f"{page}, {LARGE:,} clients, {kind}"
+            figures.append(Figure("P4", what, after, 1.5 * before, "ms", before, note=f"p95; {medians}"))
+            figures.append(Figure("P4", f"{what}: SQL statements", many, few, "", few))
+    return figures
