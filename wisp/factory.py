@@ -17,7 +17,7 @@ from wisp.web import access, frame
 ROOT = Path(__file__).resolve().parent.parent
 SLICES = (
     "settings", "outbox", "schedules", "routers", "staff", "clients", "invoices", "access", "payments", "tasks",
-    "dashboard", "portal", "demo",
+    "bulk", "dashboard", "portal", "demo",
 )  # fmt: skip
 
 

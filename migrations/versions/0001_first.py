@@ -97,6 +97,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_billing_schedule")),
     )
     op.create_table(
+        "bulk_run",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("token", sa.String(length=64), nullable=False),
+        sa.Column("action", sa.String(length=40), nullable=False),
+        sa.Column("choices", sa.JSON(), nullable=False),
+        sa.Column("zone_ids", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cursor", sa.Integer(), nullable=False),
+        sa.Column("expected", sa.Integer(), nullable=False),
+        sa.Column("zones", sa.Integer(), nullable=False),
+        sa.Column("clients", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("undone_by", sa.String(length=200), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("restored", sa.Integer(), nullable=False),
+        sa.Column("kept", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('queued', 'running', 'done', 'undoing', 'undone')", name=op.f("ck_bulk_run_state")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_run")),
+        sa.UniqueConstraint("token", name=op.f("uq_bulk_run_token")),
+    )
+    with op.batch_alter_table("bulk_run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bulk_run_state_touched_at"), ["state", "touched_at"], unique=False)
+
+    op.create_table(
         "client_import",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("token", sa.String(length=64), nullable=False),
@@ -619,6 +650,26 @@ def upgrade() -> None:
             sqlite_where=sa.text("wanted_version <> applied_version"),
             postgresql_where=sa.text("wanted_version <> applied_version"),
         )
+
+    op.create_table(
+        "bulk_change",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("target", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("zone_id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=True),
+        sa.Column("subject", sa.String(length=20), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.CheckConstraint("outcome IN ('', 'failed', 'restored', 'kept')", name=op.f("ck_bulk_change_outcome")),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_bulk_change_client_id_client")),
+        sa.ForeignKeyConstraint(["run_id"], ["bulk_run.id"], name=op.f("fk_bulk_change_run_id_bulk_run")),
+        sa.ForeignKeyConstraint(["zone_id"], ["zone.id"], name=op.f("fk_bulk_change_zone_id_zone")),
+        sa.PrimaryKeyConstraint("run_id", "target", name=op.f("pk_bulk_change")),
+    )
+    with op.batch_alter_table("bulk_change", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bulk_change_client_id"), ["client_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_change_zone_id"), ["zone_id"], unique=False)
 
     op.create_table(
         "client_term",
@@ -1153,6 +1204,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_client_term_client_id"))
 
     op.drop_table("client_term")
+    with op.batch_alter_table("bulk_change", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bulk_change_zone_id"))
+        batch_op.drop_index(batch_op.f("ix_bulk_change_client_id"))
+
+    op.drop_table("bulk_change")
     with op.batch_alter_table("access", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_access_unsettled",
@@ -1256,6 +1312,10 @@ def downgrade() -> None:
     op.drop_table("invoice_series")
     op.drop_table("company")
     op.drop_table("client_import")
+    with op.batch_alter_table("bulk_run", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bulk_run_state_touched_at"))
+
+    op.drop_table("bulk_run")
     op.drop_table("billing_schedule")
     with op.batch_alter_table("audit_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_entry_target_at"))

@@ -86,7 +86,7 @@ def test_switched_on_it_takes_the_next_future_occurrence(app: Flask, world: dict
     browser = signed_in(app)
     switch(browser, ZONE_URL, "cut", "off")
     with clock.frozen(factories.moment("2027-02-25 10:00")):
-        switch(browser, ZONE_URL, "cut", "on")
+        switch(signed_in(app, "eva@example.com"), ZONE_URL, "cut", "on")
     with app.app_context():
         task = (
             session()

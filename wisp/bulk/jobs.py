@@ -1,0 +1,23 @@
+"""Jobs of bulk actions. They may run twice, and at once, without changing anything twice."""
+
+from wisp.bulk import service
+from wisp.core import queue
+from wisp.core.db import transaction
+
+
+@queue.job("bulk.run", queue="runs", timeout=3600)
+def work(run_id: int) -> None:
+    """Work off a run, or its undo, to its end: each step a transaction of its own."""
+    more = True
+    while more:
+        with transaction():
+            more = service.step(run_id)
+
+
+@queue.job("bulk.sweep", queue="runs")
+def sweep() -> None:
+    """Take up again what a killed worker, or an emptied Redis, has left."""
+    queue.enqueue_many([("bulk.run", [run_id], f"bulk-{run_id}") for run_id in service.abandoned()])
+
+
+queue.periodic("wisp-bulk", "bulk.sweep", seconds=60)
