@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from tests.factories import make_zone
 from tests.support.staff import PASSWORD, make_staff, signed_in
 from wisp.core import audit
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.outbox.models import Message
 from wisp.staff import passwords, service
 from wisp.staff.texts import PERMISSIONS, ROLES
 
@@ -141,3 +143,25 @@ class TestCommand:
         role = ("--email", "e@e.mx", "--name", "E", "--role", "king", "--password-stdin")
         assert run(app, "add", *role, stdin=PASSWORD).exit_code == 2
         assert run(app, "add", "--email", "e@e.mx", "--name", "E", "--role", "admin").exit_code == 2
+
+    def test_what_the_pages_can_the_commands_can(self, app: Flask) -> None:
+        make_staff(app)
+        with app.app_context():
+            make_zone(name="Centro")
+        invited = ("invite", "--email", "eva@example.com", "--name", "Eva", "--role", "cashier")
+        assert run(app, *invited).exit_code == 0
+        assert run(app, *invited).exit_code == 1
+        assert run(app, "role", "eva@example.com", "support").exit_code == 0
+        assert run(app, "zones", "eva@example.com").exit_code == 2
+        assert run(app, "zones", "eva@example.com", "Nada").exit_code == 1
+        answer = json.loads(run(app, "zones", "eva@example.com", "Centro", "--json").stdout)
+        assert (answer["role"], answer["zones"]) == ("support", ["Centro"])
+        assert json.loads(run(app, "zones", "eva@example.com", "--all", "--json").stdout)["zones"] is None
+        assert json.loads(run(app, "deactivate", "eva@example.com", "--json").stdout)["active"] is False
+        assert json.loads(run(app, "activate", "eva@example.com", "--json").stdout)["active"] is True
+        assert run(app, "deactivate", "ana@example.com").exit_code == 1
+        assert run(app, "role", "ana@example.com", "cashier").exit_code == 1
+        assert run(app, "second-factor", "ana@example.com", "off").exit_code == 0
+        with app.app_context():
+            (message,) = session().query(Message).all()
+            assert (message.kind, message.recipient) == ("invitation", "eva@example.com")

@@ -104,13 +104,13 @@ def set_zones(user_id: int, limited: bool, zone_ids: Collection[int], by: Manage
         raise Refused("staff.no_zone")
     if by.scope.zone_ids is not None and not (limited and wanted <= by.scope.zone_ids):
         raise Refused("staff.zones_yours")
-    before = _zones(user)
+    before = {"zones": zones_of(user)}
     user.limited = limited
     user.zones = [zone for zone in user.zones if zone.zone_id in wanted]
     present = {zone.zone_id for zone in user.zones}
     user.zones += [StaffZone(zone_id=zone_id) for zone_id in sorted(wanted - present)]
     session().flush()
-    audit.record("staff.zones", f"staff:{user.email}", before, _zones(user))
+    audit.record("staff.zones", f"staff:{user.email}", before, {"zones": zones_of(user)})
 
 
 def zone_names(zone_ids: Collection[int]) -> dict[int, str]:
@@ -119,10 +119,11 @@ def zone_names(zone_ids: Collection[int]) -> dict[int, str]:
     return {row.id: row.name for row in session().execute(query)}
 
 
-def _zones(user: StaffUser) -> dict[str, object]:
-    if not user.limited:
-        return {"zones": "all"}
-    return {"zones": sorted(zone_names([zone.zone_id for zone in user.zones]).values())}
+def zones_of(user: StaffUser) -> list[str] | None:
+    """The names of the zones that the user is limited to; None = everything."""
+    if not user.limited or user.role == Role.ADMIN:
+        return None
+    return sorted(zone_names([zone.zone_id for zone in user.zones]).values())
 
 
 def set_active(user_id: int, active: bool, by: Manager) -> StaffUser:

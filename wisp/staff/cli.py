@@ -1,4 +1,4 @@
-"""``flask staff``: add, grant, revoke, list."""
+"""``flask staff``: add, invite, grant, revoke, role, zones, activate, deactivate, list."""
 
 from typing import Any
 
@@ -8,8 +8,10 @@ from flask.cli import AppGroup
 from wisp.core.commands import command, emit, json_option, password_option, read_password
 from wisp.core.db import transaction
 from wisp.core.permissions import Role
-from wisp.staff import service
+from wisp.routers import service as routers
+from wisp.staff import changes, links, service, totp
 from wisp.staff.models import StaffUser
+from wisp.staff.service import COMMAND_LINE
 
 group = AppGroup("staff", help="Staff users and their permissions.")
 
@@ -22,6 +24,8 @@ def shown(user: StaffUser) -> dict[str, Any]:
         "role": user.role,
         "active": user.active,
         "permissions": sorted(service.permissions_of(user)),
+        "zones": changes.zones_of(user),
+        "second_factor": totp.enabled(user),
         "last_login": user.last_login_at,
     }
 
@@ -40,6 +44,21 @@ def add(email: str, name: str, role: str, password_stdin: bool, as_json: bool) -
         user = service.create(email, name, role, password)
         answer = shown(user)
     emit(answer, as_json, f"{user.email} added as {user.role}")
+
+
+@group.command("invite")
+@click.option("--email", required=True)
+@click.option("--name", required=True)
+@click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+@json_option
+@command
+def invite(email: str, name: str, role: str, as_json: bool) -> None:
+    """Add a staff user who chooses the password by a link sent by e-mail."""
+    with transaction():
+        user = service.invite(email, name, role)
+        links.send(user, links.INVITATION)
+        answer = shown(user)
+    emit(answer, as_json, f"{user.email} invited as {user.role}")
 
 
 @group.command("grant")
@@ -66,6 +85,75 @@ def revoke(email: str, permission: str, as_json: bool) -> None:
         taken = service.revoke(email, permission)
         answer = shown(service.find(email))
     emit(answer, as_json, f"{email}: {permission} {'revoked' if taken else 'was not granted'}")
+
+
+@group.command("role")
+@click.argument("email")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@json_option
+@command
+def role_(email: str, role: str, as_json: bool) -> None:
+    """Give another role, with the permissions of its preset."""
+    with transaction():
+        user = service.find(email)
+        changes.edit(user.id, user.email, user.name, role, COMMAND_LINE)
+        answer = shown(user)
+    emit(answer, as_json, f"{email} is {role} now")
+
+
+@group.command("zones")
+@click.argument("email")
+@click.argument("zone", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Lift the limit.")
+@json_option
+@command
+def zones_(email: str, zone: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Limit somebody to the named zones, or lift the limit."""
+    if everything == bool(zone):
+        raise click.UsageError("name the zones, or --all")
+    with transaction():
+        user = service.find(email)
+        changes.set_zones(user.id, not everything, [routers.find_zone(name).id for name in zone], COMMAND_LINE)
+        answer = shown(user)
+    emit(answer, as_json, f"{email} sees " + ("all zones" if everything else ", ".join(zone)))
+
+
+@group.command("activate")
+@click.argument("email")
+@json_option
+@command
+def activate(email: str, as_json: bool) -> None:
+    """Let somebody log in again."""
+    _set_active(email, True, as_json)
+
+
+@group.command("deactivate")
+@click.argument("email")
+@json_option
+@command
+def deactivate(email: str, as_json: bool) -> None:
+    """Log somebody out at once and for good."""
+    _set_active(email, False, as_json)
+
+
+def _set_active(email: str, active: bool, as_json: bool) -> None:
+    with transaction():
+        user = changes.set_active(service.find(email).id, active, COMMAND_LINE)
+        answer = shown(user)
+    emit(answer, as_json, f"{email} is {'active' if active else 'deactivated'}")
+
+
+@group.command("second-factor")
+@click.argument("email")
+@click.argument("state", type=click.Choice(["off"]))
+@json_option
+@command
+def second_factor(email: str, state: str, as_json: bool) -> None:
+    """Take the second factor off, for somebody who lost the phone and the recovery codes."""
+    with transaction():
+        user = changes.remove_second_factor(service.find(email).id, COMMAND_LINE)
+        answer = shown(user)
+    emit(answer, as_json, f"{email}: second factor {state}")
 
 
 @group.command("list")
