@@ -759,6 +759,7 @@ def upgrade() -> None:
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("back_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_portal_pause_client_id_client")),
         sa.PrimaryKeyConstraint("client_id", name=op.f("pk_portal_pause")),
     )

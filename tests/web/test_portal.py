@@ -311,30 +311,43 @@ class TestUnderstood:
         with app.app_context():
             assert not session().get_one(Access, owed.id).notice
 
-    def test_its_returns_end_after_the_days(self, app: Flask, site: Site) -> None:
+    def test_its_returns_end_after_the_days_and_a_later_run_begins_anew(self, app: Flask, site: Site) -> None:
         with app.app_context(), transaction():
             settings.save_company({"notice_days": 2, "notice_hours": 24})
         client_id, backs = site.clients[0], []
-        for day in range(4):
-            with clock.frozen(NOON + timedelta(days=day)), app.app_context():
+        for hours in (0, 24, 100, 700):  # the third is late: it stood on the screen for two days
+            with clock.frozen(NOON + timedelta(hours=hours)), app.app_context():
+                jobs.remind()
                 with transaction():
-                    access.want_notice([client_id])
+                    if hours == 700:
+                        assert access.want_notice([client_id]) == 1
                     assert service.confirm(client_id)
-                backs.append(session().get_one(PortalPause, client_id).back_at is not None)
-        assert backs == [True, True, True, True] or backs[:2] == [True, True]
+                row = session().get_one(PortalPause, client_id)
+                backs.append((row.back_at is not None, row.since == NOON))
+        assert backs == [(True, True), (True, True), (False, True), (True, False)]
+
+    def test_a_series_ends_with_the_payment(self, app: Flask, site: Site) -> None:
+        client_id = site.clients[0]
+        with app.app_context(), transaction():
+            assert service.confirm(client_id)
+        later = NOON + timedelta(days=40)
+        with app.app_context():
+            pay([client_id])
+        with clock.frozen(NOON + timedelta(days=1)), app.app_context():
+            jobs.remind()
+        with clock.frozen(later), app.app_context(), transaction():
+            access.want_notice([client_id])
+            assert service.confirm(client_id)
         with app.app_context():
             row = session().get_one(PortalPause, client_id)
-            assert row.since == NOON + timedelta(days=2)  # a new series: a run put the notice back after the first
+            assert (row.since, row.back_at) == (later, later + timedelta(days=1))
 
-    def test_the_last_confirmation_of_a_series_is_for_good(self, app: Flask, site: Site) -> None:
+    def test_with_no_days_it_does_not_come_back(self, app: Flask, site: Site) -> None:
         with app.app_context(), transaction():
-            settings.save_company({"notice_days": 2, "notice_hours": 36})
-        for hours, back in ((0, True), (36, False)):
-            with clock.frozen(NOON + timedelta(hours=hours)), app.app_context():
-                with transaction():
-                    access.want_notice([site.clients[0]])
-                    assert service.confirm(site.clients[0])
-                assert (session().get_one(PortalPause, site.clients[0]).back_at is not None) is back
+            settings.save_company({"notice_days": 0})
+            assert service.confirm(site.clients[0])
+        with app.app_context():
+            assert session().get_one(PortalPause, site.clients[0]).back_at is None
 
     def test_a_token_of_somebody_else_or_of_yesterday_does_nothing(
         self, app: Flask, client: FlaskClient, site: Site

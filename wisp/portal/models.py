@@ -24,13 +24,15 @@ class PortalVisit(Base):
 
 class PortalPause(Base):
     """A client pressed "Entendido": the notice is off its screen since ``confirmed_at`` and comes back at ``back_at``
-    (NULL: not by itself). ``since`` is the first confirmation of the series that ends after Company.notice_days."""
+    (NULL: not by itself). ``since`` is the first confirmation of a series, ``ended`` that nothing of it comes back any
+    more: the next confirmation, of a notice that a run has put there, begins a new one."""
 
     __tablename__ = "portal_pause"
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True, autoincrement=False)
     confirmed_at: Mapped[datetime] = mapped_column(UTCDateTime)
     since: Mapped[datetime] = mapped_column(UTCDateTime)
     back_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
     __table_args__ = (
         Index(

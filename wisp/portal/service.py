@@ -145,24 +145,26 @@ def confirm(client_id: int) -> bool:
     """ "Entendido": take the notice off this client's screen until ``notice_hours`` have passed.
 
     At most once in that time, whatever runs meanwhile; False where there is no notice or it was confirmed already.
-    The series of its returns ends ``notice_days`` after the first confirmation.
+    It comes back by itself until ``notice_days`` after the first confirmation of the series.
     """
     firm, now = settings.company(), clock.now()
     hours, days = timedelta(hours=firm.notice_hours), timedelta(days=firm.notice_days)
     if not session().scalar(sa.select(Access.notice).where(Access.client_id == client_id)):
         return False
     moment = PortalPause.back_at.type
-    back, never = sa.literal(now + hours, moment), sa.null()
-    goes_on = PortalPause.since > now - days
-    again = sa.case((PortalPause.since >= now + hours - days, back), else_=never)
-    first = back if hours <= days else never
-    statement = insert_into(PortalPause).values(client_id=client_id, confirmed_at=now, since=now, back_at=first)
+    back, once = sa.literal(now + hours, moment), hours <= days  # of a new series: whether it comes back at all
+    goes_on = sa.and_(~PortalPause.ended, PortalPause.since >= now + hours - days)
+    begins = sa.and_(PortalPause.ended, sa.literal(once))
+    statement = insert_into(PortalPause).values(
+        client_id=client_id, confirmed_at=now, since=now, back_at=now + hours if once else None, ended=not once
+    )
     statement = statement.on_conflict_do_update(
         index_elements=[PortalPause.client_id],
         set_={
             "confirmed_at": now,
-            "since": sa.case((goes_on, PortalPause.since), else_=sa.literal(now, moment)),
-            "back_at": sa.case((goes_on, again), else_=first),
+            "since": sa.case((PortalPause.ended, sa.literal(now, moment)), else_=PortalPause.since),
+            "back_at": sa.case((sa.or_(goes_on, begins), back), else_=sa.null()),
+            "ended": ~sa.or_(goes_on, begins),
         },
         where=PortalPause.confirmed_at <= now - hours,
     ).returning(PortalPause.client_id)
@@ -216,6 +218,8 @@ def remind() -> tuple[int, int]:
         )
     )  # fmt: skip
     owing = list(session().scalars(query)) if ids else []
+    over_for_good = sa.update(PortalPause).where(PortalPause.client_id.in_(set(ids) - set(owing))).values(ended=True)
+    session().execute(over_for_good.execution_options(synchronize_session=False))
     count = access.want_notice(owing)
     if count:
         access.request_sync_of(owing)
