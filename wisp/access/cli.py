@@ -9,11 +9,15 @@ from wisp.access import service, sync
 from wisp.access.conversation import look
 from wisp.access.domain import Add, Change, Difference
 from wisp.access.models import RouterSync
+from wisp.access.rules import script, talk
+from wisp.access.rules import service as rules
+from wisp.access.rules.comparing import Difference as RuleDifference
+from wisp.access.texts import CHECKS, STATES, verdict
 from wisp.core import queue
 from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
-from wisp.gateway import GatewayError
+from wisp.gateway import ErrorCode, GatewayError
 from wisp.routers import service as routers
 from wisp.routers.cli import group
 from wisp.routers.models import Router
@@ -91,7 +95,79 @@ def describe(found: Difference) -> dict[str, Any]:
     }
 
 
+@click.command("rules")
+@click.argument("name")
+@click.option("--install", "action", flag_value="install", help="Put them in place and read them back.")
+@click.option("--remove", "action", flag_value="remove", help="Take them away; everything else stays.")
+@json_option
+@with_appcontext
+@command
+def rules_command(name: str, action: str | None, as_json: bool) -> None:
+    """Show the firewall rules of router NAME as a script, how the router differs, and what is in the way."""
+    router = routers.find_router(name)
+    if action is not None:
+        _rules_order(router, action, as_json)
+        return
+    answer: dict[str, Any] = {"router": name, "script": script.installation(rules.rules_of(router))}
+    try:
+        answer |= _rules_read(router)
+    except GatewayError as error:
+        emit({**answer, "error": error.code.value}, as_json, answer["script"])
+        fail(str(Refused("access.not_read", router=name, cause=cause(error.code.value))))
+    if as_json:
+        emit(answer, as_json)
+        return
+    emit(None, False, answer["script"])
+    emit(answer["checks"], False)
+
+
+def _rules_order(router: Router, action: str, as_json: bool) -> None:
+    name, router_id = router.name, router.id
+    with queue.inline(), transaction():
+        rules.order(router, action)
+    order = rules.last_order(router_id)
+    if order is None:
+        raise LookupError(router_id)
+    state = "waiting" if order.open else "done" if order.good else "failed"
+    answer = {"router": name, "action": action, "state": state, "error": order.error, "detail": order.detail,
+              "refused": order.failures}  # fmt: skip
+    emit(answer, as_json)
+    if order.error:
+        fail(str(Refused("access.not_read", router=name, cause=cause(order.error))))
+    if not order.good:
+        detail = ", ".join(f"{key}: {text}" for key, text in order.failures.items())
+        fail(str(Refused("access.rules_failed", router=name, detail=detail)))
+
+
+def _rules_read(router: Router) -> dict[str, Any]:
+    """What stands on the router against what belongs there. Raises GatewayError."""
+    target, wanted, duplicates = rules.target(router), rules.settings(), rules.duplicates(router.id)
+    session().rollback()
+    if target is None:
+        raise GatewayError(ErrorCode.login, rules.UNREADABLE)
+    look = talk.read(target, wanted, facts=True)
+    found: RuleDifference = look.difference
+    return {
+        "missing": [rule.key for rule in found.missing],
+        "changed": [rule.key for rule, _row in found.changed],
+        "misplaced": [rule.key for rule in found.misplaced],
+        "extra": [row.get("comment", "") for _menu, row in found.extra],
+        "foreign": found.foreign,
+        "checks": [
+            {
+                "check": str(CHECKS[one.key]),
+                "key": one.key,
+                "state": one.state,
+                "verdict": str(STATES[one.state]),
+                "why": verdict(one.reason, one.values),
+            }
+            for one in rules.verdicts(look, wanted, duplicates)
+        ],
+    }
+
+
 def register() -> None:
     """Put the commands into the group of the routers."""
     group.add_command(sync_command)
     group.add_command(diff_command)
+    group.add_command(rules_command)

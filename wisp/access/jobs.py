@@ -8,11 +8,13 @@ from uuid import uuid4
 
 from sqlalchemy.exc import OperationalError
 
-from wisp.access import outages, service, sync
+from wisp.access import differences, outages, service, sync, transcripts
 from wisp.access.conversation import converse
+from wisp.access.rules import service as rules
 from wisp.core import clock
-from wisp.core.db import after_commit, transaction
-from wisp.core.queue import job, periodic
+from wisp.core.db import after_commit, session, transaction
+from wisp.core.queue import enqueue_many, job, periodic
+from wisp.gateway import GatewayError
 
 ROUNDS = 10
 """How often one job goes round at most while orders keep coming; the next job goes on."""
@@ -50,8 +52,11 @@ def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
     if order is None:
         return False
     plan = _write(lambda: sync.make_plan(router_id, order))
-    result = converse(plan, lambda: _write(lambda: sync.renew(router_id, owner)))
-    return _write(lambda: sync.record(plan, result, owner, keep=keep))
+    with transcripts.transcribed() as transcript:
+        result = converse(plan, lambda: _write(lambda: sync.renew(router_id, owner)))
+    again = _write(lambda: sync.record(plan, result, owner, keep=keep))
+    _write(lambda: transcripts.record(router_id, transcript, result.error))
+    return again
 
 
 def _write(step: Callable[[], T]) -> T:
@@ -75,6 +80,8 @@ def sweep() -> None:
         service.request_sync(answering)
         due = service.due_syncs(clock.now())
         after_commit(lambda: service.enqueue_syncs(due, force=False))
+        unfinished = rules.unfinished()
+        after_commit(lambda: rules.enqueue(unfinished))
 
 
 @job(outages.ALERTS, queue="routers", timeout=60)
@@ -86,6 +93,27 @@ def tell() -> None:
 
 @job("access.reconcile", queue="routers", timeout=60)
 def reconcile() -> None:
-    """Once a day: look at every router, so that what others changed there is found and put right."""
+    """Once a day: look at every router, so that what others changed there is found, counted and put right."""
     with transaction():
-        service.request_sync(service.all_routers())
+        routers = service.all_routers()
+        after_commit(lambda: _enqueue_counts(routers))
+
+
+def _enqueue_counts(routers: list[int]) -> None:
+    enqueue_many([("access.count", (router_id,), f"count-{router_id}") for router_id in routers])
+
+
+@job("access.count", queue="routers", timeout=300)
+def count(router_id: int) -> None:
+    """Count how far a router is from what is wanted, keep the counts, and order that it be put right. Twice is no
+    harm: another line of counts."""
+    found, error = None, ""
+    try:
+        found = differences.look(router_id)
+    except GatewayError as failure:
+        error = failure.code.value
+    finally:
+        session().rollback()
+    with transaction():
+        differences.record(router_id, found, error)
+        service.request_sync([router_id])

@@ -1,5 +1,6 @@
 """Sentences of access: what stands in the way of a client's wanted state."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import gettext as _
@@ -10,6 +11,9 @@ from wisp.core.errors import messages
 REFUSALS: dict[str, Any] = {
     "access.unreachable": _l("The router “%(router)s” could not be synchronised, everything waits: %(cause)s"),
     "access.not_read": _l("The router “%(router)s” could not be read: %(cause)s"),
+    "access.no_owner": _l("No client of this router has the address %(address)s, so its entry can't be adopted."),
+    "access.entry_changed": _l("The entry of %(address)s is not what it was any more. Nothing was changed."),
+    "access.rules_failed": _l("The rules on router “%(router)s” are not as they should be: %(detail)s"),
 }
 
 PROBLEMS: dict[str, Any] = {
@@ -22,6 +26,87 @@ PROBLEMS: dict[str, Any] = {
     "router": _l("The router refused: %(value)s"),
     "session": _l("The entry stands, but the live session could not be ended: %(value)s"),
 }
+
+
+CHECKS: dict[str, Any] = {
+    "order": _l("Rules and their order"),
+    "fasttrack": _l("FastTrack"),
+    "dns": _l("Name resolution"),
+    "server": _l("Server of the clients' pages"),
+    "kept": _l("The client's address reaches the server"),
+    "ipv6": _l("IPv6"),
+    "unread": _l("Lists that rules read"),
+    "payments": _l("Payment sites"),
+    "own": _l("Own devices"),
+    "proxy": _l("Web proxy of the router"),
+    "duplicates": _l("Addresses of the clients"),
+}
+
+REASONS: dict[str, Any] = {
+    "order": _l("Every rule is there, enabled, in order and above what would let the traffic past."),
+    "misplaced": _l("Out of order, or below rules that let the traffic past: %(rules)s. Install the rules again."),
+    "incomplete": _l("Missing or changed: %(rules)s. Install the rules again."),
+    "fasttrack_first": _l(
+        "FastTrack stands above the cut: open connections of suspended clients go on. Install the rules again."
+    ),
+    "fasttrack_below": _l("FastTrack stands below the cut."),
+    "fasttrack_none": _l("The router does not use FastTrack."),
+    "dns_named": _l("Suspended clients may ask the name servers of the settings."),
+    "dns_rules": _l("The rules that leave the name servers open are missing, so no page appears."),
+    "dns_router": _l("The router itself answers names. Clients who ask another server get no answer while suspended."),
+    "dns_none": _l(
+        "The router answers no names and the settings name no name servers: suspended clients see no page. "
+        "Write the name servers into the settings."
+    ),
+    "not_read": _l("The router did not say."),
+    "server_none": _l("The settings name no server of the clients' pages: the cut works, but shows no page."),
+    "server_answers": _l("The router reaches %(address)s."),
+    "server_silent": _l("The router does not reach %(address)s (no answer to a ping): look at the route or the VPN."),
+    "kept": _l("Nothing hides the client's address on the way to the server."),
+    "masqueraded": _l("A masquerade hides the client's address, so the page can't tell who looks. Install the rules."),
+    "same_network": _l(
+        "The server is in a network of the router itself (%(network)s). If clients are there too, their address is "
+        "lost on the way: put the server elsewhere."
+    ),
+    "ipv6_none": _l("The router gives out no IPv6."),
+    "ipv6_open": _l("IPv6 stays open: suspended clients who have it go on. Install the rules again."),
+    "ipv6_empty": _l("The rules are there, but the IPv6 list “%(list)s” is empty: who has IPv6 may go on."),
+    "ipv6_closed": _l("The cut holds for IPv6 too."),
+    "unread": _l("Nobody reads %(lists)s: whoever stands there is not cut and sees no notice. Install the rules."),
+    "read": _l("Every list that has entries is read by a rule."),
+    "payments_none": _l("The settings name no payment sites: suspended clients can't pay on line."),
+    "payments_closed": _l("Closed to suspended clients: %(sites)s. Install the rules again."),
+    "payments_open": _l("The payment sites of the settings stay open."),
+    "own_cut": _l("On the list “%(list)s” stand addresses of your own: %(addresses)s. Take them off."),
+    "own_free": _l("No address of the router, the server or the name servers is on the list of the suspended."),
+    "proxy_off": _l("The router's web proxy is off."),
+    "proxy_guarded": _l("The web proxy is on (port %(port)s); a rule seems to guard it. Make sure that it does."),
+    "proxy_open": _l("The web proxy is on (port %(port)s) and no rule keeps strangers out: it will be abused."),
+    "single": _l("No two clients share an address."),
+    "shared": _l("Several clients share an address, whoever of them is cut takes the others along: %(addresses)s."),
+}
+
+STATES: dict[str, Any] = {
+    "good": _l("Good"),
+    "warning": _l("To look at"),
+    "bad": _l("Wrong"),
+    "unknown": _l("Not known"),
+}
+
+WHY: dict[str, Any] = {
+    "absent": _l("is not there"),
+    "disabled": _l("is there, but disabled"),
+    "free": _l("the client is on no list"),
+    "other_list": _l("the client belongs on the other list"),
+    "address": _l("old address of the client"),
+    "gone": _l("the client is cancelled or unknown"),
+    "moved": _l("the client is on another router"),
+}
+
+
+def verdict(reason: str, values: Mapping[str, str]) -> str:
+    """The sentence of a verdict."""
+    return str(REASONS[reason]) % values
 
 
 def explain(detail: str) -> str:

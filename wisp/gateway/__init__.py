@@ -2,6 +2,7 @@
 
 from wisp.gateway.connection import BATCH, WINDOW, Connection, connect, fetch_fingerprint
 from wisp.gateway.errors import ErrorCode, GatewayError
+from wisp.gateway.listening import listening
 from wisp.gateway.records import (
     ActivePpp,
     Command,
@@ -37,4 +38,5 @@ __all__ = [
     "canonical_address",
     "connect",
     "fetch_fingerprint",
+    "listening",
 ]

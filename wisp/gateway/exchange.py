@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from librouteros.exceptions import ProtocolError
 
 from wisp.gateway.errors import ErrorCode, GatewayError
+from wisp.gateway.listening import present, readable
 from wisp.gateway.transport import Transport
 from wisp.gateway.wire import Wire, encode, from_wire
 
@@ -32,6 +33,7 @@ class Exchange:
         self._transport = transport
         self._wire = Wire(transport)
         self._next_tag = 1
+        self._listener = present()
 
     def ask(self, commands: Sequence[Words], replies: list[Reply | None], window: int) -> None:
         """Send the commands, at most `window` of them unanswered at a time, and fill in `replies` as they come.
@@ -49,12 +51,17 @@ class Exchange:
             sentence = self._wire.take()
             if sentence:
                 self._transport.answered()
+                if self._listener is not None:
+                    self._listener("<", readable(map(from_wire, sentence)))
                 self._accept(sentence, open_replies, replies)
             elif sentence is None and not self._transport.take_in():
                 if sent < len(commands) and len(open_replies) <= window // 2:
                     batch = commands[sent : sent + window - len(open_replies)]
                     for index, _ in enumerate(batch, start=sent):
                         open_replies[str(first + index)] = (index, Reply())
+                    if self._listener is not None:
+                        for words in batch:
+                            self._listener(">", readable(words))
                     self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
                     sent += len(batch)
                 else:

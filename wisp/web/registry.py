@@ -11,7 +11,8 @@ from wisp.web.access import can
 class Tab:
     """One tab, panel or card. ``endpoint`` takes the page's own arguments (the client's code, the router's id).
 
-    A tool of the router's "Herramientas" page is shown as a button named ``action`` that posts to the endpoint.
+    A tool of the router's "Herramientas" page is shown as a button named ``action`` that posts to the endpoint; without
+    an action it is a page of its own, opened by a link.
     """
 
     key: str

@@ -1,0 +1,239 @@
+"""The difference between what a router's lists hold and what is wanted: for people to see, to repair, to count."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from wisp.access import domain, sync
+from wisp.access.conversation import DEADLINE, Conversation, Plan
+from wisp.access.domain import TAG, Change, Difference
+from wisp.access.models import RouterDifference
+from wisp.clients.models import Client
+from wisp.core import audit, clock
+from wisp.core.db import session
+from wisp.core.errors import Refused
+from wisp.gateway import Entry, ErrorCode, GatewayError, Status, connect
+from wisp.routers.models import Router
+
+_MENU = "/ip/firewall/address-list"
+KEPT = timedelta(days=400)
+"""How long counts are kept."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry that differs, or that is not ours.
+
+    ``why``: ``absent``, ``disabled``; ``free``, ``other_list``, ``address``, ``gone``, ``moved``; empty for a foreign
+    one. ``code``: its client; for a foreign one the client of this router who has the address (empty: nobody, so
+    it cannot be adopted).
+    """
+
+    list: str
+    address: str
+    code: str = ""
+    why: str = ""
+    id: str = ""
+    comment: str = ""
+    disabled: bool = False
+
+
+@dataclass
+class Found:
+    """What differs on a router, in four groups; ``foreign`` entries are never touched unless a person adopts one."""
+
+    missing: list[Line] = field(default_factory=list)
+    extra: list[Line] = field(default_factory=list)
+    stale: list[Line] = field(default_factory=list)
+    foreign: list[Line] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """There is nothing to repair."""
+        return not (self.missing or self.extra or self.stale)
+
+    def counts(self) -> dict[str, int]:
+        """How many of each group."""
+        return {name: len(getattr(self, name)) for name in ("missing", "extra", "stale", "foreign")}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a router."""
+
+    plan: Plan
+    difference: Difference
+    entries: Sequence[Entry]
+
+
+def read(plan: Plan) -> Reading:
+    """Read a router's lists and compare; nothing is changed. Network only. Raises GatewayError."""
+    if plan.target is None:
+        raise GatewayError(ErrorCode.login, "unreadable")
+    with connect(plan.target, deadline=DEADLINE) as connection:
+        difference = Conversation(plan).compare(connection)
+        return Reading(plan, difference, connection.read_lists(plan.lists.names))
+
+
+def look(router_id: int) -> Found:
+    """Read the router now. Ends the present read transaction before the network. Raises GatewayError."""
+    plan = sync.read_plan(router_id)
+    session().rollback()
+    reading = read(plan)
+    codes = {change.code for change in reading.difference.remove}
+    addresses = [domain.normal(entry.address) for entry in reading.entries if _foreign(entry)]
+    return sort(reading, fates(router_id, codes), owners(router_id, addresses))
+
+
+def sort(reading: Reading, fates: Mapping[str, str], owners: Mapping[str, str]) -> Found:
+    """The difference in groups. ``fates`` of codes: ``here`` or ``moved``, none where the client is gone; ``owners``:
+    codes by address. Pure."""
+    found = Found()
+    wanted = {subject.code: reading.plan.list_of(subject.wanted) for subject in reading.plan.subjects}
+    found.missing = [Line(e.list, e.address, e.code, "absent") for e in reading.difference.add]
+    found.missing += [Line(e.list, e.address, e.code, "disabled", e.id) for e in reading.difference.enable]
+    for change in reading.difference.remove:
+        why = _why(change, wanted, fates)
+        group = found.extra if why in ("free", "other_list") else found.stale
+        group.append(Line(change.list, change.address, change.code, why, change.id))
+    found.foreign = [
+        Line(
+            entry.list, domain.normal(entry.address), owners.get(domain.normal(entry.address), ""), "", entry.id,
+            entry.comment, entry.disabled,
+        )
+        for entry in reading.entries
+        if _foreign(entry)
+    ]  # fmt: skip
+    return found
+
+
+def _foreign(entry: Entry) -> bool:
+    return not entry.dynamic and domain.code_of(entry) is None
+
+
+def _why(change: Change, wanted: Mapping[str, str], fates: Mapping[str, str]) -> str:
+    name = wanted.get(change.code)
+    if name:
+        return "address" if name == change.list else "other_list"
+    fate = fates.get(change.code, "gone")
+    return "free" if fate == "here" else fate
+
+
+def fates(router_id: int, codes: Collection[str]) -> dict[str, str]:
+    """What became of clients: ``here`` (on this router) or ``moved``; a cancelled or unknown one is left out."""
+    rows: list[tuple[str, int]] = []
+    for part in _parts(sorted(codes)):
+        query = sa.select(Client.code, Client.router_id).where(Client.code.in_(part), Client.cancelled_at.is_(None))
+        rows += [(code, place) for code, place in session().execute(query)]
+    return {code: "here" if place == router_id else "moved" for code, place in rows}
+
+
+def owners(router_id: int, addresses: Collection[str]) -> dict[str, str]:
+    """The clients of a router by fixed address."""
+    found: dict[str, str] = {}
+    for part in _parts(sorted(set(addresses))):
+        query = sa.select(Client.address, Client.code).where(
+            Client.router_id == router_id, Client.address.in_(part), Client.cancelled_at.is_(None)
+        )
+        found |= {str(address): code for address, code in session().execute(query)}
+    return found
+
+
+def _parts(values: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
+    return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+# Adopting --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """An entry that a person wants to be ours: as it was shown, and the client who has its address."""
+
+    plan: Plan
+    entry_id: str
+    list: str
+    address: str
+    code: str
+
+
+def adoption(router_id: int, entry_id: str, list_name: str, address: str) -> Adoption:
+    """What is needed to adopt a foreign entry. Refused where no client of the router has its address."""
+    code = owners(router_id, [address]).get(address)
+    if code is None:
+        raise Refused("access.no_owner", address=address)
+    return Adoption(sync.read_plan(router_id), entry_id, list_name, address, code)
+
+
+def adopt(wish: Adoption) -> str:
+    """Write our mark on the entry, if it still is what was shown; its earlier comment. Network only.
+
+    Raises GatewayError, and Refused where the entry is another by now.
+    """
+    if wish.plan.target is None:
+        raise GatewayError(ErrorCode.login, "unreadable")
+    with connect(wish.plan.target, deadline=DEADLINE) as connection:
+        entries = {entry.id: entry for entry in connection.read_lists(wish.plan.lists.names)}
+        entry = entries.get(wish.entry_id)
+        shown = (wish.list, wish.address)
+        if entry is None or not _foreign(entry) or (entry.list, domain.normal(entry.address)) != shown:
+            raise Refused("access.entry_changed", address=wish.address)
+        outcome = connection.set(_MENU, [entry.id], {"comment": TAG + wish.code})[0]
+        if connection.error is not None:
+            raise connection.error
+        if outcome.status is not Status.ok:
+            raise GatewayError(outcome.code or ErrorCode.trap, outcome.text)
+        return entry.comment
+
+
+def record_adoption(router: Router, wish: Adoption, comment: str) -> None:
+    """A line in the audit log: whose entry it was by its comment, and whose it is."""
+    audit.record(
+        "router.adopt_entry",
+        f"router:{router.name}",
+        {"list": wish.list, "address": wish.address, "comment": comment},
+        {"comment": TAG + wish.code},
+    )
+
+
+# Counting --------------------------------------------------------------------------------------------
+
+
+def record(router_id: int, found: Found | None, error: str = "") -> None:
+    """Keep the counts of a router; forget those that are too old. ``found`` None: it could not be read."""
+    now = clock.now()
+    counts = found.counts() if found is not None else {}
+    session().add(RouterDifference(router_id=router_id, counted_at=now, error=error[:16], **counts))
+    session().execute(
+        sa.delete(RouterDifference).where(
+            RouterDifference.router_id == router_id, RouterDifference.counted_at < now - KEPT
+        )
+    )
+
+
+def history(router_id: int, limit: int = 30) -> list[RouterDifference]:
+    """The last counts of a router, the newest first."""
+    query = (
+        sa.select(RouterDifference)
+        .where(RouterDifference.router_id == router_id)
+        .order_by(RouterDifference.counted_at.desc(), RouterDifference.id.desc())
+        .limit(limit)
+    )
+    return list(session().scalars(query))
+
+
+def latest(since: datetime) -> Counter[str]:
+    """The sums of the last count of every router since then, and of routers that could not be read."""
+    newest = (
+        sa.select(sa.func.max(RouterDifference.id))
+        .where(RouterDifference.counted_at >= since)
+        .group_by(RouterDifference.router_id)
+    )
+    sums: Counter[str] = Counter()
+    for row in session().scalars(sa.select(RouterDifference).where(RouterDifference.id.in_(newest))):
+        sums.update({"missing": row.missing, "extra": row.extra, "stale": row.stale, "foreign": row.foreign})
+        sums["unread"] += bool(row.error)
+    return sums

@@ -1,0 +1,74 @@
+"""The log of the last synchronisations of each router: what was sent and answered, secrets hidden."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from wisp.access.models import RouterTalk
+from wisp.core import clock
+from wisp.core.db import session
+from wisp.gateway import listening
+
+LINES = 300
+"""Sentences kept of one synchronisation: half of them the first, half the last."""
+LENGTH = 300
+"""Characters kept of a sentence."""
+KEPT = 10
+"""Synchronisations kept of a router."""
+
+
+class Transcript:
+    """What is said while it listens. Of a long conversation the middle is left out."""
+
+    def __init__(self) -> None:
+        self._head: list[list[str]] = []
+        self._tail: deque[list[str]] = deque(maxlen=LINES // 2)
+        self._count = 0
+
+    def hear(self, direction: str, words: list[str]) -> None:
+        """One sentence."""
+        self._count += 1
+        line = [direction, " ".join(words).replace("\0", "")[:LENGTH]]
+        (self._head if self._count <= LINES // 2 else self._tail).append(line)
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """What is kept: pairs of direction and words."""
+        return [*self._head, *self._tail]
+
+    @property
+    def left_out(self) -> int:
+        """How many sentences of the middle are not kept; they would stand after the first half."""
+        return self._count - len(self.lines)
+
+
+@contextmanager
+def transcribed() -> Iterator[Transcript]:
+    """Listen to the connections opened inside the block."""
+    transcript = Transcript()
+    with listening(transcript.hear):
+        yield transcript
+
+
+def record(router_id: int, transcript: Transcript, error: str) -> None:
+    """Keep it, and only the last ones of the router."""
+    row = RouterTalk(
+        router_id=router_id, talked_at=clock.now(), error=error[:16], left_out=transcript.left_out,
+        lines=transcript.lines,
+    )  # fmt: skip
+    session().add(row)
+    session().flush()
+    kept = sa.select(RouterTalk.id).where(RouterTalk.router_id == router_id).order_by(RouterTalk.id.desc()).limit(KEPT)
+    session().execute(
+        sa.delete(RouterTalk)
+        .where(RouterTalk.router_id == router_id, RouterTalk.id.not_in(kept))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def last(router_id: int) -> list[RouterTalk]:
+    """The last synchronisations of a router, the newest first."""
+    query = sa.select(RouterTalk).where(RouterTalk.router_id == router_id).order_by(RouterTalk.id.desc()).limit(KEPT)
+    return list(session().scalars(query))

@@ -1,0 +1,154 @@
+"""Pages under a router's tools: the firewall rules, the difference, the log, synchronise now.
+
+What is read of a router here is read outside any transaction and with a deadline. Whoever is limited to some zones
+does not get in: rules and lists are those of the whole router.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_babel import gettext as _
+
+from wisp.access import differences, service, texts, transcripts
+from wisp.access.rules import script, talk
+from wisp.access.rules import service as rules_service
+from wisp.access.rules.wanted import FILTER6, MENUS
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.core.permissions import Permission
+from wisp.gateway import GatewayError
+from wisp.routers import service as routers
+from wisp.routers.models import Router
+from wisp.routers.texts import cause
+from wisp.web import go, is_partial, render, requires, scope, toast
+
+bp = Blueprint("access", __name__, url_prefix="/router")
+
+
+def _router(router_id: int) -> Router:
+    router = routers.get_router(router_id, scope())
+    if router is None:
+        abort(404)
+    if scope().zone_ids is not None:
+        abort(403)
+    return router
+
+
+@bp.post("/<int:router_id>/sincronizar/")
+@requires(Permission.ROUTERS_SYNC)
+def sync_now(router_id: int) -> Response:
+    """Order a synchronisation; it begins at once, also in a pause between attempts."""
+    _router(router_id)
+    with transaction():
+        service.request_sync([router_id])
+    toast(_("The synchronisation is ordered; it begins at once."))
+    if is_partial():
+        return Response(status=204)
+    back = {"difference": "access.difference", "log": "access.log"}.get(request.form.get("from", ""), "routers.tools")
+    return go(url_for(back, router_id=router_id))
+
+
+# Rules -----------------------------------------------------------------------------------------------
+
+
+@bp.get("/<int:router_id>/reglas/")
+@requires(Permission.ROUTERS_EDIT)
+def rules(router_id: int) -> Response:
+    """The rules as a script, how the last order ended and, where asked for, what stands on the router."""
+    router = _router(router_id)
+    wanted = rules_service.rules_of(router)
+    settings = rules_service.settings()
+    menus = [menu for menu in MENUS if "ipv6" not in menu or any(rule.menu == FILTER6 for rule in wanted)]
+    context: dict[str, Any] = {
+        "router": router, "tab": "tools", "order": rules_service.last_order(router_id), "rules": wanted,
+        "settings": settings, "script": script.installation(wanted), "removal": script.removal(menus),
+        "cause": cause, "texts": texts, "reading": None,
+    }  # fmt: skip
+    if "leer" in request.args:
+        context["reading"] = _read_rules(router)
+        context["router"] = _router(router_id)
+    partials = {"rules-order": "access/_rules_order.html", "rules-read": "access/_rules_read.html"}
+    return render("access/rules.html", partials=partials, **context)
+
+
+def _read_rules(router: Router) -> dict[str, Any]:
+    """What the router says now: differences and verdicts, or why it could not be read."""
+    target, settings = rules_service.target(router), rules_service.settings()
+    duplicates = rules_service.duplicates(router.id)
+    session().rollback()
+    if target is None:
+        return {"error": rules_service.UNREADABLE, "detail": ""}
+    try:
+        look = talk.read(target, settings, facts=True)
+    except GatewayError as error:
+        return {"error": error.code.value, "detail": error.detail}
+    verdicts = rules_service.verdicts(look, settings, duplicates)
+    return {"error": "", "difference": look.difference, "verdicts": verdicts}
+
+
+@bp.post("/<int:router_id>/reglas/")
+@requires(Permission.ROUTERS_EDIT, Permission.ROUTERS_SYNC)
+def rules_order(router_id: int) -> Response:
+    """Order the installation or the removal; a job does it and the page shows how it ended."""
+    action = request.form.get("action", "")
+    if action not in ("install", "remove"):
+        abort(400)
+    _router(router_id)
+    with transaction():
+        rules_service.order(_router(router_id), action)
+    return go(url_for("access.rules", router_id=router_id))
+
+
+# Difference ------------------------------------------------------------------------------------------
+
+
+@bp.get("/<int:router_id>/diferencia/")
+@requires(Permission.ROUTERS_SYNC)
+def difference(router_id: int) -> Response:
+    """What the router's lists hold against what is wanted, read now; and the counts of earlier days."""
+    _router(router_id)
+    found, error = None, None
+    try:
+        found = differences.look(router_id)
+    except GatewayError as failure:
+        error = failure
+    session().rollback()
+    return render(
+        "access/difference.html", router=_router(router_id), tab="tools", found=found, error=error, cause=cause,
+        history=differences.history(router_id), texts=texts,
+    )  # fmt: skip
+
+
+@bp.post("/<int:router_id>/diferencia/adoptar/")
+@requires(Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT)
+def adopt(router_id: int) -> Response:
+    """Make one foreign entry ours, because a person says so; what is wanted decides then whether it stays."""
+    _router(router_id)
+    form = request.form
+    try:
+        wish = differences.adoption(router_id, form.get("id", ""), form.get("list", ""), form.get("address", ""))
+        session().rollback()
+        comment = differences.adopt(wish)
+    except Refused as refused:
+        toast(str(refused), "danger")
+        return go(url_for("access.difference", router_id=router_id))
+    except GatewayError as error:
+        toast(cause(error.code.value), "danger")
+        return go(url_for("access.difference", router_id=router_id))
+    with transaction():
+        differences.record_adoption(_router(router_id), wish, comment)
+        service.request_sync([router_id])
+    toast(_("The entry of %(address)s is ours now, for client %(code)s.", address=wish.address, code=wish.code))
+    return go(url_for("access.difference", router_id=router_id))
+
+
+# Log -------------------------------------------------------------------------------------------------
+
+
+@bp.get("/<int:router_id>/registro/")
+@requires(Permission.ROUTERS_SYNC)
+def log(router_id: int) -> Response:
+    """What was sent and answered in the last synchronisations; it refreshes itself."""
+    router = _router(router_id)
+    talks = transcripts.last(router_id)
+    return render("access/log.html", partial="access/_log.html", router=router, tab="tools", talks=talks, cause=cause)
