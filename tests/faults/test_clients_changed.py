@@ -106,7 +106,7 @@ def test_a_client_without_address_fails_alone_says_so_and_is_done_once_it_has_on
     bare = debtor(zone, "BARE", address=None)
     run = by_hand(zone, "cut")
     assert (run.state, run.cut, run.failed) == ("error", 1, 1)
-    assert items_of(run) == {"GOOD": ("done", ""), "BARE": ("failed", "router_refused")}
+    assert items_of(run) == {"GOOD": ("done", ""), "BARE": ("failed", "no_address")}
     assert listed(router_sim) == {"10.1.0.1": "wisp:GOOD"}
     change(bare, address="10.1.0.2")
     run = fresh(run.id)

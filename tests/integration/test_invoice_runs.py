@@ -380,3 +380,22 @@ def test_a_tick_that_is_waited_for_does_what_is_queued():
             assert len(jobs.run_tick()) == 1
         session().expire_all()
         assert session().scalars(sa.select(TaskRun)).one().invoiced == 2
+
+
+def test_a_missed_month_applied_by_hand_moves_its_cycle_and_one_added_since_does_not():
+    with clock.frozen(moment("2026-11-01 10:00")):
+        zone = make_zone(moments={"invoices": (10, 720), "notice": (12, 540), "cut": (28, 480)}, due_day=20)
+        make_clients(2, zone)
+    with clock.frozen(moment("2026-11-25 09:00")):  # more than ten days after: given up
+        assert tick.claim_due() == []
+        session().expire_all()
+        assert task_of(zone).state == "missed"
+        run = by_hand(zone, month=NOVEMBER)
+        assert (run.trigger, run.invoiced) == ("manual", 2)
+        assert set(session().scalars(sa.select(Invoice.due))) == {date(2026, 11, 28)}
+        moved = task_of(zone, "cut").next_at
+        assert moved == moment("2026-12-06 08:00")
+    with clock.frozen(moment("2026-11-27 09:00")):
+        make_clients(1, zone)
+        assert by_hand(zone).invoiced == 1
+        assert task_of(zone, "cut").next_at == moved

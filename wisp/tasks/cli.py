@@ -117,7 +117,7 @@ def tick(wait: bool, as_json: bool) -> None:
             queue.enqueue("access.sweep", key="access.sweep")
             queue.enqueue("outbox.sweep", key="outbox.sweep")
     session().rollback()
-    emit([documents.run(session().get_one(TaskRun, i), items=False) for i in run_ids], as_json)
+    emit([documents.run(session().get_one(TaskRun, i)) for i in run_ids], as_json)
 
 
 @runs.command("list")
@@ -127,7 +127,7 @@ def tick(wait: bool, as_json: bool) -> None:
 def list_runs(task: int | None, as_json: bool) -> None:
     """Runs, newest first."""
     rows = session().execute(service.runs(task_id=task)).all()
-    emit([documents.run(row[0], items=False) for row in rows], as_json)
+    emit([documents.run(row[0]) for row in rows], as_json)
 
 
 @runs.command("show")

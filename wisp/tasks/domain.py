@@ -45,6 +45,7 @@ class Reason(StrEnum):
     CHANGED = "changed"  # not as it was in the simulation that was handed over
     ROUTER_OFF = "router_off"
     ROUTER_REFUSED = "router_refused"
+    NO_ADDRESS = "no_address"  # nothing that could stand on a list
     PAID = "paid"  # settled between the order and the router
     CANCELLED = "cancelled"  # between the order and the router
     TAKEN_OVER = "taken_over"  # a later run of the task does it

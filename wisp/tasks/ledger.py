@@ -17,7 +17,7 @@ from wisp.routers.models import Zone
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
-from wisp.schedules.models import PeriodicTask
+from wisp.schedules.models import Occurrence, PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import own_scope
 from wisp.tasks.domain import CHUNK, ItemState, Reason, RunState, end_state
@@ -267,7 +267,7 @@ def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
     if outcome.wanted != wanted:
         return ItemState.SUPERSEDED, Reason.ALREADY_CUT if outcome.wanted == "cut" else Reason.PAID
     if outcome.state == "failed":
-        return ItemState.FAILED, Reason.ROUTER_REFUSED
+        return ItemState.FAILED, Reason.NO_ADDRESS if outcome.detail == "no_address" else Reason.ROUTER_REFUSED
     reason = Reason.FOREIGN if outcome.foreign else Reason.NONE
     return (ItemState.DONE if outcome.state == "written" else ItemState.UNCHANGED), reason
 
@@ -317,10 +317,21 @@ def _say_router_off(run: TaskRun, router_id: int, report: "SyncReport") -> None:
     )
 
 
-def shift_cycle(run: TaskRun, cycle: invoicing.Cycle, due_now: "datetime | object") -> None:
+def came_late(run: TaskRun) -> bool:
+    """Whether the run is its month's occurrence and after its time: late by itself, or a missed month by hand.
+
+    A run by hand for clients added since does not count: it must not move the notice and the cut of everybody.
+    """
+    if run.trigger == "late":
+        return True
+    occurrence = session().get(Occurrence, (run.task_id, run.month))
+    return run.trigger == "manual" and occurrence is not None and occurrence.run_id == run.id
+
+
+def shift_cycle(run: TaskRun, cycle: invoicing.Cycle, due_now: date) -> None:
     """Invoices came late: the same cycle's notice and cut keep their distance to the due date and move with it."""
     task = session().get_one(PeriodicTask, run.task_id)
-    days = calendar.shift_days(cycle.due, due_now)  # type: ignore[arg-type]
+    days = calendar.shift_days(cycle.due, due_now)
     if not days:
         return
     tz = schedules.timezone_of(task.schedule)

@@ -213,7 +213,7 @@ def _complete(run_id: int, owner: str) -> None:
     run = _mine(run_id, owner)
     spec = _spec(run)
     if spec.kind == Kind.invoices:
-        if run.trigger == "late" and run.invoiced:
+        if run.invoiced and ledger.came_late(run):
             ledger.shift_cycle(run, spec.cycle, spec.due)
         ledger.finish(run)
         if run.mails:

@@ -104,6 +104,7 @@ REASONS: dict[str, Any] = {
     Reason.CHANGED: _l("Changed since the simulation"),
     Reason.ROUTER_OFF: _l("The router does not answer"),
     Reason.ROUTER_REFUSED: _l("The router did not take it"),
+    Reason.NO_ADDRESS: _l("The client has no address to put on the list"),
     Reason.CANCELLED: _l("Cancelled before the router was reached"),
     Reason.PAID: _l("No longer owed when the router was reached"),
     Reason.TAKEN_OVER: _l("A later run took it over"),
