@@ -221,3 +221,26 @@ def test_the_pages(app: Flask) -> None:
         assert "=password=•••" in log
         server.switch(off=True)
         assert "No se pudo leer el router" in browser.get(url).text
+
+
+def test_the_sessions_of_a_client(app: Flask) -> None:
+    with SimulatorServer() as server:
+        with app.app_context():
+            site = Site(server, clients=1, connection="pppoe", username="ana")
+            client = site.client(site.clients[0])
+            code, address = client.code, client.address or ""
+            site.close()
+        server.router.load("/ppp/active", [{"name": "ana", "address": "10.5.5.5", "caller-id": "AA:BB:CC:00:11:22"}])
+        server.router.load("/ppp/active", [{"name": "eva", "address": "10.5.5.6"}])
+        server.router.load("/ip/dhcp-server/lease", [{"address": address, "status": "bound"}])
+        browser = signed_in(app)
+        url = f"/router/{site.router_id}/sesiones/"
+        assert "Preguntar al router" in browser.get(url).text
+        page = browser.get(f"{url}?cliente={code}").text
+        assert "10.5.5.5" in page
+        assert "AA:BB:CC:00:11:22" in page
+        assert f"<td>{address}</td>" in page
+        assert "10.5.5.6" not in page
+        assert "no tiene un cliente" in browser.get(f"{url}?cliente=NADIE").text
+        server.switch(off=True)
+        assert "No se pudo leer el router" in browser.get(f"{url}?cliente={code}").text

@@ -35,3 +35,4 @@ def setup(app: Flask) -> None:
     router_tools.add(Tab("difference", _l("Difference between router and program"), "access.difference", sync, 20))
     router_tools.add(Tab("rules", _l("Firewall rules"), "access.rules", edit, 30))
     router_tools.add(Tab("log", _l("Log of the last synchronisations"), "access.log", sync, 40))
+    router_tools.add(Tab("sessions", _l("Active sessions of a client"), "access.client_sessions", sync, 50))

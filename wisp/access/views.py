@@ -6,13 +6,15 @@ does not get in: rules and lists are those of the whole router.
 
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from wisp.access import differences, service, texts, transcripts
+from wisp.access import differences, service, sessions, texts, transcripts
 from wisp.access.rules import script, talk
 from wisp.access.rules import service as rules_service
 from wisp.access.rules.wanted import FILTER6, MENUS
+from wisp.clients.models import Client
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
@@ -90,10 +92,10 @@ def _read_rules(router: Router) -> dict[str, Any]:
 @requires(Permission.ROUTERS_EDIT, Permission.ROUTERS_SYNC)
 def rules_order(router_id: int) -> Response:
     """Order the installation or the removal; a job does it and the page shows how it ended."""
+    _router(router_id)
     action = request.form.get("action", "")
     if action not in ("install", "remove"):
         abort(400)
-    _router(router_id)
     with transaction():
         rules_service.order(_router(router_id), action)
     return go(url_for("access.rules", router_id=router_id))
@@ -152,3 +154,35 @@ def log(router_id: int) -> Response:
     router = _router(router_id)
     talks = transcripts.last(router_id)
     return render("access/log.html", partial="access/_log.html", router=router, tab="tools", talks=talks, cause=cause)
+
+
+@bp.get("/<int:router_id>/sesiones/")
+@requires(Permission.ROUTERS_SYNC)
+def client_sessions(router_id: int) -> Response:
+    """What one client of the router has open there right now."""
+    router = _router(router_id)
+    code = request.args.get("cliente", "").strip()
+    context: dict[str, Any] = {"code": code, "client": None, "found": None, "error": None}
+    if code:
+        client = _client_of(router_id, code)
+        context |= _read_sessions(router, client) if client is not None else {"found": []}
+        context["client"] = client
+    return render("access/sessions.html", router=_router(router_id), tab="tools", cause=cause, **context)
+
+
+def _client_of(router_id: int, code: str) -> sa.Row[str, str, str, str | None] | None:
+    query = sa.select(Client.code, Client.name, Client.username, Client.address).where(
+        Client.router_id == router_id, Client.code == code, Client.cancelled_at.is_(None)
+    )
+    return session().execute(query).one_or_none()
+
+
+def _read_sessions(router: Router, client: sa.Row[str, str, str, str | None]) -> dict[str, Any]:
+    target = rules_service.target(router)
+    session().rollback()
+    if target is None:
+        return {"error": rules_service.UNREADABLE}
+    try:
+        return {"found": sessions.read(target, client.username or "", client.address or "")}
+    except GatewayError as error:
+        return {"error": error.code.value}
