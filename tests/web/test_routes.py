@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from tests import factories
 from tests.support.staff import log_in, make_staff, token_of
+from wisp.bulk.models import BulkChange, BulkRun
 from wisp.clients import uploads
 from wisp.core import audit, clock
 from wisp.core.db import session, transaction
@@ -33,14 +34,16 @@ sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @dataclass(frozen=True)
 class Row:
     """``zoned``: its arguments name an object of one zone, so out of scope it is 404. ``post``: what its form needs
-    besides. ``whole``: only for those who see all zones (403 for others)."""
+    besides, ``also``: what its page needs besides. ``whole``: only for those who see all zones (403 for others)."""
 
     zoned: bool = False
     post: Permission | None = None
+    also: Permission | None = None
     whole: bool = False
 
 
 FREE, ZONED = Row(), Row(zoned=True)
+WHOLE_ROUTER = Row(zoned=True, whole=True)
 CLIENT_FORM, ROUTER_FORM = Row(zoned=True, post=P.CLIENTS_EDIT), Row(zoned=True, post=P.ROUTERS_EDIT)
 
 ROUTES: dict[str, Row] = {
@@ -70,8 +73,13 @@ ROUTES: dict[str, Row] = {
     # network
     "routers.index": FREE, "routers.add": FREE, "routers.try_out": FREE, "routers.edit": ROUTER_FORM,
     "routers.tools": ZONED, "routers.probe": ZONED, "routers.archive": ZONED, "routers.zones": ZONED,
-    "routers.zone_add": Row(zoned=True, whole=True), "routers.zone_edit": ROUTER_FORM, "routers.zone_dates": FREE,
-    "routers.zone_switch": ZONED,
+    "routers.zone_add": WHOLE_ROUTER, "routers.zone_edit": ROUTER_FORM, "routers.zone_dates": FREE,
+    "routers.zone_switch": ZONED, "access.sync_now": WHOLE_ROUTER, "access.rules": WHOLE_ROUTER,
+    "access.rules_order": WHOLE_ROUTER, "access.difference": WHOLE_ROUTER, "access.adopt": WHOLE_ROUTER,
+    "access.log": WHOLE_ROUTER, "access.client_sessions": WHOLE_ROUTER,
+    # bulk actions: each asks for its own permission besides
+    "bulk.index": FREE, "bulk.action": Row(also=P.PERIODIC_TASKS_TOGGLE), "bulk.run": ZONED,
+    "bulk.undo": Row(zoned=True, post=P.PERIODIC_TASKS_TOGGLE),
     # system
     "outbox.index": FREE, "outbox.show": ZONED, "outbox.resend": ZONED, "outbox.hold": ZONED, "outbox.release": ZONED,
     "outbox.release_all": FREE,
@@ -85,6 +93,7 @@ PUBLIC_PROBES = ("portal.probe_",)
 """What phones ask for to find out whether they are behind a portal: a table of its own, tested there."""
 """Endings of the session, which come last for each person."""
 LAST = ("clients.cancel", "routers.archive", "account.end_others", "account.end", "auth.logout")
+SWITCH = "activar-tareas-periodicas"
 PEOPLE = [
     "nobody", *(role.value for role in Role), "without", "all permissions, own zone", "all permissions, other zone",
 ]  # fmt: skip
@@ -124,19 +133,27 @@ def _zone(code: str) -> dict[str, Any]:
         message = Message(
             kind="test", recipient="a@example.com", state="failed", created_at=clock.now(), client_id=client.id
         )
-        s.add_all([run, message])
+        bulk = BulkRun(
+            token=code, action=SWITCH, choices={"zone": zone.id, "kinds": {"cut": False}}, zone_ids=[zone.id],
+            state="done", actor="system", created_at=clock.now(), touched_at=clock.now(), changed=1,
+        )  # fmt: skip
+        s.add_all([run, message, bulk])
         s.flush()
+        change = {"zone_id": zone.id, "before": {"enabled": True}, "after": {"enabled": False}}
+        s.add(BulkChange(run_id=bulk.id, target=task.id, **change))
         return {
             "code": code, "zone_id": zone.id, "router_id": zone.router_id, "plan_id": client.plan_id,
             "invoice": invoice.label, "payment": payment.id, "task_id": task.id, "run_id": run.id,
-            "message_id": message.id,
+            "message_id": message.id, "bulk": bulk.id, "key": SWITCH,
         }  # fmt: skip
 
 
 def address(app: Flask, endpoint: str, values: dict[str, Any]) -> str:
     """The endpoint's address for these objects."""
     rule = next(rule for rule in app.url_map.iter_rules(endpoint))
-    values = {**values, "filename": "app.js", "number": values.get("payment" if "payment" in endpoint else "invoice")}
+    number = values["payment" if endpoint.startswith("payments.") else "invoice"]
+    run_id = values["bulk" if endpoint.startswith("bulk.") else "run_id"]
+    values = {**values, "filename": "app.js", "number": number, "run_id": run_id}
     missing = rule.arguments - values.keys()
     assert not missing, f"{endpoint}: the world of this test has no {missing}"
     with app.test_request_context():
@@ -178,7 +195,7 @@ def expected(app: Flask, endpoint: str, method: str, who: str, held: frozenset[P
     if who == "nobody":
         return "log-in"
     needed = frozenset() if mark == access.AUTHENTICATED else mark
-    if not needed <= held:
+    if not needed <= held or (row.also is not None and row.also not in held):
         return "403"
     if row.zoned and who == "all permissions, other zone":
         return "404"
@@ -281,3 +298,26 @@ def test_lists_show_nothing_of_another_zone(world: World, address: str, name: st
 def test_the_presets_can_be_told_apart() -> None:
     """A table that expects the same of everybody would prove nothing."""
     assert len({PRESETS[role] for role in Role}) == len(Role)
+
+
+@sqlite
+def test_what_an_address_names_after_the_question_mark_stays_in_ones_zones_too(world: World) -> None:
+    """Arguments and fields that name an object of another zone: 404, or as if it were not there."""
+    client, _held = person(world, "all permissions, own zone")
+    csrf, there = token_of(client), world.there
+    assert client.get("/pagos/nuevo/?client=ALLA").status_code == 404
+    probe = client.post("/router/probar/", data={"csrf_token": csrf, "router_id": str(there["router_id"])})
+    assert probe.status_code == 404
+    assert "ALLA" not in client.get(f"/router/zonas/fechas/?zone_id={there['zone_id']}").text
+    for listed in ("/facturas/", "/tareas-periodicas/", "/clientes/"):
+        assert "ALLA" not in client.get(f"{listed}?zone={there['zone_id']}").text, listed
+    data = client.get("/clientes/AQUI/datos/").text
+    assert "ALLA" not in data
+    moved = client.post(
+        "/clientes/AQUI/datos/",
+        data={"csrf_token": csrf, "name": "X", "zone": there["zone_id"], "plan": there["plan_id"], "language": "es"},
+    )
+    assert moved.status_code == 422
+    foreign = f"/router/{world.here['router_id']}/zonas/{there['zone_id']}/"
+    assert client.get(foreign).status_code == 404
+    assert client.post(f"{foreign}tareas/", data={"csrf_token": csrf}).status_code == 404
