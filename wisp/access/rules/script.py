@@ -62,10 +62,11 @@ def _chain(place: tuple[str, str], rules: Iterable[Rule]) -> list[str]:
     found = _ANCHORS.get(place)
     if found is None:
         return [f"add {words(rule)}" for rule in rules]
+    menu = _menu(place[0])
     # In braces: a name that is made at the prompt is forgotten at the end of its line.
-    out = [f'{{ :local first [find chain="{place[1]}" and {found}]', ":if ([:len $first] > 0) do={"]
-    out += [f"  add place-before=[:pick $first 0] {words(rule)}" for rule in rules]
-    out += ["} else={", *(f"  add {words(rule)}" for rule in rules), "} }"]
+    out = [f'{{ :local first [{menu} find chain="{place[1]}" and {found}]', ":if ([:len $first] > 0) do={"]
+    out += [f"  {menu} add place-before=[:pick $first 0] {words(rule)}" for rule in rules]
+    out += ["} else={", *(f"  {menu} add {words(rule)}" for rule in rules), "} }"]
     return out
 
 
