@@ -36,6 +36,7 @@ from wisp.factory import create_app
 KINDS = ("sqlite", "postgresql")
 PATIENCE = 600
 """Seconds after which any process of a bench is given up."""
+WORKER = "PYTEST_XDIST_WORKER"
 T = TypeVar("T")
 
 
@@ -146,14 +147,23 @@ class Ground:
 
 
 @contextmanager
-def ground(kind: str, server: EmbeddedRedis) -> Iterator[Ground]:
-    """The application on a fresh migrated database, ``sqlite`` or ``postgresql``, which waits for the disk as in
-    production."""
-    made = Ground(kind, server)
+def ground(kind: str, server: EmbeddedRedis, *, durable: bool = True, name: str = "main") -> Iterator[Ground]:
+    """The application on a fresh migrated database, ``sqlite`` or ``postgresql``. ``durable``: it waits for the disk as
+    in production. Two grounds at the same time need different names."""
+    before = os.environ.get(WORKER)
+    os.environ[WORKER] = name  # what databases and data folders are named by
+    try:
+        made = Ground(kind, server)
+    finally:
+        if before is None:
+            del os.environ[WORKER]
+        else:
+            os.environ[WORKER] = before
     if kind == "postgresql":
         with made.connection() as connection:
             for setting in FAST:
-                connection.execute(f"ALTER SYSTEM RESET {setting}")
+                wanted = f"RESET {setting}" if durable else f"SET {setting} = off"
+                connection.execute(f"ALTER SYSTEM {wanted}")
             connection.execute("SELECT pg_reload_conf()")
     try:
         yield made

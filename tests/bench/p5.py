@@ -111,7 +111,7 @@ def _each_once(place: Ground) -> Figure:
         ticks = [place.start(__name__, quiet=True) for _ in range(TICKS)]
         schedulers = [place.start("flask", "scheduler", quiet=True) for _ in range(SCHEDULERS)]
         with running(*schedulers, *ticks), place.app.app_context():
-            until(_all_done, PATIENCE, 0.5)
+            until(_all_done, 2 * PATIENCE, 0.5)
             seconds = time.perf_counter() - begun
             wrong = _wrong()
     what = f"tasks of {TASKS:,} not run once, {place.kind}"
@@ -151,7 +151,10 @@ def run() -> list[Figure]:
     for kind in KINDS:
         with session() as server, ground(kind, server) as place:
             _provide(place)
-            figures += [_claimed(place), _each_once(place)]
+            figures.append(_claimed(place))
+        with session() as server, ground(kind, server, durable=False) as place:  # counted, not timed
+            _provide(place)
+            figures.append(_each_once(place))
     return figures
 
 

@@ -120,7 +120,7 @@ def _prepare(run_id: int, owner: str) -> bool:
 
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
-    """Write one chunk; False where none is left. A chunk that fails is repeated client by client, unless it is the
+    """Write one chunk; False where it was the last. A chunk that fails is repeated client by client, unless it is the
     database itself that fails: then the run ends here as if its worker had been killed, and the tick takes it up."""
     found, after = None, 0
     try:
@@ -140,7 +140,7 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
         _one_by_one(run_id, owner, after, found[0])
     if dialect() == "postgresql" and found[1] == size and after == 0:
         _analyze()
-    return True
+    return found[1] == size
 
 
 def _analyze() -> None:
