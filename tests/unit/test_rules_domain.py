@@ -117,6 +117,8 @@ def test_what_another_has_put_on_our_list_already_is_not_missing() -> None:
     tables = rows_of(rules)
     tables[LIST][0].update({"comment": "de otro"})
     assert difference(rules, tables).empty
+    tables[LIST][0]["dynamic"] = "true"
+    assert difference(rules, tables).empty
     tables[LIST][0]["disabled"] = "true"
     assert [rule.says["address"] for rule in difference(rules, tables).missing] == ["203.0.113.10"]
 

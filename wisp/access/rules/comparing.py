@@ -91,12 +91,9 @@ def _entry(menu: str, row: Row) -> tuple[str, str, str]:
 
 
 def _foreign_entries(menu: str, rows: Iterable[Row]) -> set[tuple[str, str, str]]:
-    """What others put on a list: the router takes an address once per list, so ours is not needed there."""
-    return {
-        _entry(menu, row)
-        for row in rows
-        if not is_on(row, "disabled") and not is_on(row, "dynamic") and ours(row) is None
-    }
+    """What others put on a list, for good or for a time: the router takes an address once per list, so ours is neither
+    needed nor possible there. Once such an entry has run out, ours is missing."""
+    return {_entry(menu, row) for row in rows if not is_on(row, "disabled") and ours(row) is None}
 
 
 def same(rule: Rule, row: Row) -> bool:
