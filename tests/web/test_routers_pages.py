@@ -9,13 +9,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests import factories
-from tests.support.staff import signed_in, token_of
+from tests.support.staff import log_in, make_staff, signed_in, token_of
 from wisp.core import clock
-from wisp.core.db import session
+from wisp.core.db import session, transaction
 from wisp.demo.routeros import SimulatorServer
 from wisp.routers import service
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import PeriodicTask
+from wisp.staff.models import StaffUser, StaffZone
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -190,3 +191,21 @@ def test_archiving(app: Flask, zone_id: int) -> None:
     assert post(browser, "/router/2/archivar/").location == "/router/"
     assert browser.get("/router/2/").status_code == 404
     assert browser.get("/router/1/").status_code == 200
+
+
+def test_a_router_that_serves_zones_of_others_is_not_edited_by_who_is_limited(app: Flask, zone_id: int) -> None:
+    with app.app_context():
+        router = session().get_one(Router, 1)
+        factories.make_zone(router, name="Sur")
+    make_staff(app, "tec@example.com", role="technician")
+    with app.app_context(), transaction() as s:
+        user = s.scalars(sa.select(StaffUser).where(StaffUser.email == "tec@example.com")).one()
+        user.limited = True
+        s.add(StaffZone(staff_id=user.id, zone_id=zone_id))
+    browser = app.test_client()
+    log_in(browser, "tec@example.com")
+    assert browser.get("/router/1/").status_code == 200
+    assert post(browser, "/router/1/", name="Mine").status_code == 403
+    with app.app_context(), transaction() as s:
+        s.execute(sa.delete(Zone).where(Zone.name == "Sur"))
+    assert post(browser, "/router/1/", name="Mine").status_code == 422  # allowed, but the form is not complete

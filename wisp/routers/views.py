@@ -63,6 +63,8 @@ def edit(router_id: int) -> Response:
     if request.method == "GET":
         return _form_page(form, router)
     _may_edit()
+    if any(not scope().allows(zone.id) for zone in service.zones_of(router)):
+        abort(403)  # it serves zones that are not this person's, too
     if not form.validate_on_submit():
         return _form_page(form, router)
     try:
