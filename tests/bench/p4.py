@@ -46,7 +46,7 @@ def _provide(place: Ground, count: int) -> None:
     with place.app.app_context():
         make_company(tax_bp=1600)
         plan, router = make_plan(), make_router()
-        zones = -(-count // CLIENTS_A_ZONE)
+        zones = max(count // CLIENTS_A_ZONE, 20)  # the list of tasks fills its page at either size
         _schedules(zones + count // OWN)
         with transaction() as s:
             rows = [
@@ -93,7 +93,7 @@ def _clients(router_id: int, plan_id: int, count: int, zones: int) -> None:
             "name": f"{FIRST[n % len(FIRST)]} {LAST[n % len(LAST)]} {LAST[n // 7 % len(LAST)]}",
             "email": f"p{n:05}@example.com",
             "username": f"ppp{n:05}",
-            "zone_id": (n - 1) // CLIENTS_A_ZONE + 1,
+            "zone_id": n % zones + 1,
             "installed_on": date(2020, 1, 1),
             "own_billing": n % OWN == 0,
             "schedule_id": None if n % OWN else zones + n // OWN,
