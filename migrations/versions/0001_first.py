@@ -40,6 +40,10 @@ COMPANY = {
     "portal_url": "",
     "hold_mail_days": 3,
     "outage_minutes": 5,
+    "probe_seconds": 60,
+    "cut_from": "",
+    "cut_until": "",
+    "cut_days": "",
     "list_overdue": "wisp-overdue",
     "list_notice": "wisp-notice",
     "mail_server": "",
@@ -175,6 +179,10 @@ def upgrade() -> None:
         sa.Column("portal_url", sa.String(length=200), nullable=False),
         sa.Column("hold_mail_days", sa.Integer(), nullable=False),
         sa.Column("outage_minutes", sa.Integer(), nullable=False),
+        sa.Column("probe_seconds", sa.Integer(), nullable=False),
+        sa.Column("cut_from", sa.String(length=5), nullable=False),
+        sa.Column("cut_until", sa.String(length=5), nullable=False),
+        sa.Column("cut_days", sa.String(length=16), nullable=False),
         sa.Column("list_overdue", sa.String(length=64), nullable=False),
         sa.Column("list_notice", sa.String(length=64), nullable=False),
         sa.Column("list_seen", sa.String(length=64), nullable=False),
@@ -230,6 +238,7 @@ def upgrade() -> None:
         sa.Column("down", sa.Integer(), nullable=False),
         sa.Column("up", sa.Integer(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("router_profile", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint("down >= 0 AND up >= 0", name=op.f("ck_plan_speed")),
         sa.CheckConstraint("price >= 0", name=op.f("ck_plan_price")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
@@ -253,8 +262,16 @@ def upgrade() -> None:
         sa.Column("identity", sa.String(length=120), nullable=False),
         sa.Column("error", sa.String(length=16), nullable=False),
         sa.Column("error_detail", sa.Text(), nullable=False),
+        sa.Column("board", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("cpu_load", sa.Integer(), nullable=True),
+        sa.Column("clock_offset", sa.Integer(), nullable=True),
+        sa.Column("provision", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("pppoe_cut", sa.String(length=8), server_default="profile", nullable=False),
+        sa.Column("ppp_base", sa.String(length=64), server_default="default", nullable=False),
+        sa.Column("hotspot_base", sa.String(length=64), server_default="default", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("pppoe_cut IN ('profile', 'disable')", name=op.f("ck_router_pppoe_cut")),
         sa.CheckConstraint("port BETWEEN 1 AND 65535", name=op.f("ck_router_port")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_router")),
     )
@@ -510,6 +527,7 @@ def upgrade() -> None:
         sa.Column("plan_id", sa.Integer(), nullable=False),
         sa.Column("connection", sa.String(length=8), nullable=False),
         sa.Column("address", sa.String(length=45), nullable=True),
+        sa.Column("address6", sa.String(length=49), nullable=True),
         sa.Column("mac", sa.String(length=17), nullable=False),
         sa.Column("username", sa.String(length=64), nullable=False),
         sa.Column("password", sa.Text(), nullable=False),
@@ -555,6 +573,13 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
             postgresql_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_client_router_address6",
+            ["router_id", "address6"],
+            unique=True,
+            sqlite_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
         )
         batch_op.create_index(
             "uq_client_router_username",
@@ -620,11 +645,15 @@ def upgrade() -> None:
         sa.Column("applied_suspended", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("applied_notice", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("applied_address", sa.String(length=45), nullable=True),
+        sa.Column("applied_address6", sa.String(length=49), nullable=True),
+        sa.Column("lever", sa.String(length=8), server_default="", nullable=False),
+        sa.Column("lever_before", sa.String(length=64), server_default="", nullable=False),
         sa.Column("applied_router_id", sa.Integer(), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("foreign", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint("basis IN ('overdue', 'open')", name=op.f("ck_access_basis")),
+        sa.CheckConstraint("lever IN ('', 'profile', 'disable', 'hotspot', 'lease')", name=op.f("ck_access_lever")),
         sa.CheckConstraint("reason IN ('', 'debt', 'manual', 'pause')", name=op.f("ck_access_reason")),
         sa.CheckConstraint("suspended = (reason <> '')", name=op.f("ck_access_suspended_has_reason")),
         sa.CheckConstraint("NOT (suspended AND notice)", name=op.f("ck_access_cut_has_no_notice")),
@@ -934,6 +963,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_invoice_run_id"), ["run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_state_id"), ["state", "id"], unique=False)
         batch_op.create_index(
+            "ix_invoice_void",
+            ["client_id", "month"],
+            unique=False,
+            sqlite_where=sa.text("state = 'void'"),
+            postgresql_where=sa.text("state = 'void'"),
+        )
+        batch_op.create_index(
             "uq_invoice_client_month",
             ["client_id", "month"],
             unique=True,
@@ -1127,6 +1163,9 @@ def downgrade() -> None:
             sqlite_where=sa.text("kind = 'recurring' AND state <> 'void'"),
             postgresql_where=sa.text("kind = 'recurring' AND state <> 'void'"),
         )
+        batch_op.drop_index(
+            "ix_invoice_void", sqlite_where=sa.text("state = 'void'"), postgresql_where=sa.text("state = 'void'")
+        )
         batch_op.drop_index(batch_op.f("ix_invoice_state_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_run_id"))
         batch_op.drop_index(
@@ -1241,6 +1280,11 @@ def downgrade() -> None:
             "uq_client_router_username",
             sqlite_where=sa.text("cancelled_at IS NULL AND username <> ''"),
             postgresql_where=sa.text("cancelled_at IS NULL AND username <> ''"),
+        )
+        batch_op.drop_index(
+            "uq_client_router_address6",
+            sqlite_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
         )
         batch_op.drop_index(
             "uq_client_router_address",

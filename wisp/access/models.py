@@ -17,7 +17,9 @@ class Access(Base):
     column; the row is settled where ``applied_version`` has reached it. ``foreign``: an entry of somebody else holds
     the address in our list. The applied_* columns say what stands on router ``applied_router_id``.
     ``sent_version`` is the version for which commands went out on a connection that broke before the end: what the
-    next synchronisation then finds as wanted is our own work.
+    next synchronisation then finds as wanted is our own work. ``lever``: by what the state stands on the router where
+    it is not by an entry of ours: the PPPoE secret's ``profile`` or its switch (``disable``), the ``hotspot`` user,
+    the DHCP ``lease``. ``lever_before``: the profile that the secret had.
     """
 
     __tablename__ = "access"
@@ -35,6 +37,9 @@ class Access(Base):
     applied_suspended: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     applied_notice: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     applied_address: Mapped[str | None] = mapped_column(String(45))
+    applied_address6: Mapped[str | None] = mapped_column(String(49))
+    lever: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    lever_before: Mapped[str] = mapped_column(String(64), default="", server_default="")
     applied_router_id: Mapped[int | None]
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     foreign: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
@@ -44,6 +49,7 @@ class Access(Base):
         CheckConstraint("reason IN ('', 'debt', 'manual', 'pause')", name="reason"),
         CheckConstraint("basis IN ('overdue', 'open')", name="basis"),
         CheckConstraint("suspended = (reason <> '')", name="suspended_has_reason"),
+        CheckConstraint("lever IN ('', 'profile', 'disable', 'hotspot', 'lease')", name="lever"),
         CheckConstraint("NOT (suspended AND notice)", name="cut_has_no_notice"),
         Index(None, "router_id", "suspended", "notice"),
         Index(

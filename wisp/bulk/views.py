@@ -66,13 +66,13 @@ def _order(chosen: BulkAction, values: dict[str, Any], token: str) -> Response:
     try:
         with transaction():
             run = service.order(chosen, values, token, scope())
-            run_id, large, before = run.id, run.expected > AT_ONCE, run.state
+            run_id, large = run.id, run.expected > AT_ONCE
     except Refused as refused:
         toast(str(refused), "warning")
         return go(url_for("bulk.action", key=chosen.key))
     _work(run_id, large)
-    if before == "queued":
-        _say(run_id)
+    # Said for a repeated form too: of two clicks the browser shows the second answer alone.
+    _say(run_id)
     return go(url_for("bulk.run", run_id=run_id))
 
 

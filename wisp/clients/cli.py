@@ -98,7 +98,7 @@ def list_clients(zone: str | None, state: str, search: str, as_json: bool) -> No
     from wisp.routers import service as routers
 
     zone_id = routers.find_zone(zone).id if zone else None
-    names = {found.id: found.name for found in routers.zones()}
+    names = {found.id: found.name for found in routers.zone_names()}
     plan_names = {plan.id: plan.name for plan in plans.plans()}
     filters = listing.Filters(text=search, zone_id=zone_id, state=state)
     clients = list(listing.everything(filters=filters))

@@ -1,5 +1,6 @@
 """Exporting clients as a CSV that can be imported again."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -18,8 +19,8 @@ def export(scope: Scope = EVERYTHING, filters: Filters = ALL, *, passwords: bool
     """The file in pieces of text. Without ``passwords`` their column is empty, which on import keeps the present
     ones. The balance is not in it: it belongs to the account. A zone is "Router/Zone" where its name is not enough."""
     zones = routers.zones(scope)
-    names = [zone.name for zone in zones]
-    called = {zone.id: zone.name if names.count(zone.name) == 1 else routers.label(zone) for zone in zones}
+    names = Counter(zone.name for zone in zones)
+    called = {zone.id: zone.name if names[zone.name] == 1 else routers.label(zone) for zone in zones}
     prices = {plan.id: plan.name for plan in plans.plans()}
     return csvfile.write(_with_state(listing.everything(scope, filters), passwords), called, prices)
 

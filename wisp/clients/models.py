@@ -27,7 +27,10 @@ def name_key(name: str) -> str:
 
 
 class Plan(Base):
-    """What a client buys: a monthly price in minor units (tax as the company's mode says), speeds in bit/s."""
+    """What a client buys: a monthly price in minor units (tax as the company's mode says), speeds in bit/s.
+
+    ``router_profile``: name of a PPP or hotspot profile that the routers have already; empty: we make one.
+    """
 
     __tablename__ = "plan"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -36,6 +39,7 @@ class Plan(Base):
     down: Mapped[int] = mapped_column(default=0)
     up: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)
+    router_profile: Mapped[str] = mapped_column(String(64), default="", server_default="")
 
     __table_args__ = (
         CheckConstraint("price >= 0", name="price"),
@@ -47,9 +51,10 @@ class Client(Base):
     """A client of a zone. ``code`` is fixed once it exists and never reused.
 
     ``router_id`` repeats the zone's router (the composite foreign key keeps it true), so that a fixed address
-    can be unique among the non-cancelled clients of a router. Whether a client is suspended is kept in
-    ``access``. ``billed_through``: the last day that another system has billed. ``password`` (PPPoE, hotspot) is
-    encrypted (core.crypto). ``name_key`` follows the name by itself, except in an UPDATE that is not made by the ORM.
+    can be unique among the non-cancelled clients of a router. ``address6``: its IPv6 address or prefix, in canonical
+    form. Whether a client is suspended is kept in ``access``. ``billed_through``: the last day that another system has
+    billed. ``password`` (PPPoE, hotspot) is encrypted (core.crypto). ``name_key`` follows the name by itself, except
+    in an UPDATE that is not made by the ORM.
     """
 
     __tablename__ = "client"
@@ -68,6 +73,7 @@ class Client(Base):
     plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
     connection: Mapped[str] = mapped_column(String(8))
     address: Mapped[str | None] = mapped_column(String(45))
+    address6: Mapped[str | None] = mapped_column(String(49))
     mac: Mapped[str] = mapped_column(String(17), default="")
     username: Mapped[str] = mapped_column(String(64), default="")
     password: Mapped[str] = mapped_column(Text, default="")
@@ -94,6 +100,11 @@ class Client(Base):
             "uq_client_router_address", "router_id", "address", unique=True,
             sqlite_where=text("cancelled_at IS NULL AND address IS NOT NULL"),
             postgresql_where=text("cancelled_at IS NULL AND address IS NOT NULL"),
+        ),
+        Index(
+            "uq_client_router_address6", "router_id", "address6", unique=True,
+            sqlite_where=text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+            postgresql_where=text("cancelled_at IS NULL AND address6 IS NOT NULL"),
         ),
         Index(
             "uq_client_router_username", "router_id", "connection", "username", unique=True,

@@ -49,7 +49,7 @@ def index() -> Response:
     filters = _filters()
     limit = SEARCH_COUNT if filters.text else COUNT_LIMIT  # counting what a search finds costs more than a whole list
     found = Listing(listing.query(scope(), filters), listing.SORTS, default="name", count_limit=limit)
-    zones = routers.zones(scope())
+    zones = routers.zone_names(scope())
     return render(
         "clients/list.html", partial="clients/_table.html", listing=found, filters=filters,
         zones={zone.id: zone for zone in zones}, plans={plan.id: plan.name for plan in plans.plans()},
@@ -296,8 +296,7 @@ def _say(form: Any, refused: Refused) -> None:
 
 def _choices(form: DataForm, client: Client | None) -> None:
     """What can be chosen: zones inside the person's scope, plans that are offered (or that the client has)."""
-    zones = routers.zones(scope())
-    form.zone.choices = [(zone.id, f"{zone.router.name} · {zone.name}") for zone in zones]
+    form.zone.choices = [(zone.id, f"{zone.router} · {zone.name}") for zone in routers.zone_names(scope())]
     own = client.plan_id if client else None
     form.plan.choices = [(plan.id, plan.name) for plan in plans.plans() if plan.active or plan.id == own]
 

@@ -76,6 +76,10 @@ class Invoice(Base):
             sqlite_where=text("state IN ('pending', 'partial')"),
             postgresql_where=text("state IN ('pending', 'partial')"),
         ),
+        Index(
+            "ix_invoice_void", "client_id", "month",
+            sqlite_where=text("state = 'void'"), postgresql_where=text("state = 'void'"),
+        ),
         Index(None, "run_id"),
         Index(None, "client_id", "id"),
         Index(None, "issued", "id"),

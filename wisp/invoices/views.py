@@ -38,7 +38,7 @@ def index() -> Response:
     listing = tables.Listing(lists.query(scope(), only), lists.SORTS, "-number")
     return render(
         "invoices/list.html", partial="invoices/_table.html", listing=listing, only=only, states=STATES,
-        filters=FILTERS, months=_months(), zones={zone.id: zone.name for zone in routers.zones(scope())},
+        filters=FILTERS, months=_months(), zones={zone.id: zone.name for zone in routers.zone_names(scope())},
         rows=lists.rows(listing.rows), late=lists.overdue(listing.rows),
     )  # fmt: skip
 
@@ -47,7 +47,7 @@ def index() -> Response:
 @requires(Permission.INVOICES_VIEW)
 def export() -> Response:
     """The invoices of the list, whatever the number, as a CSV file."""
-    zones = {zone.id: zone.name for zone in routers.zones(scope())}
+    zones = {zone.id: zone.name for zone in routers.zone_names(scope())}
     lines = _csv(lists.query(scope(), _filters()), zones)
     response = Response(stream_with_context(lines), mimetype="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=f"facturas-{settings.today()}.csv")

@@ -13,6 +13,11 @@ class Router(Base):
     """A MikroTik router that this program talks to. ``password`` is encrypted (core.crypto).
 
     ``online`` is None until it was first asked; ``error`` is the code of wisp.gateway.ErrorCode of the last failure.
+    ``cpu_load`` in per cent, ``clock_offset`` in seconds (positive: the router's clock is ahead of ours).
+
+    ``provision``: saving a client writes its queue, secret, user or lease. ``pppoe_cut``: how a PPPoE client without a
+    fixed address is cut: its secret gets a ``profile`` that puts it on the list, or is switched off (``disable``).
+    ``ppp_base``, ``hotspot_base``: the profiles that ours are copies of, but for the speed.
     """
 
     __tablename__ = "router"
@@ -32,11 +37,19 @@ class Router(Base):
     identity: Mapped[str] = mapped_column(String(120), default="")
     error: Mapped[str] = mapped_column(String(16), default="")
     error_detail: Mapped[str] = mapped_column(Text, default="")
+    board: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    cpu_load: Mapped[int | None]
+    clock_offset: Mapped[int | None]
+    provision: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    pppoe_cut: Mapped[str] = mapped_column(String(8), default="profile", server_default="profile")
+    ppp_base: Mapped[str] = mapped_column(String(64), default="default", server_default="default")
+    hotspot_base: Mapped[str] = mapped_column(String(64), default="default", server_default="default")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     archived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+        CheckConstraint("pppoe_cut IN ('profile', 'disable')", name="pppoe_cut"),
         Index(
             "uq_router_name", "name", unique=True,
             sqlite_where=text("archived_at IS NULL"), postgresql_where=text("archived_at IS NULL"),

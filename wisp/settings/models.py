@@ -7,7 +7,11 @@ from wisp.core.db import Base, Minor
 
 
 class Company(Base):
-    """The provider that runs this program; exactly one row, id 1. Money in minor units, tax in basis points."""
+    """The provider that runs this program; exactly one row, id 1. Money in minor units, tax in basis points.
+
+    ``cut_from``, ``cut_until`` ("08:00", local to the zone) and ``cut_days`` (ISO weekdays, "1234") say when clients
+    may be cut; empty: always.
+    """
 
     __tablename__ = "company"
     id: Mapped[int] = mapped_column(primary_key=True, default=1)
@@ -41,6 +45,10 @@ class Company(Base):
     portal_url: Mapped[str] = mapped_column(String(200), default="")
     hold_mail_days: Mapped[int] = mapped_column(default=3)
     outage_minutes: Mapped[int] = mapped_column(default=5)
+    probe_seconds: Mapped[int] = mapped_column(default=60)
+    cut_from: Mapped[str] = mapped_column(String(5), default="")
+    cut_until: Mapped[str] = mapped_column(String(5), default="")
+    cut_days: Mapped[str] = mapped_column(String(16), default="")
     list_overdue: Mapped[str] = mapped_column(String(64), default="wisp-overdue")
     list_notice: Mapped[str] = mapped_column(String(64), default="wisp-notice")
     list_seen: Mapped[str] = mapped_column(String(64), default="wisp-seen")

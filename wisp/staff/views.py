@@ -34,7 +34,7 @@ def index() -> Response:
         for user in service.everybody()
         if word in f"{user.name} {user.email}".casefold() and wanted in ("", user.role)
     ]
-    zones = {zone.id: zone.name for zone in routers.zones()}
+    zones = {zone.id: zone.name for zone in routers.zone_names()}
     return render(
         "staff/list.html", partial="staff/_table.html", people=people, q=search_text(), role=wanted,
         roles=ROLES, permissions=PERMISSIONS, zones=zones,

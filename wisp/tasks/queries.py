@@ -1,6 +1,6 @@
 """Queries of the task pages that nobody else needs: one page of rows, sums of a simulation, what waits and why."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from wisp.core.errors import Refused
 from wisp.core.scope import Scope
 from wisp.invoices.models import Invoice
 from wisp.invoices.service import OPEN_STATES
-from wisp.routers.models import Router, Zone
+from wisp.routers.models import Router
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import Occurrence, PeriodicTask
 from wisp.tasks import planning, service
@@ -330,16 +330,3 @@ def last_cut(client_id: int) -> Any:
         )
         .one_or_none()
     )
-
-
-def zone_names(scope: Scope) -> Sequence[Any]:
-    """(id, zone, router) of the zones for the filter, by name."""
-    query = (
-        select(Zone.id, Zone.name, Router.name)
-        .join(Router, Router.id == Zone.router_id)
-        .where(Router.archived_at.is_(None))
-        .order_by(func.lower(Zone.name), Zone.id)
-    )
-    if scope.zone_ids is not None:
-        query = query.where(Zone.id.in_(scope.zone_ids))
-    return session().execute(query).all()

@@ -15,6 +15,7 @@ from wisp.core.errors import Refused
 from wisp.core.money import plain
 from wisp.core.permissions import Permission
 from wisp.invoices import service as invoices
+from wisp.routers import service as routers
 from wisp.routers.models import Router, Zone
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
@@ -80,7 +81,7 @@ def index() -> Response:
         chosen=chosen,
         owner=owner,
         filtered=filtered,
-        zones=[(found.id, f"{found[1]} · {found[2]}") for found in queries.zone_names(scope())],
+        zones=[(found.id, f"{found.name} · {found.router}") for found in routers.zone_names(scope())],
         kinds=texts.KINDS,
         states=texts.STATES,
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, flash, g, make_response, redirect, render_template, request, url_for
+from flask import Response, flash, g, make_response, redirect, render_template, request, session, url_for
 
 TOAST_KINDS = ("success", "info", "warning", "danger")
 
@@ -55,7 +55,7 @@ def toast(text: Any, kind: str = "success") -> None:
         raise ValueError(f"kind of toast: {kind}")
     if is_htmx():
         g.setdefault("toasts", []).append({"text": str(text), "kind": kind})
-    else:
+    elif [kind, str(text)] not in [list(waiting) for waiting in session.get("_flashes", ())]:
         flash(str(text), kind)
 
 

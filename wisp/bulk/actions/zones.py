@@ -26,7 +26,7 @@ class ZoneChoice(FlaskForm):
 
 def fill(form: Any, scope: Scope) -> None:
     """The zones inside ``scope``; empty until one is chosen: nobody reaches every zone by leaving a field alone."""
-    zones = [(str(zone.id), f"{zone.router.name} · {zone.name}") for zone in routers.zones(scope)]
+    zones = [(str(zone.id), f"{zone.router} · {zone.name}") for zone in routers.zone_names(scope)]
     form.zone.choices = [("", _("Choose…")), ("all", _("Apply in all zones")), *zones]
 
 
