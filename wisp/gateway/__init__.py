@@ -1,5 +1,6 @@
 """The router's language. Knows no tables and no web: values in, values out, errors as codes."""
 
+from wisp.gateway import menus
 from wisp.gateway.connection import BATCH, WINDOW, Connection, connect, fetch_fingerprint
 from wisp.gateway.errors import ErrorCode, GatewayError
 from wisp.gateway.listening import listening
@@ -17,6 +18,8 @@ from wisp.gateway.records import (
     canonical_address,
 )
 from wisp.gateway.target import Target
+from wisp.gateway.wire import from_wire as text_of
+from wisp.gateway.wire import to_wire as bytes_of
 
 __all__ = [
     "BATCH",
@@ -35,8 +38,11 @@ __all__ = [
     "SimpleQueue",
     "Status",
     "Target",
+    "bytes_of",
     "canonical_address",
     "connect",
     "fetch_fingerprint",
     "listening",
+    "menus",
+    "text_of",
 ]

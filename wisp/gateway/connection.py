@@ -7,8 +7,10 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from time import monotonic
 
+from wisp.gateway import menus
 from wisp.gateway.errors import BROKEN, ErrorCode, GatewayError, translate, trap_code
 from wisp.gateway.exchange import Exchange, Reply, Words
 from wisp.gateway.records import (
@@ -23,11 +25,13 @@ from wisp.gateway.records import (
     SimpleQueue,
     Status,
     flag,
+    moment,
     status_of_trap,
 )
 from wisp.gateway.target import Target
 from wisp.gateway.tls import fingerprint_of, handshake, secure
 from wisp.gateway.transport import Transport, open_socket
+from wisp.gateway.wire import from_wire
 
 WINDOW = 250
 """Commands under way at once. A fast router behind a slow line answers 1,000 in about eight turns."""
@@ -35,7 +39,7 @@ BATCH = 100
 """Ids in one command. A small router needs up to some seconds for that many."""
 BATCH_WINDOW = 4
 
-_IPV4, _IPV6 = "/ip/firewall/address-list", "/ipv6/firewall/address-list"
+_IPV4, _IPV6 = menus.LISTS, menus.LISTS6
 
 
 class Connection:
@@ -60,9 +64,20 @@ class Connection:
 
         Raises GatewayError; `trap` with the text `no such command…` where this router has no such menu.
         """
-        attributes = {".proplist": ",".join(proplist)}
-        rows = self._answer(Command(f"{path}/print", attributes, queries).words()).rows
-        if ".id" in proplist and not all(".id" in row for row in rows):
+        return [_for_people(row) for row in self.read(path, proplist, *queries)]
+
+    def read(self, path: str, proplist: Sequence[str], *queries: str) -> list[Row]:
+        """The same with every text in the router's own bytes, one character (latin-1) each: for comparing and for
+        copying. `text_of` makes one readable, `bytes_of` makes ours comparable. Queries are sent as UTF-8."""
+        rows = self._answer(Command(f"{path}/print", {".proplist": ",".join(proplist)}, queries).words()).rows
+        return self._with_ids(path, rows) if ".id" in proplist else rows
+
+    def read_whole(self, path: str, *queries: str) -> list[Row]:
+        """The rows of a menu with all their properties, `.id` among them, in the router's own bytes."""
+        return self._with_ids(path, self._answer(Command(f"{path}/print", {}, queries).words()).rows)
+
+    def _with_ids(self, path: str, rows: list[Row]) -> list[Row]:
+        if not all(".id" in row for row in rows):
             self.error = GatewayError(ErrorCode.protocol, f"{path}: a row without its id")
             self.close()
             raise self.error
@@ -70,7 +85,7 @@ class Connection:
 
     def query(self, command: Command) -> list[Row]:
         """The rows that a command which only asks (`/ping`) answers. Raises GatewayError."""
-        return self._answer(command.words()).rows
+        return [_for_people(row) for row in self._answer(command.words()).rows]
 
     def identity(self) -> str:
         """The router's name."""
@@ -86,6 +101,11 @@ class Connection:
             uptime=row.get("uptime", ""),
             cpu_load=int(load) if load.isdecimal() else None,
         )
+
+    def clock(self) -> datetime | None:
+        """The router's date and time with its offset; None where it says nothing that we understand."""
+        row = self._single(menus.CLOCK, ["date", "time", "gmt-offset"])
+        return moment(row.get("date", ""), row.get("time", ""), row.get("gmt-offset", ""))
 
     def read_lists(self, names: Sequence[str], *, ipv6: bool = False) -> list[Entry]:
         """All entries of these address lists (of every list, where none is named), ours and foreign, in one print."""
@@ -166,21 +186,36 @@ class Connection:
         return self.remove("/ppp/active", ids)
 
     def remove(self, path: str, ids: Sequence[str]) -> list[Outcome]:
-        """Remove rows of a menu in batches; one outcome for each id."""
+        """Remove rows of a menu in batches; one outcome for each id, `gone` where it was not there any more."""
         return self._in_batches(f"{path}/remove", ids, {})
 
-    def set(self, path: str, ids: Sequence[str], values: Mapping[str, str]) -> list[Outcome]:
-        """Give these properties to rows of a menu, in batches; one outcome for each id."""
-        return self._in_batches(f"{path}/set", ids, values)
+    def set(self, path: str, ids: Sequence[str], values: Mapping[str, str], *, raw: bool = False) -> list[Outcome]:
+        """Give the same properties to rows of a menu, in batches; one outcome for each id. ``raw``: see Command."""
+        return self._in_batches(f"{path}/set", ids, values, raw=raw)
 
-    def _in_batches(self, path: str, ids: Sequence[str], values: Mapping[str, str]) -> list[Outcome]:
+    def add(self, path: str, rows: Sequence[Mapping[str, str]], *, raw: bool = False) -> list[Outcome]:
+        """Add rows to a menu (`/ppp/secret`), each with its own properties, without looking first; one outcome for
+        each: `ret` is the new id, `exists` where the router has one like it. ``raw``: see Command."""
+        return self.run([Command(f"{path}/add", row, raw=raw) for row in rows])
+
+    def change(self, path: str, rows: Sequence[tuple[str, Mapping[str, str]]], *, raw: bool = False) -> list[Outcome]:
+        """Give rows of a menu, by id, each its own properties; one outcome for each. ``raw``: see Command."""
+        return self.run([Command(f"{path}/set", {".id": row_id, **values}, raw=raw) for row_id, values in rows])
+
+    def make_static(self, ids: Sequence[str]) -> list[Outcome]:
+        """Make dynamic DHCP leases static; one outcome for each id. Look their ids up again before changing them."""
+        return self.run([Command(f"{menus.LEASE}/make-static", {".id": row_id}) for row_id in ids])
+
+    def _in_batches(
+        self, path: str, ids: Sequence[str], values: Mapping[str, str], *, raw: bool = False
+    ) -> list[Outcome]:
         """A batch stops at the first id that is not there, and nobody documents what became of those before
         it; so the ids of a batch that failed are sent once more, each alone."""
         if any(not item or "," in item for item in ids):
             raise ValueError("an id that is empty or holds a comma")
         distinct = list(dict.fromkeys(ids))
         batches = [distinct[at : at + BATCH] for at in range(0, len(distinct), BATCH)]
-        commands = [Command(path, {".id": ",".join(batch), **values}) for batch in batches]
+        commands = [Command(path, {".id": ",".join(batch), **values}, raw=raw) for batch in batches]
         outcomes: dict[str, Outcome] = {}
         again: list[str] = []
         for batch, outcome in zip(batches, self.run(commands, window=BATCH_WINDOW), strict=True):
@@ -192,7 +227,7 @@ class Connection:
         if self.error is not None:
             outcomes.update(dict.fromkeys(again, Outcome(Status.unknown)))
         elif again:
-            single = self.run([Command(path, {".id": item, **values}) for item in again])
+            single = self.run([Command(path, {".id": item, **values}, raw=raw) for item in again])
             outcomes.update(zip(again, single, strict=True))
         return [outcomes[item] for item in ids]
 
@@ -245,6 +280,10 @@ class Connection:
             if error.code in (ErrorCode.trap, ErrorCode.permission):
                 raise GatewayError(ErrorCode.login, error.detail) from None
             raise
+
+
+def _for_people(row: Row) -> Row:
+    return {name: from_wire(value) for name, value in row.items()}
 
 
 def _entry_attributes(entry: NewEntry) -> dict[str, str]:

@@ -12,14 +12,14 @@ from librouteros.exceptions import ProtocolError
 from wisp.gateway.errors import ErrorCode, GatewayError
 from wisp.gateway.listening import present, readable
 from wisp.gateway.transport import Transport
-from wisp.gateway.wire import Wire, encode, from_wire
+from wisp.gateway.wire import Wire, encode, from_wire, to_wire
 
 Words = tuple[str, ...]
 
 
 @dataclass
 class Reply:
-    """Everything that came back for one command."""
+    """Everything that came back for one command. The rows hold the router's bytes, one character (latin-1) each."""
 
     rows: list[dict[str, str]] = field(default_factory=list)
     traps: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Exchange:
                         open_replies[str(first + index)] = (index, Reply())
                     if self._listener is not None:
                         for words in batch:
-                            self._listener(">", readable(words))
+                            self._listener(">", readable(map(from_wire, map(to_wire, words))))
                     self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
                     sent += len(batch)
                 else:
@@ -79,9 +79,9 @@ class Exchange:
         if kind == "!re":
             reply.rows.append(values)
         elif kind == "!trap":
-            reply.traps.append(values.get("message", ""))
+            reply.traps.append(from_wire(values.get("message", "")))
         elif kind == "!done":
-            reply.ret = values.get("ret", "")
+            reply.ret = from_wire(values.get("ret", ""))
             replies[index] = reply
             del open_replies[tag]
         elif kind != "!empty":
@@ -89,7 +89,7 @@ class Exchange:
 
 
 def _attributes(sentence: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The tag and the `=name=value` words of an answer, its texts decoded."""
+    """The tag and the `=name=value` words of an answer."""
     tag = ""
     values: dict[str, str] = {}
     for word in sentence[1:]:
@@ -97,7 +97,7 @@ def _attributes(sentence: Sequence[str]) -> tuple[str, dict[str, str]]:
             name, separator, value = word[1:].partition("=")
             if not separator:
                 raise ProtocolError("an attribute without a value")
-            values[name] = from_wire(value)
+            values[name] = value
         elif word.startswith(".tag="):
             tag = word[5:]
         else:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from wisp.gateway.errors import ErrorCode
@@ -12,17 +13,28 @@ Row = dict[str, str]
 """One row as the router printed it. A property without a value is absent."""
 
 
+class AsIs(str):
+    """A word in the router's own bytes, one character (latin-1) each: sent as it is, not as UTF-8."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Command:
-    """One command: the full path with its verb (`/ip/firewall/address-list/add`) and its attributes."""
+    """One command: the full path with its verb (`/ip/firewall/address-list/add`) and its attributes.
+
+    ``raw``: its texts are bytes as `Connection.read` gives them, so that a copy is one byte for byte.
+    """
 
     path: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     queries: tuple[str, ...] = ()
+    raw: bool = False
 
     def words(self) -> tuple[str, ...]:
         """The words of its sentence."""
-        return (self.path, *(f"={name}={value}" for name, value in self.attributes.items()), *self.queries)
+        words = (self.path, *(f"={name}={value}" for name, value in self.attributes.items()), *self.queries)
+        return tuple(map(AsIs, words)) if self.raw else words
 
 
 class Status(StrEnum):
@@ -151,3 +163,18 @@ def canonical_address(address: str) -> str:
 def flag(row: Mapping[str, str], name: str) -> bool:
     """A yes-or-no property; absent is no."""
     return row.get(name, "") in ("true", "yes")
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def moment(date: str, time: str, offset: str) -> datetime | None:
+    """A router's date (`2024-02-05`, before 7.10 `feb/05/2024`), time and offset (`+02:00`) as one moment; None where
+    they are something else. No offset is UTC."""
+    old = re.fullmatch(r"([a-z]{3})/(\d\d)/(\d{4})", date)
+    if old and old[1] in _MONTHS:
+        date = f"{old[3]}-{_MONTHS.index(old[1]) + 1:02}-{old[2]}"
+    try:
+        return datetime.fromisoformat(f"{date}T{time}{offset or '+00:00'}")
+    except ValueError:
+        return None

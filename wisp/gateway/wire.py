@@ -6,6 +6,7 @@ from typing import cast
 from librouteros.exceptions import ProtocolError
 from librouteros.protocol import ApiProtocol, encode_sentence
 
+from wisp.gateway.records import AsIs
 from wisp.gateway.transport import Transport
 
 # RouterOS keeps texts as bytes and never transcodes. latin-1 carries every byte unchanged.
@@ -14,8 +15,8 @@ _LONGEST_WORD = 64 * 1024 * 1024
 
 
 def to_wire(text: str) -> str:
-    """Our text as the library's latin-1 characters: the router gets UTF-8 bytes."""
-    return text if text.isascii() else text.encode().decode(ENCODING)
+    """Our text as the library's latin-1 characters: the router gets UTF-8 bytes. What is bytes already stays."""
+    return text if text.isascii() or isinstance(text, AsIs) else text.encode().decode(ENCODING)
 
 
 def from_wire(text: str) -> str:

@@ -35,6 +35,7 @@ class ControlPort:
             "load": lambda menu, rows: router.load(menu, rows),
             "clear": lambda menu: router.clear(menu),
             "dial_all": router.dial_all,
+            "hotspot_login": lambda name, address, mac: router.hotspot_login(name, address, mac),
         }
 
     def start(self, port: int = 0) -> int:
@@ -89,7 +90,8 @@ class Remote:
         """Give an order and wait until it has taken effect; what it returns. Raises ValueError, OSError.
 
         Orders: switch(values={…}) · fault(action, path, after, count, message, category) · normal() ·
-        reboot(seconds) · state() · reset_counters() · snapshot(menu) · load(menu, rows) · clear(menu) · dial_all().
+        reboot(seconds) · state() · reset_counters() · snapshot(menu) · load(menu, rows) · clear(menu) · dial_all() ·
+        hotspot_login(name, address, mac).
         """
         self._sock.sendall(json.dumps({"do": do, **details}).encode() + b"\n")
         line = self._file.readline()

@@ -11,14 +11,14 @@ Action = Literal["trap", "drop_before", "drop_after", "half_sentence", "hang", "
 
 @dataclass
 class Switches:
-    """States that last until they are switched back. Times in milliseconds.
+    """States that last until they are switched back. Times in milliseconds where nothing else is said.
 
     off: nothing listens and live connections are reset. refuse: new connections are refused, live ones stay.
     silent: connections are accepted and nothing is ever answered or done. slow: time that the router needs for
     each command. round_trip: the line, half of it each way; what is on the line does not queue. drip: one byte
     of the answer at a time with this pause. wrong_password: every log-in fails. no_permission: every change is
     refused. full: every add is refused. reorder: the answers to tagged commands that arrive together go out
-    last first.
+    last first. clock_ahead: seconds that the router's clock is ahead of ours.
     """
 
     off: bool = False
@@ -31,6 +31,7 @@ class Switches:
     no_permission: bool = False
     full: bool = False
     reorder: bool = False
+    clock_ahead: float = 0
 
     def change(self, changes: dict[str, object]) -> None:
         """Set some of them. Raises ValueError for an unknown name or a value of the wrong kind."""

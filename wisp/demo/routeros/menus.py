@@ -6,9 +6,23 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from wisp.demo.routeros import values as v
+from wisp.demo.routeros.dhcp import DHCP
 from wisp.demo.routeros.firewall import FILTER, FILTER6, NAT
+from wisp.demo.routeros.hotspot import HOTSPOT
 from wisp.demo.routeros.ppp import session_removed
-from wisp.demo.routeros.spec import ORDER, READ, RO, WRITE, Menu, Normalise, Prop, Row, Trap, Unique
+from wisp.demo.routeros.spec import (
+    ORDER,
+    READ,
+    RO,
+    WRITE,
+    Menu,
+    Normalise,
+    Prop,
+    Row,
+    Trap,
+    Unique,
+    read_only,
+)
 
 if TYPE_CHECKING:
     from wisp.demo.routeros.router import Router
@@ -20,10 +34,6 @@ _DISABLED = Prop(v.boolean, default="false")
 _DYNAMIC = Prop(v.boolean, default="false", readonly=True)
 _ALREADY = "failure: already have such entry"
 _SESSION = READ | {"remove"}
-
-
-def _read_only(names: str) -> dict[str, Prop]:
-    return dict.fromkeys(names.split(), RO)
 
 
 def _timed(router: Router, table: Table, row_id: str, row: Row) -> None:
@@ -72,7 +82,7 @@ _SYSTEM = (
     _single("/system/identity", {"name": _TEXT}, {"name": "MikroTik"}),
     _single(
         "/system/resource",
-        _read_only(
+        read_only(
             "uptime version build-time factory-software free-memory total-memory cpu cpu-count cpu-frequency"
             " cpu-load free-hdd-space total-hdd-space architecture-name board-name platform"
         ),
@@ -94,7 +104,65 @@ _SYSTEM = (
         },
         verbs=frozenset({"print", "getall", "get"}),
     ),
+    _single(
+        "/system/clock",
+        {
+            "date": RO,
+            "time": RO,
+            "gmt-offset": Prop(default="+00:00"),
+            "time-zone-name": Prop(default="UTC"),
+            "time-zone-autodetect": Prop(v.boolean, default="true"),
+            "dst-active": Prop(v.boolean, default="false", readonly=True),
+        },
+        {},
+    ),
 )
+
+
+_POLICIES = "local telnet ssh ftp reboot read write policy test winbox password web sniff sensitive api romon rest-api"
+
+
+def _policies(*granted: str) -> str:
+    return ",".join(name if name in granted else f"!{name}" for name in _POLICIES.split())
+
+
+def _group_used(router: Router, table: Table, row_id: str, row: Row) -> None:
+    if any(user["group"] == row["name"] for user in router.table("/user").rows.values()):
+        raise Trap("failure: group has some users")
+
+
+_USERS = (
+    Menu(
+        "/user/group",
+        {"name": Prop(required=True), "policy": Prop(default=_policies()), "skin": Prop(default="default"),
+         "comment": _COMMENT},
+        uniques=(Unique(("name",), "failure: already have such name"),),
+        verbs=READ | WRITE - {"enable", "disable"},
+        named=True,
+        initial=(
+            {"name": "read", "policy": _policies("local", "ssh", "read", "test", "winbox", "api")},
+            {"name": "write", "policy": _policies("local", "ssh", "read", "write", "test", "winbox", "api")},
+            {"name": "full", "policy": _policies(*_POLICIES.split())},
+        ),
+        removing=_group_used,
+    ),
+    Menu(
+        "/user",
+        {
+            "name": Prop(required=True),
+            "group": Prop(v.reference("/user/group"), required=True),
+            "address": Prop(default=""),
+            "password": Prop(default=""),
+            "last-logged-in": RO,
+            "expired": Prop(v.boolean, default="false", readonly=True),
+            "comment": _COMMENT,
+            "disabled": _DISABLED,
+        },
+        uniques=(Unique(("name",), "failure: user with the same name already exists"),),
+        named=True,
+        never_printed=frozenset({"password"}),
+    ),
+)  # fmt: skip
 
 
 def _secret_changed(router: Router, table: Table, row_id: str, row: Row) -> None:
@@ -178,7 +246,7 @@ _PPP = (
     ),
     Menu(
         "/ppp/active",
-        _read_only("name service caller-id address uptime encoding session-id radius")
+        read_only("name service caller-id address uptime encoding session-id radius")
         | {name: Prop(v.number, default="0", readonly=True) for name in _LIMITS},
         verbs=_SESSION,
         first_id=0x80000001,
@@ -236,115 +304,19 @@ _QUEUE = Menu(
     check=_queue_check,
 )
 
-_BYTES_LEFT = {f"limit-bytes-{way}": Prop(v.number) for way in ("in", "out", "total")}
-_HOTSPOT = (
-    Menu(
-        "/ip/hotspot/user",
-        {
-            "server": Prop(default="all"),
-            "name": Prop(required=True),
-            "password": _TEXT,
-            "address": Prop(v.address_or_pool),
-            "mac-address": Prop(v.mac),
-            "profile": Prop(default="default"),
-            "routes": _TEXT,
-            "email": _TEXT,
-            "limit-uptime": Prop(v.duration),
-            **_BYTES_LEFT,
-            "uptime": Prop(default="0s", readonly=True),
-            "bytes-in": Prop(default="0", readonly=True),
-            "bytes-out": Prop(default="0", readonly=True),
-            "packets-in": Prop(default="0", readonly=True),
-            "packets-out": Prop(default="0", readonly=True),
-            "comment": _COMMENT,
-            "dynamic": _DYNAMIC,
-            "disabled": _DISABLED,
-        },
-        uniques=(Unique(("name", "server"), "failure: already have user with this name for this server"),),
-        named=True,
-    ),
-    Menu(
-        "/ip/hotspot/active",
-        _read_only(
-            "server user address mac-address login-by uptime idle-time keepalive-timeout bytes-in bytes-out"
-            " packets-in packets-out radius"
+
+def _connections(path: str) -> Menu:
+    return Menu(
+        path,
+        read_only(
+            "protocol src-address dst-address reply-src-address reply-dst-address tcp-state timeout fasttrack srcnat"
+            " dstnat assured seen-reply orig-bytes repl-bytes"
         ),
         verbs=_SESSION,
-        not_found="no such item (4)",
-    ),
-    Menu(
-        "/ip/hotspot/cookie",
-        _read_only("user domain mac-address expires-in mac-cookie"),
-        verbs=_SESSION,
-    ),
-)
+    )
 
 
-def _lease_check(router: Router, table: Table, row_id: str | None, row: Row) -> None:
-    """A static address is there once over all servers; a client once per server among enabled rows."""
-    if row["dynamic"] == "true":
-        return
-    client, server = row.get("mac-address"), row.get("server")
-    for other_id, other in table.rows.items():
-        if other_id == row_id or other["dynamic"] == "true":
-            continue
-        if row.get("address") and other.get("address") == row["address"]:
-            raise Trap("failure: already have static lease with this IP address")
-        same_server = server is None or "server" not in other or other["server"] == server
-        enabled = row["disabled"] == other["disabled"] == "false"
-        if client and other.get("mac-address") == client and same_server and enabled:
-            raise Trap("failure: already have static lease for this client")
-
-
-def _lease_guard(row: Row, changes: Row) -> None:
-    if changes and row["dynamic"] == "true":
-        raise Trap("failure: can not change dynamic lease")
-
-
-def _make_static(router: Router, table: Table, row_id: str) -> None:
-    table.set(row_id, {"dynamic": "false"}, loading=True)
-
-
-_LEASE = Menu(
-    "/ip/dhcp-server/lease",
-    {
-        "address": Prop(v.address_or_pool),
-        "mac-address": Prop(v.mac),
-        "client-id": _TEXT,
-        "address-lists": Prop(default=""),
-        "server": _TEXT,
-        "dhcp-option": Prop(default=""),
-        "rate-limit": _TEXT,
-        "lease-time": Prop(v.duration),
-        "block-access": Prop(v.boolean),
-        "always-broadcast": Prop(v.boolean),
-        "use-src-mac": Prop(v.boolean),
-        "insert-queue-before": _TEXT,
-        "status": Prop(default="waiting", readonly=True),
-        **_read_only(
-            "last-seen expires-after active-address active-mac-address active-client-id active-server host-name"
-        ),
-        "radius": Prop(v.boolean, default="false", readonly=True),
-        "blocked": Prop(v.boolean, default="false", readonly=True),
-        "comment": _COMMENT,
-        "dynamic": _DYNAMIC,
-        "disabled": _DISABLED,
-    },
-    check=_lease_check,
-    guard=_lease_guard,
-    verbs_of_its_own={"make-static": _make_static},
-)
-
-_CONNECTION = Menu(
-    "/ip/firewall/connection",
-    _read_only(
-        "protocol src-address dst-address reply-src-address reply-dst-address tcp-state timeout fasttrack srcnat"
-        " dstnat assured seen-reply orig-bytes repl-bytes"
-    ),
-    verbs=_SESSION,
-)
-
-_LOG = Menu("/log", _read_only("time topics message"), verbs=READ)
+_LOG = Menu("/log", read_only("time topics message"), verbs=READ)
 
 
 def _addresses(path: str) -> Menu:
@@ -360,6 +332,7 @@ def _addresses(path: str) -> Menu:
     )
 
 
+_PROXY_MATCHERS = ("src-address", "dst-address", "dst-host", "dst-port", "path", "method", "local-port")
 _OWN = (
     _addresses("/ip/address"),
     _addresses("/ipv6/address"),
@@ -373,6 +346,19 @@ _OWN = (
         {"enabled": Prop(v.boolean), "port": Prop(v.number, default="8080"), "anonymous": Prop(v.boolean)},
         {"enabled": "false", "anonymous": "false"},
     ),
+    Menu(
+        "/ip/proxy/access",
+        {
+            **dict.fromkeys(_PROXY_MATCHERS, _TEXT),
+            "action": Prop(v.one_of("allow", "deny", "redirect"), default="allow"),
+            "action-data": _TEXT,
+            "redirect-to": _TEXT,
+            "hits": Prop(default="0", readonly=True),
+            "comment": _COMMENT,
+            "disabled": _DISABLED,
+        },
+        verbs=READ | WRITE | ORDER,
+    ),
 )
 
 MENUS: tuple[Menu, ...] = (
@@ -383,10 +369,12 @@ MENUS: tuple[Menu, ...] = (
     FILTER,
     FILTER6,
     NAT,
-    _CONNECTION,
+    _connections("/ip/firewall/connection"),
+    _connections("/ipv6/firewall/connection"),
     *_PPP,
     _QUEUE,
-    *_HOTSPOT,
-    _LEASE,
+    *HOTSPOT,
+    *DHCP,
+    *_USERS,
     _LOG,
 )

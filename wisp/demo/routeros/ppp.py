@@ -6,6 +6,7 @@ import ipaddress
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from wisp.demo.routeros.dhcp import POOL, addresses_of
 from wisp.demo.routeros.spec import Row
 
 if TYPE_CHECKING:
@@ -60,10 +61,12 @@ class Dialer:
 
     def _session(self, secret: Row) -> None:
         router = self._router
-        address = secret.get("remote-address", "")
+        profile = next(
+            (row for row in router.table("/ppp/profile").rows.values() if row["name"] == secret["profile"]), {}
+        )
+        address = secret.get("remote-address") or profile.get("remote-address", "")
         if not address[:1].isdigit():
-            address = str(_FIRST_OF_POOL + self._given)
-            self._given += 1
+            address = self._from_pool(address)
         session = router.table("/ppp/active")
         row_id = session.add(
             {
@@ -80,22 +83,21 @@ class Dialer:
             loading=True,
         )
         session.rows[row_id]["session-id"] = f"0x8{int(row_id[1:], 16):07x}"
-        profile = next(
-            (row for row in router.table("/ppp/profile").rows.values() if row["name"] == secret["profile"]), {}
-        )
-        lists = router.table("/ip/firewall/address-list")
-        for name in filter(None, profile.get("address-list", "").split(",")):
-            values = {"list": name, "address": address, "dynamic": "true", "creation-time": router.now()}
-            if not any(row["list"] == name and row["address"] == address for row in lists.rows.values()):
-                lists.add(values, loading=True)
-                self._router.session_entries.setdefault(row_id, []).append((name, address))
+        router.held.put("/ppp/active", row_id, [profile.get("address-list", "")], address)
+
+    def _from_pool(self, name: str) -> str:
+        """The next address of that pool, one that no session has; without such a pool of one that nobody wrote."""
+        self._given += 1
+        pool = next((row for row in self._router.table(POOL).rows.values() if row["name"] == name), None)
+        if pool is None:
+            return str(_FIRST_OF_POOL + self._given - 1)
+        addresses = list(addresses_of(pool))
+        taken = {row["address"] for row in self._router.table("/ppp/active").rows.values()}
+        turned = addresses[(self._given - 1) % len(addresses) :] + addresses[: (self._given - 1) % len(addresses)]
+        return next((address for address in turned if address not in taken), addresses[0])
 
 
 def session_removed(router: Router, table: Table, row_id: str, row: Row) -> None:
     """A session has ended: what the profile put on lists goes, and the client will try again."""
-    lists = router.table("/ip/firewall/address-list")
-    for name, address in router.session_entries.pop(row_id, []):
-        for found, entry in list(lists.rows.items()):
-            if (entry["list"], entry["address"], entry.get("dynamic")) == (name, address, "true"):
-                lists.remove(found, forced=True)
+    router.held.drop("/ppp/active", row_id)
     router.dialer.expect(row["name"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from time import monotonic
 
-from wisp.demo.routeros import commands
+from wisp.demo.routeros import commands, hotspot
+from wisp.demo.routeros.dhcp import LEASE, hold_all
 from wisp.demo.routeros.faults import Counters, Faults, Switches
+from wisp.demo.routeros.held import Held
 from wisp.demo.routeros.menus import MENUS
 from wisp.demo.routeros.ppp import Dialer
 from wisp.demo.routeros.reply import Request, Result
@@ -18,6 +20,7 @@ from wisp.demo.routeros.table import Table
 from wisp.demo.routeros.values import printed_time
 
 Value = str | bytes
+CLOCK = "/system/clock"
 
 
 class Router:
@@ -52,7 +55,7 @@ class Router:
         self.counters = Counters()
         self.booted = monotonic()
         self.out_of_reach: set[str] = set()
-        self.session_entries: dict[str, list[tuple[str, str]]] = {}
+        self.held = Held(self)
         self.dialer = Dialer(self, dial_in)
         menus = [menu for menu in MENUS if ipv6 or not menu.path.startswith("/ipv6/")]
         self._tables = {menu.path: Table(menu, self) for menu in menus}
@@ -62,6 +65,8 @@ class Router:
                 self._tables[menu.path].add(dict(row), loading=True)
         self.table("/system/identity").set("*0", {"name": name}, loading=True)
         self.table("/system/resource").set("*0", {"version": version}, loading=True)
+        for user in self.users:
+            self.table("/user").add({"name": _raw(user), "group": "full"}, loading=True)
 
     # For tests, the demo and the control port
 
@@ -100,14 +105,25 @@ class Router:
         with self.lock:
             self.dialer.dial_all()
 
-    def lose_power(self) -> None:
-        """What a reboot does to the state: timed and dynamic rows and sessions are gone, the clock of uptime starts."""
+    def hotspot_login(self, name: str, address: str, mac: str) -> bool:
+        """A device logs in to the hotspot; whether it was let in."""
         with self.lock:
-            for path in ("/ppp/active", "/ip/hotspot/active", "/ip/firewall/connection"):
-                self.table(path).clear()
-            for table in self._tables.values():
+            return hotspot.log_in(self, name, address, mac)
+
+    def lose_power(self) -> None:
+        """What a reboot does to the state: timed and dynamic rows and sessions are gone, the clock of uptime starts.
+        Leases and cookies are on the disk: they stay, and bound leases hold their lists again."""
+        with self.lock:
+            for path in ("/ppp/active", "/ip/hotspot/active", "/ip/firewall/connection", "/ipv6/firewall/connection"):
+                if path in self._tables:
+                    self.table(path).clear()
+            self.held.forget()
+            for path, table in self._tables.items():
+                if path == LEASE:
+                    continue
                 for row_id in [row_id for row_id, row in table.rows.items() if row.get("dynamic") == "true"]:
                     table.remove(row_id, forced=True)
+            hold_all(self)
             self.dialer.forget()
             self.booted = monotonic()
             if self.dialer.delay is not None:
@@ -131,9 +147,15 @@ class Router:
 
     def now(self) -> str:
         """Date and time as this version prints them."""
-        now = datetime.now(UTC)
-        form = "%Y-%m-%d %H:%M:%S" if self.release >= (7, 10) else "%b/%d/%Y %H:%M:%S"
-        return now.strftime(form).lower()
+        return " ".join(self._date_and_time())
+
+    def _date_and_time(self) -> tuple[str, str]:
+        """By the router's own clock and offset."""
+        offset = self.table(CLOCK).rows["*0"]["gmt-offset"]
+        hours, minutes = offset.lstrip("+-").split(":")
+        offset_now = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if offset.startswith("-") else 1)
+        now = datetime.now(UTC) + timedelta(seconds=self.switches.clock_ahead) + offset_now
+        return now.strftime("%Y-%m-%d" if self.release >= (7, 10) else "%b/%d/%Y").lower(), now.strftime("%H:%M:%S")
 
     def advance(self) -> None:
         """Let time pass: rows run out, clients dial in, uptime grows. The caller holds the lock."""
@@ -141,6 +163,8 @@ class Router:
             table.run_out()
         self.dialer.advance()
         self.table("/system/resource").rows["*0"]["uptime"] = printed_time(int(monotonic() - self.booted))
+        date, time = self._date_and_time()
+        self.table(CLOCK).rows["*0"] |= {"date": date, "time": time}
 
     def execute(self, request: Request) -> Result:
         """The answer to a command of a logged-in user."""

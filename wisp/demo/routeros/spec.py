@@ -42,6 +42,11 @@ class Prop:
 RO = Prop(readonly=True)
 
 
+def read_only(names: str) -> dict[str, Prop]:
+    """Properties that only the router writes."""
+    return dict.fromkeys(names.split(), RO)
+
+
 @dataclass(frozen=True)
 class Unique:
     """No two rows (no two enabled rows) may have the same values in these properties."""
@@ -76,5 +81,8 @@ class Menu:
     """(row, changes): refuses a change or, with no changes, a removal."""
     added: Callable[[Router, Table, str, Row], None] | None = None
     changed: Callable[[Router, Table, str, Row], None] | None = None
+    removing: Callable[[Router, Table, str, Row], None] | None = None
+    """Refuses a removal that depends on other menus."""
     removed: Callable[[Router, Table, str, Row], None] | None = None
+    never_printed: frozenset[str] = frozenset()
     verbs_of_its_own: Mapping[str, Callable[[Router, Table, str], None]] = field(default_factory=dict)

@@ -32,7 +32,8 @@ class Table:
 
     def view(self, row_id: str) -> Row:
         """The row as printed, with its id and, for one that runs out, what is left of it."""
-        row = {".id": row_id, **self.rows[row_id]}
+        hidden = self.menu.never_printed
+        row = {".id": row_id, **{name: value for name, value in self.rows[row_id].items() if name not in hidden}}
         if row_id in self.expires:
             row["timeout"] = printed_time(max(0, round(self.expires[row_id] - monotonic())))
         return row
@@ -95,6 +96,8 @@ class Table:
         row = self.rows[row_id]
         if self.menu.guard and not forced:
             self.menu.guard(row, {})
+        if self.menu.removing and not forced:
+            self.menu.removing(self._router, self, row_id, row)
         self._forget(row_id, row)
         del self.rows[row_id]
         self.expires.pop(row_id, None)
