@@ -73,6 +73,7 @@ def shown(
         "plan": plan_names.get(client.plan_id, ""),
         "connection": client.connection,
         "address": client.address,
+        "address6": client.address6,
         "mac": client.mac,
         "username": client.username,
         "language": client.language,
@@ -203,6 +204,7 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
         "down": domain.write_speed(plan.down),
         "up": domain.write_speed(plan.up),
         "active": plan.active,
+        "router_profile": plan.router_profile,
     }
 
 
@@ -211,9 +213,10 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
 @click.option("--price", required=True, help="Per month, like 350.00.")
 @click.option("--down", default="", help="Download speed, like 20M.")
 @click.option("--up", default="", help="Upload speed, like 5M.")
+@click.option("--router-profile", default="", help="A profile that the routers have already; without it we make one.")
 @json_option
 @command
-def add_plan(name: str, price: str, down: str, up: str, as_json: bool) -> None:
+def add_plan(name: str, price: str, down: str, up: str, router_profile: str, as_json: bool) -> None:
     """Add a plan."""
     try:
         minor = money.parse_money(price, settings.company().currency)
@@ -224,7 +227,7 @@ def add_plan(name: str, price: str, down: str, up: str, as_json: bool) -> None:
     except ValueError:
         raise click.BadParameter("speeds are written like 20M or 512k", param_hint="--down, --up") from None
     with transaction():
-        answer = shown_plan(plans.add(name, minor, *speeds))
+        answer = shown_plan(plans.add(name, minor, *speeds, router_profile))
     emit(answer, as_json, f"{name} added")
 
 

@@ -1,6 +1,6 @@
 """Checking a client CSV against what is there now. It writes nothing; csvimport writes what a review allows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ T = TypeVar("T")
 CHUNK = 5_000
 COLUMNS = (
     "name", "email", "phone", "zone_id", "router_id", "plan_id", "connection", "address", "mac", "username", "password",
-    "language", "installed_on", "billed_through", "legal_name", "tax_id",
+    "language", "installed_on", "billed_through", "legal_name", "tax_id", "address6",
 )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ class _Checker:
     def _claim(self, row: Row, planned: Planned) -> None:
         """Note address and user of the row; another row of the file must not have them."""
         values = planned.values
-        for name, key in _keys(values["router_id"], values["connection"], values["address"], values["username"]):
+        for name, key in _keys(values["router_id"], values["connection"], values):
             other = self.taken.setdefault(key, planned)
             if other is not planned:
                 self._refuse(row, name, f"{name}_twice", value=values[name], code=other.code, line=other.line)
@@ -187,11 +187,11 @@ class _Checker:
     def _against_others(self, planned: Sequence[Planned]) -> None:
         """Refuse addresses and users of clients that the file does not speak of."""
         known = set(self.codes)
-        for name, column in (("address", Client.address), ("username", Client.username)):
+        for name, column in _ALONE.items():
             wanted = [key[-1] for key in self.taken if key[0] == name]
             for part in chunks(wanted):
                 for other in session().execute(_holders().where(column.in_(part))):
-                    keys = dict(_keys(other.router_id, other.connection, other.address, other.username))
+                    keys = dict(_keys(other.router_id, other.connection, other._mapping))
                     mine = self.taken.get(keys.get(name, ()))
                     if mine is not None and other.code not in known:
                         values = {"value": keys[name][-1], "code": other.code, "name": other.name}
@@ -237,18 +237,22 @@ def _with_account(client_ids: Sequence[int]) -> set[int]:
 
 
 def _holders() -> Any:
-    return sa.select(
-        Client.code, Client.name, Client.router_id, Client.connection, Client.address, Client.username
-    ).where(Client.cancelled_at.is_(None))
+    return sa.select(Client.code, Client.name, Client.router_id, Client.connection, *_ALONE.values()).where(
+        Client.cancelled_at.is_(None)
+    )
 
 
-def _keys(router_id: int, connection: str, address: str | None, username: str) -> list[tuple[str, tuple[Any, ...]]]:
-    """What nobody else on the router may have."""
+_ALONE = {"address": Client.address, "address6": Client.address6, "username": Client.username}
+"""What nobody else on the router may have (a user: nobody with the same kind of connection)."""
+
+
+def _keys(router_id: int, connection: str, values: Mapping[str, Any]) -> list[tuple[str, tuple[Any, ...]]]:
+    """What of these values nobody else may have, each as a key that tells it apart."""
     keys: list[tuple[str, tuple[Any, ...]]] = []
-    if address:
-        keys.append(("address", ("address", router_id, address)))
-    if username:
-        keys.append(("username", ("username", router_id, connection, username)))
+    for name in _ALONE:
+        if values.get(name):
+            kind = (connection,) if name == "username" else ()
+            keys.append((name, (name, router_id, *kind, values[name])))
     return keys
 
 

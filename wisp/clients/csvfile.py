@@ -13,8 +13,8 @@ BASE = (
     "code", "name", "email", "phone", "zone", "plan", "connection", "address", "mac", "username", "password",
     "language", "installed_on",
 )  # fmt: skip
-OPTIONAL = ("balance", "billed_through", "state", "legal_name", "tax_id")
-EXPORTED = (*BASE, "billed_through", "state", "legal_name", "tax_id")
+OPTIONAL = ("balance", "billed_through", "state", "legal_name", "tax_id", "address6")
+EXPORTED = (*BASE, "billed_through", "state", "legal_name", "tax_id", "address6")
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ROWS = 200_000
 MAX_PROBLEMS = 1_000

@@ -16,8 +16,8 @@ from wisp.core.audit import AuditEntry
 from wisp.core.db import Base, session
 from wisp.core.errors import Refused
 
-_SEARCHED = {"name", "address", "phone", "username", "email"}
-_UNIQUE = {"address", "username", "connection", "router_id"}
+_SEARCHED = {"name", "address", "address6", "phone", "username", "email"}
+_UNIQUE = {"address", "address6", "username", "connection", "router_id"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def _insert(added: Sequence[Planned], now: Any) -> None:
     for plan in added:
         plan.client_id = ids[plan.code]
         v = plan.values
-        terms.append((plan.client_id, v["name"], plan.code, v["address"], v["phone"], v["username"], v["email"]))
+        own = (v["name"], plan.code, v["address"], v["phone"], v["username"], v["email"], v.get("address6"))
+        terms.append((plan.client_id, *own))
     search.insert_terms(terms)
 
 
@@ -85,19 +86,18 @@ def _update(changed: Sequence[Planned]) -> None:
     first: two clients may swap their addresses."""
     table = Base.metadata.tables["client"]
     letting_go = [plan.client_id for plan in changed if plan.client_id and _UNIQUE & set(plan.values)]
-    keep: dict[int, tuple[str | None, str]] = {}
+    keep: dict[int, dict[str, Any]] = {}
     for part in chunks(letting_go):
-        held = sa.select(Client.id, Client.address, Client.username).where(Client.id.in_(part))
-        keep.update({row.id: (row.address, row.username) for row in session().execute(held)})
-        session().execute(table.update().where(table.c.id.in_(part)).values(address=None, username=""))
+        held = sa.select(Client.id, Client.address, Client.address6, Client.username).where(Client.id.in_(part))
+        for client_id, address, address6, username in session().execute(held):
+            keep[client_id] = {"address": address, "address6": address6, "username": username}
+        session().execute(table.update().where(table.c.id.in_(part)).values(address=None, address6=None, username=""))
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for plan in changed:
         if not plan.values or plan.client_id is None:
             continue
         values = dict(plan.values)
-        if plan.client_id in keep:
-            address, username = keep[plan.client_id]
-            values = {"address": address, "username": username, **values}
+        values = {**keep.get(plan.client_id, {}), **values}
         if "name" in values:
             values["name_key"] = name_key(values["name"])
         if "password" in values:

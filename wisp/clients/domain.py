@@ -73,6 +73,22 @@ def read_address(text: str) -> str | None:
     return str(address)
 
 
+def read_address6(text: str) -> str | None:
+    """An IPv6 address, or a prefix of at least 32 bits, in its shortest form (host bits and ``/128`` left out); None
+    for the empty text."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        network = ipaddress.IPv6Network(text, strict=False)
+    except ValueError:
+        raise ValueError("address6") from None
+    first = network.network_address
+    if first.is_unspecified or first.is_loopback or first.is_multicast or network.prefixlen < 32:
+        raise ValueError("address6")
+    return str(first if network.prefixlen == 128 else network)
+
+
 def read_mac(text: str) -> str:
     """A hardware address as ``AA:BB:CC:DD:EE:FF``, from any of the usual spellings; the empty text stays."""
     digits = re.sub(r"[:.\-\s]", "", text).upper()
@@ -118,6 +134,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "fiscal_address": lambda text: read_text(text, 300),
     "connection": lambda text: read_choice(text, CONNECTIONS),
     "address": read_address,
+    "address6": read_address6,
     "mac": read_mac,
     "username": lambda text: read_text(text, 64),
     "password": lambda text: read_text(text, 64),
@@ -161,14 +178,16 @@ def fold(text: str) -> str:
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
-def search_terms(name: str, code: str, address: str | None, phone: str, username: str, email: str = "") -> set[str]:
-    """Everything by whose beginning a client is found: the words of the name, the code (whole and its parts),
-    the address, the phone (whole and without the country's or area's digits), the user and the e-mail."""
+def search_terms(
+    name: str, code: str, address: str | None, phone: str, username: str, email: str = "", address6: str | None = None
+) -> set[str]:
+    """Everything by whose beginning a client is found: the words of the name, the code (whole and its parts), both
+    addresses, the phone (whole and without the country's or area's digits), the user and the e-mail."""
     terms = {word.strip(_EDGES) for word in fold(name).split()} | set(_WORD.findall(fold(name)))
     for whole in (code, username):
         terms |= {fold(whole), *_WORD.findall(fold(whole))}
     digits = re.sub(r"[^0-9]", "", phone)
-    terms |= {digits, digits[-10:], digits[-7:], address or "", fold(email)}
+    terms |= {digits, digits[-10:], digits[-7:], address or "", address6 or "", fold(email)}
     return {term[:TERM_LENGTH] for term in terms if term}
 
 

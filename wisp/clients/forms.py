@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 from wtforms import BooleanField, PasswordField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Optional
+from wtforms.validators import InputRequired, Length, Optional
 
 from wisp.clients import domain, texts
 from wisp.core.errors import Refused
@@ -62,6 +62,7 @@ class ConnectionForm(FlaskForm):
         texts.FIELDS["connection"], choices=list(texts.CONNECTIONS.items()), render_kw={"data-shows": ""}
     )
     address = StringField(texts.FIELDS["address"], [rule("address")], render_kw=_PLAIN)
+    address6 = StringField(texts.FIELDS["address6"], [rule("address6")], render_kw=_PLAIN)
     mac = StringField(texts.FIELDS["mac"], [rule("mac")], render_kw=_PLAIN)
     username = StringField(texts.FIELDS["username"], [rule("username")], render_kw=_PLAIN)
     password = PasswordField(
@@ -70,7 +71,7 @@ class ConnectionForm(FlaskForm):
 
     def connection_values(self) -> dict[str, Any]:
         """The values; the password only where one was typed."""
-        values = {name: self[name].data for name in ("connection", "address", "mac", "username")}
+        values = {name: self[name].data for name in ("connection", "address", "address6", "mac", "username")}
         password = typed(self.password)
         return values | ({"password": password} if password else {})
 
@@ -134,6 +135,7 @@ class PlanForm(FlaskForm):
     price = MoneyField(_l("Monthly price"), [InputRequired()])
     down = SpeedField(_l("Download"), render_kw=_PLAIN)
     up = SpeedField(_l("Upload"), render_kw=_PLAIN)
+    router_profile = StringField(_l("Profile on the routers"), [Length(max=64)], render_kw=_PLAIN)
     active = BooleanField(_l("Offered to new clients"), default=True)
 
 

@@ -31,7 +31,10 @@ def add() -> Response:
     if form.validate_on_submit():
         try:
             with transaction():
-                plans.add(form.name.data or "", form.price.data or 0, form.down.data, form.up.data)
+                plans.add(
+                    form.name.data or "", form.price.data or 0, form.down.data, form.up.data,
+                    form.router_profile.data or "",
+                )  # fmt: skip
         except Refused as refused:
             form.form_errors.append(str(refused))
         else:
@@ -51,7 +54,7 @@ def edit(plan_id: int) -> Response:
             with transaction():
                 plans.edit(
                     _plan(plan_id), name=form.name.data or "", price=form.price.data or 0, down=form.down.data,
-                    up=form.up.data, active=bool(form.active.data),
+                    up=form.up.data, active=bool(form.active.data), router_profile=form.router_profile.data or "",
                 )  # fmt: skip
         except Refused as refused:
             form.form_errors.append(str(refused))

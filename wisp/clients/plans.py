@@ -3,29 +3,41 @@
 import sqlalchemy as sa
 
 from wisp.clients.models import Client, Plan
-from wisp.core import audit
+from wisp.core import audit, events
 from wisp.core.db import session
 from wisp.core.errors import Refused
 from wisp.core.money import MAX_MINOR
 
 
-def add(name: str, price: int, down: int = 0, up: int = 0) -> Plan:
-    """A new plan. ``price`` in minor units, with or without tax as the company's tax mode says; speed 0 = no limit."""
-    name = _check(name, price, None)
-    plan = Plan(name=name, price=price, down=down, up=up)
+def add(name: str, price: int, down: int = 0, up: int = 0, router_profile: str = "") -> Plan:
+    """A new plan. ``price`` in minor units, with or without tax as the company's tax mode says; speed 0 = no limit.
+
+    ``router_profile``: the profile that its PPPoE and hotspot clients get on the routers; empty: we make one.
+    """
+    name, router_profile = _check(name, price, None), _profile(router_profile)
+    plan = Plan(name=name, price=price, down=down, up=up, router_profile=router_profile)
     session().add(plan)
     session().flush()
     audit.record("plan.add", f"plan:{name}", None, _describe(plan))
     return plan
 
 
-def edit(plan: Plan, *, name: str, price: int, down: int, up: int, active: bool = True) -> None:
-    """Change a plan. Invoices already issued keep what they say; an inactive plan is not offered any more."""
+def edit(
+    plan: Plan, *, name: str, price: int, down: int, up: int, active: bool = True, router_profile: str | None = None
+) -> None:
+    """Change a plan. Invoices already issued keep what they say; an inactive plan is not offered any more.
+
+    An absent ``router_profile`` stays. Emits plan_changed where speed or profile is another one.
+    """
     name = _check(name, price, plan.id)
-    before = _describe(plan)
+    before, served = _describe(plan), (plan.down, plan.up, plan.router_profile)
     plan.name, plan.price, plan.down, plan.up, plan.active = name, price, down, up, active
+    if router_profile is not None:
+        plan.router_profile = _profile(router_profile)
     session().flush()
     audit.record("plan.edit", f"plan:{name}", before, _describe(plan))
+    if served != (plan.down, plan.up, plan.router_profile):
+        events.plan_changed.emit(plan_id=plan.id)
 
 
 def find(name: str) -> Plan:
@@ -65,5 +77,13 @@ def _check(name: str, price: int, own_id: int | None) -> str:
     return name
 
 
+def _profile(name: str) -> str:
+    name = name.strip()
+    if len(name) > 64 or not name.isprintable():
+        raise Refused("plans.router_profile")
+    return name
+
+
 def _describe(plan: Plan) -> dict[str, object]:
-    return {"name": plan.name, "price": plan.price, "down": plan.down, "up": plan.up, "active": plan.active}
+    names = ("name", "price", "down", "up", "active", "router_profile")
+    return {name: getattr(plan, name) for name in names}

@@ -11,7 +11,9 @@ from wisp.core.db import Base, session
 
 CHUNK = 5_000
 COMMON = 40_000
-_COLUMNS = (Client.id, Client.name, Client.code, Client.address, Client.phone, Client.username, Client.email)
+_COLUMNS = (
+    Client.id, Client.name, Client.code, Client.address, Client.phone, Client.username, Client.email, Client.address6,
+)  # fmt: skip
 
 
 def index(client_ids: Sequence[int]) -> None:
@@ -23,12 +25,10 @@ def index(client_ids: Sequence[int]) -> None:
         insert_terms(rows)
 
 
-def insert_terms(rows: Iterable[tuple[int, str, str, str | None, str, str, str]]) -> None:
-    """Write the terms of clients that have none: (id, name, code, address, phone, username, email) each."""
+def insert_terms(rows: Iterable[Sequence[Any]]) -> None:
+    """Write the terms of clients that have none: (id, name, code, address, phone, username, email, address6) each."""
     terms = sorted(
-        (term, client_id)
-        for client_id, name, code, address, phone, username, email in rows
-        for term in domain.search_terms(name, code, address, phone, username, email)
+        (term, client_id) for client_id, *values in rows for term in domain.search_terms(*values)
     )  # in the order of the index: fewer pages are touched
     if terms:
         table = Base.metadata.tables["client_term"]

@@ -20,10 +20,10 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule
 
 EDITABLE = (
-    "name", "email", "phone", "language", "legal_name", "tax_id", "fiscal_address", "connection", "address", "mac",
-    "username", "password", "installed_on", "billed_through", "free", "no_notice", "no_cut", "no_cut_until",
+    "name", "email", "phone", "language", "legal_name", "tax_id", "fiscal_address", "connection", "address", "address6",
+    "mac", "username", "password", "installed_on", "billed_through", "free", "no_notice", "no_cut", "no_cut_until",
 )  # fmt: skip
-_SEARCHED = {"name", "address", "phone", "username", "email"}
+_SEARCHED = {"name", "address", "address6", "phone", "username", "email"}
 
 
 def find(code: str, scope: Scope = EVERYTHING) -> Client:
@@ -77,7 +77,9 @@ def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, 
     password = values.pop("password", None)
     changed = {name for name, value in values.items() if getattr(client, name) != value}
     router_id = zone.router_id if zone is not None else client.router_id
-    future = {name: values.get(name, getattr(client, name)) for name in ("connection", "address", "username")}
+    future = {
+        name: values.get(name, getattr(client, name)) for name in ("connection", "address", "address6", "username")
+    }
     check_connection(future["connection"], future["username"])
     _check_free(router_id, client.id, future)
     for name in changed:
@@ -100,7 +102,7 @@ def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, 
     audit.record("client.edit", f"client:{client.code}", before, after)
     if "zone" in changed:
         events.client_moved.emit(client_ids=[client.id], old_router_id=old_router_id, new_router_id=client.router_id)
-    events.client_saved.emit(client_ids=[client.id])
+    events.client_saved.emit(client_ids=[client.id], changed=changed)
     return changed
 
 
@@ -225,10 +227,11 @@ def _check_free(router_id: int, own_id: int | None, values: Mapping[str, Any]) -
     active = sa.select(Client.code, Client.name).where(Client.router_id == router_id, Client.cancelled_at.is_(None))
     if own_id is not None:
         active = active.where(Client.id != own_id)
-    if values.get("address"):
-        other = session().execute(active.where(Client.address == values["address"])).first()
-        if other:
-            raise Refused("clients.address_taken", address=values["address"], client=other.code, name=other.name)
+    for name, column in (("address", Client.address), ("address6", Client.address6)):
+        if values.get(name):
+            other = session().execute(active.where(column == values[name])).first()
+            if other:
+                raise Refused(f"clients.{name}_taken", address=values[name], client=other.code, name=other.name)
     if values.get("username"):
         same = active.where(Client.connection == values["connection"], Client.username == values["username"])
         other = session().execute(same).first()

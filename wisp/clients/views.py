@@ -27,6 +27,7 @@ SEARCH_COUNT = 1_000
 FIELD_OF = {
     "clients.code_taken": "code",
     "clients.address_taken": "address",
+    "clients.address6_taken": "address6",
     "clients.username_taken": "username",
     "clients.username_required": "username",
 }

@@ -26,7 +26,9 @@ class Event:
             receiver(**arguments)
 
 
-client_saved = Event("client_saved")  # client_ids: list[int]
+client_saved = Event("client_saved")  # client_ids: list[int]; changed: names of what did (absent: anything may have)
+plan_changed = Event("plan_changed")  # plan_id: its speed or its profile is another one
+router_changed = Event("router_changed")  # router_id, changed: names of what did
 clients_imported = Event("clients_imported")  # rows: list of clients.service.Imported
 client_moved = Event("client_moved")  # client_ids, old_router_id, new_router_id
 client_cancelled = Event("client_cancelled")  # client_ids

@@ -31,6 +31,10 @@ def shown(router: Router) -> dict[str, Any]:
         "version": router.version,
         "identity": router.identity,
         "error": router.error,
+        "provision": router.provision,
+        "pppoe_cut": router.pppoe_cut,
+        "ppp_base": router.ppp_base,
+        "hotspot_base": router.hotspot_base,
     }
 
 
@@ -41,17 +45,24 @@ def shown(router: Router) -> dict[str, Any]:
 @click.option("--username", required=True, help="A user of the router's API.")
 @click.option("--tls", is_flag=True, help="API-SSL.")
 @click.option("--fingerprint", default="", help="SHA-256 of the router's certificate, for one that nobody signed.")
+@click.option("--provision/--no-provision", default=True, help="Write each client's queue, user or lease to it.")
+@click.option("--pppoe-cut", type=click.Choice(service.PPPOE_CUTS), default="profile")
+@click.option("--ppp-base", default="default", help="The PPP profile that ours are copies of.")
+@click.option("--hotspot-base", default="default", help="The hotspot profile that ours are copies of.")
 @password_option
 @json_option
 @command
 def add_router(
-    name: str, host: str, port: int | None, username: str, tls: bool, fingerprint: str, password_stdin: bool,
-    as_json: bool,
+    name: str, host: str, port: int | None, username: str, tls: bool, fingerprint: str, provision: bool,
+    pppoe_cut: str, ppp_base: str, hotspot_base: str, password_stdin: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Save a router. It is not asked: see ``flask routers check``."""
     password = read_password()
     with transaction():
-        values = RouterValues(name, host, port or (8729 if tls else 8728), username, password, tls, fingerprint)
+        values = RouterValues(
+            name, host, port or (8729 if tls else 8728), username, password, tls, fingerprint, provision, pppoe_cut,
+            ppp_base, hotspot_base,
+        )  # fmt: skip
         answer = shown(service.add_router(values))
     emit(answer, as_json, f"{name} added")
 

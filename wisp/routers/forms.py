@@ -38,6 +38,22 @@ class RouterForm(FlaskForm):
     username = StringField(_l("API user"), [InputRequired(), Length(max=80)], render_kw=_PLAIN)
     password = PasswordField(_l("Password"), [Optional(), Length(max=200)], render_kw={"autocomplete": "new-password"})
 
+    provision = BooleanField(_l("Write each client to the router"), default=True)
+    pppoe_cut = SelectField(
+        _l("Cut of PPPoE clients without a fixed address"),
+        choices=[
+            ("profile", _l("Change the profile of their user")),
+            ("disable", _l("Switch their user off")),
+        ],
+        default="profile",
+    )
+    ppp_base = StringField(
+        _l("PPP profile that ours are copies of"), [Length(max=64)], default="default", render_kw=_PLAIN
+    )
+    hotspot_base = StringField(
+        _l("Hotspot profile that ours are copies of"), [Length(max=64)], default="default", render_kw=_PLAIN
+    )
+
     def values(self) -> RouterValues:
         """What was entered."""
         return RouterValues(
@@ -48,6 +64,10 @@ class RouterForm(FlaskForm):
             password=typed(self.password) or None,
             tls=bool(self.tls.data),
             fingerprint=self.fingerprint.data or "",
+            provision=bool(self.provision.data),
+            pppoe_cut=self.pppoe_cut.data or "profile",
+            ppp_base=self.ppp_base.data or "",
+            hotspot_base=self.hotspot_base.data or "",
         )
 
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import contains_eager, selectinload
 
-from wisp.core import audit, clock, crypto
+from wisp.core import audit, clock, crypto, events
 from wisp.core.db import Base, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
@@ -20,12 +20,16 @@ from wisp.schedules.models import BillingSchedule
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]{0,251}[A-Za-z0-9:])?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_AUDITED = ("name", "host", "port", "username", "tls", "fingerprint")
+_SERVING = ("provision", "pppoe_cut", "ppp_base", "hotspot_base")
+"""What is done on the router for its clients, and how."""
+_AUDITED = ("name", "host", "port", "username", "tls", "fingerprint", *_SERVING)
+PPPOE_CUTS = ("profile", "disable")
 
 
 @dataclass(frozen=True)
 class RouterValues:
-    """What a person says about a router. ``password`` None = keep the present one."""
+    """What a person says about a router. ``password`` None = keep the present one. The last four are explained at
+    models.Router."""
 
     name: str
     host: str
@@ -34,6 +38,10 @@ class RouterValues:
     password: str | None = None
     tls: bool = False
     fingerprint: str = ""
+    provision: bool = True
+    pppoe_cut: str = "profile"
+    ppp_base: str = "default"
+    hotspot_base: str = "default"
 
 
 def normal(values: RouterValues) -> RouterValues:
@@ -50,7 +58,12 @@ def normal(values: RouterValues) -> RouterValues:
         raise Refused("routers.username")
     if fingerprint and not _FINGERPRINT.fullmatch(fingerprint):
         raise Refused("routers.fingerprint")
-    return RouterValues(name, host, values.port, username, values.password, values.tls, fingerprint)
+    if values.pppoe_cut not in PPPOE_CUTS:
+        raise Refused("routers.pppoe_cut")
+    bases = {name: getattr(values, name).strip() or "default" for name in ("ppp_base", "hotspot_base")}
+    if any(len(base) > 64 or not base.isprintable() for base in bases.values()):
+        raise Refused("routers.base")
+    return replace(values, name=name, host=host, username=username, fingerprint=fingerprint, **bases)
 
 
 def target_of(values: RouterValues, password: str) -> Target:
@@ -90,6 +103,7 @@ def add_router(values: RouterValues) -> Router:
         tls=values.tls,
         fingerprint=values.fingerprint,
         created_at=clock.now(),
+        **{name: getattr(values, name) for name in _SERVING},
     )
     session().add(router)
     session().flush()
@@ -99,12 +113,16 @@ def add_router(values: RouterValues) -> Router:
 
 def edit_router(router: Router, values: RouterValues) -> None:
     """Change what differs. An absent password keeps the present one, but another host needs it typed again: whoever
-    edits routers must not learn a stored password by pointing the router at a machine of their own."""
+    edits routers must not learn a stored password by pointing the router at a machine of their own.
+
+    Emits router_changed where what is done there for its clients is another thing.
+    """
     values = normal(values)
     password_stays_home(router, values)
     _free_name(values.name, router.id)
     before = _describe(router)
-    for name in _AUDITED:
+    changed = {name for name in _AUDITED if getattr(router, name) != getattr(values, name)}
+    for name in changed:
         setattr(router, name, getattr(values, name))
     if values.password:
         before |= {"password": "…"}  # only that it changed is written down
@@ -112,6 +130,8 @@ def edit_router(router: Router, values: RouterValues) -> None:
     session().flush()
     after = _describe(router) | ({"password": "… (changed)"} if values.password else {})
     audit.record("router.edit", f"router:{router.name}", before, after)
+    if changed & set(_SERVING):
+        events.router_changed.emit(router_id=router.id, changed=changed)
 
 
 def password_stays_home(router: Router, values: RouterValues) -> None:

@@ -15,6 +15,8 @@ REFUSALS: dict[str, Any] = {
     "routers.port": _l("%(port)s is not a port: it goes from 1 to 65535 (API 8728, API-SSL 8729)."),
     "routers.username": _l("A router needs the name of an API user, of 1 to 80 characters."),
     "routers.fingerprint": _l("A certificate's fingerprint is its SHA-256: 64 hexadecimal digits."),
+    "routers.pppoe_cut": _l("This is not a way to cut PPPoE clients: profile or disable."),
+    "routers.base": _l("The name of a profile has at most 64 characters, none of them a control character."),
     "routers.unknown": _l("There is no router named “%(name)s”."),
     "routers.has_clients": _l(
         "The router “%(router)s” still has %(count)s active clients. Move or cancel them first; nothing was changed."
