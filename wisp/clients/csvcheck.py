@@ -74,6 +74,13 @@ def check(data: bytes, scope: Scope = EVERYTHING) -> Review:
     return review
 
 
+def check_rows(columns: Sequence[str], rows: Sequence[Row], scope: Scope = EVERYTHING) -> Review:
+    """The same checks for rows that come from elsewhere; ``columns`` as the header of a file would name them."""
+    review = Review()
+    _Checker(review, tuple(columns), scope).run(rows)
+    return review
+
+
 class _Checker:
     """The checks of one file, with what is looked up for them once."""
 
