@@ -80,6 +80,18 @@ class TestForgotten:
         self.choose(app, link_in(smtp, "ana@example.com"))
         assert log_in(app.test_client(), "ana@example.com", NEW).location == "/entrar/codigo/"
 
+    def test_asking_does_not_end_an_invitation(self, app: Flask, smtp: MailServer) -> None:
+        """Any visitor may ask, so the link that was sent first must stay good; used, both end."""
+        post(signed_in(app), "/staff/agregar/", name="Eva", email="eva@example.com", role="cashier")
+        deliver(app)
+        invited = link_in(smtp, "eva@example.com")
+        self.ask(app, "eva@example.com")
+        deliver(app)
+        reset = link_in(smtp, "eva@example.com")
+        assert reset != invited
+        assert self.choose(app, invited).location == "/entrar/"
+        assert self.choose(app, reset).status_code == 410
+
     def test_asking_again_and_again_is_stopped(self, app: Flask) -> None:
         make_staff(app)
         assert [self.ask(app, "ana@example.com").status_code for _ in range(7)] == [200] * 5 + [429] * 2
@@ -197,6 +209,15 @@ class TestSecondFactor:
         assert post(client, "/cuenta/segundo-factor/quitar/", password="wrong").status_code == 422
         assert post(client, "/cuenta/segundo-factor/quitar/", password=PASSWORD).status_code == 303
         assert log_in(app.test_client(), "ana@example.com").location == "/inicio/"
+
+    def test_guessing_the_own_password_is_stopped(self, app: Flask) -> None:
+        """Whoever finds a browser logged in must not try out the password until it opens everything."""
+        client = signed_in(app)
+        fields = {"old": "guess", "new": NEW, "again": NEW}
+        codes = [post(client, "/cuenta/clave/", **fields).status_code for _ in range(21)]
+        assert codes == [422] * 20 + [429]
+        assert post(client, "/cuenta/segundo-factor/quitar/", password=PASSWORD).status_code == 429
+        assert post(signed_in(app, "eva@example.com"), "/cuenta/clave/", **fields).status_code == 422
 
     def test_guessing_codes_is_stopped(self, app: Flask) -> None:
         turn_on(app, signed_in(app))

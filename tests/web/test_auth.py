@@ -195,3 +195,45 @@ def test_a_forged_session_id_is_nobody(app: Flask) -> None:
         with client.session_transaction() as session:
             session["_user_id"] = forged
         assert client.get("/cuenta/clave/").status_code == 302, forged
+
+
+def test_logged_in_already_the_log_in_leads_on(app: Flask) -> None:
+    """Two tabs with the form: the second finds the person logged in, and goes where it was to go."""
+    make_staff(app)
+    client = app.test_client()
+    old = token(client.get("/entrar/?next=/staff/").text)
+    log_in(client, "ana@example.com")
+    assert client.get("/entrar/?next=/staff/").location == "/staff/"
+    assert client.get("/entrar/?next=//evil.example/").location == "/inicio/"
+    fields = {"csrf_token": old, "email": "ana@example.com", "password": PASSWORD, "next": "/staff/"}
+    second = client.post("/entrar/", data=fields)
+    assert second.location == "/entrar/?next=/staff/"
+    assert client.get(second.location).location == "/staff/"
+    fields["next"] = "https://evil.example/"
+    assert client.post("/entrar/", data=fields).location == "/entrar/"
+
+
+def test_a_form_sent_in_a_lost_session_leads_back_to_its_page(app: Flask) -> None:
+    client = signed_in(app)
+    data = {"csrf_token": token_of(client), "name": "Ana"}
+    with app.app_context(), transaction():
+        service.find("ana@example.com").session_epoch += 1
+    sent = client.post("/staff/1/", data=data, headers={"Referer": "http://localhost/staff/1/?a=1"})
+    assert sent.location == "/entrar/?next=/staff/1/?a%3D1"
+    elsewhere = client.post("/staff/1/", data=data, headers={"Referer": "https://evil.example/"})
+    assert elsewhere.location == "/entrar/"
+
+
+def test_how_long_to_wait_is_said_rightly(app: Flask) -> None:
+    make_staff(app)
+    for number in range(31):
+        client = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = f"10.1.0.{number + 1}"
+        answer = log_in(client, "ana@example.com", "guess")
+    assert "Demasiados intentos. Espere una hora e intente de nuevo." in answer.text
+    reset = app.test_client()
+    fields = {"csrf_token": token(reset.get("/entrar/recuperar/").text), "email": "x@example.com"}
+    stopped = [reset.post("/entrar/recuperar/", data=fields) for _ in range(6)][-1]
+    assert stopped.status_code == 429
+    assert "Espere una hora" in stopped.text
+    assert 'name="password"' not in stopped.text

@@ -112,6 +112,8 @@ class TestInvitation:
     @pytest.mark.parametrize("fields, words", [
         ({"name": "Eva", "email": "ana@example.com", "role": "cashier"}, "Ya hay"),
         ({"name": "Eva", "email": "eva", "role": "cashier"}, "no es una dirección"),
+        ({"name": "Eva", "email": "e va@example.com", "role": "cashier"}, "no es una dirección"),
+        ({"name": "Eva", "email": "eva@example.com\nBcc:x", "role": "cashier"}, "no es una dirección"),
         ({"name": "", "email": "eva@example.com", "role": "cashier"}, "aria-invalid"),
         ({"name": "Eva", "email": "eva@example.com", "role": "king"}, "aria-invalid"),
     ])  # fmt: skip

@@ -23,6 +23,7 @@ from wisp.staff.forms import CodeForm, LoginForm, NewPasswordForm, ResetForm
 from wisp.staff.identity import load
 from wisp.staff.models import StaffUser
 from wisp.web import go, is_htmx, public, redirect_back, render, safe_path, toast
+from wisp.web.errors import problem
 from wisp.web.formats import COOKIE
 from wisp.web.navigation import home
 
@@ -72,8 +73,8 @@ def start() -> Response:
 @_limit(PER_ACCOUNT_AND_ADDRESS, _account_and_address)
 def login() -> Response:
     """Log in. The session starts anew, so that one planted before is worth nothing."""
-    if current_user.is_authenticated and request.method == "GET":
-        return start()
+    if current_user.is_authenticated and request.method == "GET":  # in another tab, perhaps
+        return go(safe_path(request.args.get("next")) or url_for("auth.start"))
     form = LoginForm(next=request.args.get("next", ""))
     if not form.validate_on_submit():
         return render("auth/login.html", form=form, status=WRONG if form.is_submitted() else 200)
@@ -192,12 +193,16 @@ def by_link(token: str) -> Response:
 
 
 @bp.app_errorhandler(RateLimitExceeded)
-def too_many(_error: RateLimitExceeded) -> Response:
-    """The log-in form again with the reason."""
+def too_many(error: RateLimitExceeded) -> Response:
+    """What was tried too often, and how long to wait: above the form of the log-in, else as a page."""
+    seconds = error.limit.limit.get_expiry() if error.limit else 0
+    waits = {600: _("Wait ten minutes, then try again."), 3600: _("Wait an hour, then try again.")}
+    advice = waits.get(seconds, _("Wait until tomorrow, then try again."))
+    if request.endpoint != "auth.login":
+        return problem(429, _("Too many attempts"), advice)
     form = LoginForm()
     form.password.data = ""
-    message = _("Too many attempts. Wait ten minutes, then try again.")
-    return render("auth/login.html", form=form, status=429, refused=message)
+    return render("auth/login.html", form=form, status=429, refused=f"{_('Too many attempts')}. {advice}")
 
 
 @bp.post("/salir/")
@@ -230,11 +235,12 @@ def language() -> Response:
 
 
 def lost() -> Any:
-    """No session: to the log-in and back here afterwards. htmx gets a header: it would put the form into a table."""
+    """No session: to the log-in and back here afterwards, from a form to the page with the form. htmx gets a header:
+    it would put the log-in into a table."""
     if is_htmx() or "HX-History-Restore-Request" in request.headers:
         came_from = safe_path(request.headers.get("HX-Current-URL"))
         return Response(status=401, headers={"HX-Redirect": url_for("auth.login", next=came_from)})
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else request.referrer
     return redirect(url_for("auth.login", next=safe_path(wanted)), code=302)
 
 

@@ -23,8 +23,9 @@ PURPOSE = "staff-link"
 
 
 def send(user: StaffUser, kind: str) -> StaffLink:
-    """Make a link of ``kind`` for the user and put the e-mail with it into the outbox. Earlier links end."""
-    end_earlier(user.id)
+    """Make a link of ``kind`` for the user and put the e-mail with it into the outbox. Earlier links end; but a reset,
+    for which any visitor may ask, ends no invitation."""
+    end_earlier(user.id, () if kind == INVITATION else (RESET,))
     now = clock.now()
     link = StaffLink(staff_id=user.id, kind=kind, created_at=now, expires_at=now + LASTS[kind])
     session().add(link)
@@ -34,14 +35,12 @@ def send(user: StaffUser, kind: str) -> StaffLink:
     return link
 
 
-def end_earlier(staff_id: int) -> None:
-    """What was sent to this user before opens nothing any more."""
-    session().execute(
-        sa.update(StaffLink)
-        .where(StaffLink.staff_id == staff_id, StaffLink.used_at.is_(None))
-        .values(used_at=clock.now())
-        .execution_options(synchronize_session=False)
-    )
+def end_earlier(staff_id: int, kinds: tuple[str, ...] = ()) -> None:
+    """What was sent to this user before (of these kinds; none named: all) opens nothing any more."""
+    statement = sa.update(StaffLink).where(StaffLink.staff_id == staff_id, StaffLink.used_at.is_(None))
+    if kinds:
+        statement = statement.where(StaffLink.kind.in_(kinds))
+    session().execute(statement.values(used_at=clock.now()).execution_options(synchronize_session=False))
 
 
 def request_reset(email: str) -> bool:

@@ -1,5 +1,6 @@
 """Staff users: who they are, what each is allowed, log-in and passwords."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ class Manager:
 
 
 COMMAND_LINE = Manager()
+_ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+"""Printable ASCII without blanks on both sides of one @: what else there is shows when the e-mail does not arrive."""
 
 
 def normal(email: str) -> str:
@@ -124,7 +127,7 @@ def invite(email: str, name: str, role: str, by: Manager = COMMAND_LINE) -> Staf
 def free_address(email: str, own_id: int | None) -> str:
     """``email`` as it is stored. Refused where it is none, or another user's than ``own_id``."""
     address = normal(email)
-    if len(address) > 254 or address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
+    if len(address) > 254 or not _ADDRESS.fullmatch(address):
         raise Refused("staff.email", email=email)
     if session().scalar(select(StaffUser.id).where(StaffUser.email == address)) not in (None, own_id):
         raise Refused("staff.taken", email=address)

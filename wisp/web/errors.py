@@ -2,13 +2,13 @@
 
 import logging
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from wisp.core.errors import Refused
-from wisp.web.pages import is_htmx, is_partial, toast
+from wisp.web.pages import go, is_htmx, is_partial, safe_path, toast
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ def init_app(app: Flask) -> None:
     def csrf(error: CSRFError) -> Response:
         # the form is older than the session (log-in in another tab, new key): a fresh page has a fresh token
         log.info("CSRF check failed at %s: %s", request.path, error.description)
+        if request.endpoint == "auth.login" and request.cookies:  # logged in meanwhile, in another tab
+            toast(_("The page was out of date and has been loaded again. Nothing was changed."), "warning")
+            return go(url_for("auth.login", next=safe_path(request.form.get("next"))))
         if is_htmx():
             toast(_("The page was out of date and has been loaded again. Nothing was changed."), "warning")
             return Response(status=400, headers={"HX-Refresh": "true"})
