@@ -6,8 +6,9 @@ twice.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from wisp.access import domain
@@ -54,13 +55,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is wanted on one router at the moment of reading. ``target`` None: its password cannot be read."""
+    """What is wanted on one router at the moment of reading. ``target`` None: its password cannot be read.
+
+    ``held``: clients whose cut waits for the hours in which cuts are allowed, and until when. Among the subjects they
+    want what stands."""
 
     router_id: int
     order: int
     target: Target | None
     lists: Lists
     subjects: Sequence[Subject]
+    held: Mapping[int, datetime] = field(default_factory=dict)
 
     def list_of(self, wanted: str) -> str:
         """The name of the list for ``cut`` and ``notice``; empty for ``none``."""

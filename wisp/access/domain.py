@@ -3,8 +3,9 @@
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Protocol
 
@@ -302,7 +303,8 @@ class SyncReport:
 
     ``order``: every order up to this one is dealt with, where ``reached``. Not reached: nothing was recorded as
     applied, ``error`` is the code and ``detail`` the words of what went wrong. ``outcomes`` by client id:
-    whoever is wanted on a list or was not settled.
+    whoever is wanted on a list or was not settled. ``held``: clients without an outcome because their cut waits for
+    the hours in which cuts are allowed, and until when.
     """
 
     order: int
@@ -310,6 +312,7 @@ class SyncReport:
     error: str = ""
     detail: str = ""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    held: Mapping[int, datetime] = field(default_factory=dict)
 
 
 def pause(attempts: int) -> int:

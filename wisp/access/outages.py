@@ -162,8 +162,11 @@ def _router(router: Router, outage: Outage) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def end(router_id: int, outcomes: Collection[Outcome] = ()) -> None:
-    """The router was synchronised: its outage, if any, is over. Tell what was applied, where the outage was told."""
+def end(router_id: int, outcomes: Collection[Outcome] = (), held: int = 0) -> None:
+    """The router was synchronised: its outage, if any, is over. Tell what was applied, where the outage was told.
+
+    ``held``: cuts that still wait, for the hours in which they are allowed.
+    """
     outage = current(router_id)
     if outage is None:
         return
@@ -180,7 +183,7 @@ def end(router_id: int, outcomes: Collection[Outcome] = ()) -> None:
         **_router(router, outage), "until": outage.ended_at.isoformat(),
         "cut": written["cut"], "notified": written["notice"], "restored": written["none"],
         "lapsed": sum(outcome.state == "unchanged" and outcome.wanted == "none" for outcome in outcomes),
-        "failed": sum(outcome.state == "failed" for outcome in outcomes),
+        "failed": sum(outcome.state == "failed" for outcome in outcomes), "held": held,
         "tasks": described[0]["tasks"] if described else [],
     }  # fmt: skip
     _alert("alert_router_back", [told])

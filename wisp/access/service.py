@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
 
-from wisp.access import outages
+from wisp.access import hours, outages
 from wisp.access.domain import Outcome, SyncReport
 from wisp.access.models import Access, RouterSync
 from wisp.access.outages import note_waiting
@@ -333,9 +333,12 @@ def clients_imported(rows: Iterable[csvimport.Imported], **_: Any) -> None:
 
 
 def settings_changed(changed: Collection[str], **_: Any) -> None:
-    """Receiver: lists that have another name now must be moved, on every router."""
+    """Receiver: lists that have another name now must be moved, on every router; cuts that wait for the hours in which
+    they are allowed may be allowed now."""
     if {"list_overdue", "list_notice"} & set(changed):
         request_sync(all_routers())
+    elif hours.HOURS & set(changed):
+        request_sync(hours.routers_with_cuts_open())
 
 
 def router_returned(router_id: int, **_: Any) -> None:

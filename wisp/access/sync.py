@@ -7,12 +7,13 @@ whoever lost it (its time ran out) records nothing.
 
 import json
 import random
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 
-from wisp.access import outages, service
+from wisp.access import hours, outages, service
 from wisp.access.conversation import Applied, Plan, Result, Subject
 from wisp.access.domain import Lists, SyncReport, pause
 from wisp.access.models import Access, RouterSync
@@ -110,7 +111,8 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
     company = settings.company()
     known = session().scalar(sa.select(RouterSync.lists).where(RouterSync.router_id == router_id))
     lists = Lists(company.list_overdue, company.list_notice, tuple(json.loads(known or "[]")))
-    return Plan(router_id, order, _target(router), lists, _subjects(router_id))
+    held = hours.held(router_id)
+    return Plan(router_id, order, _target(router), lists, _subjects(router_id, held), held)
 
 
 def _target(router: Router) -> Target | None:
@@ -120,8 +122,9 @@ def _target(router: Router) -> Target | None:
         return None
 
 
-def _subjects(router_id: int) -> list[Subject]:
-    """Everybody on the router who belongs on a list or whose last change it has not confirmed."""
+def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
+    """Everybody on the router who belongs on a list or whose last change it has not confirmed. Whose cut is ``held``
+    wants what stands."""
     query = (
         sa.select(
             Access.client_id, Client.code, Client.connection, Client.address, Client.username, Access.suspended,
@@ -143,7 +146,7 @@ def _subjects(router_id: int) -> list[Subject]:
             connection=row.connection,
             address=row.address or None,
             username=row.username,
-            wanted="none" if row.cancelled_at else "cut" if row.suspended else "notice" if row.notice else "none",
+            wanted=_wanted(row, row.client_id in held),
             version=row.wanted_version,
             applied_version=row.applied_version,
             here=row.applied_router_id == router_id,
@@ -156,6 +159,15 @@ def _subjects(router_id: int) -> list[Subject]:
         )
         for row in session().execute(query)
     ]
+
+
+def _wanted(row: Any, held: bool) -> str:
+    """The list that a client belongs on."""
+    if row.cancelled_at:
+        return "none"
+    if held:
+        return "notice" if row.applied_notice else "none"
+    return "cut" if row.suspended else "notice" if row.notice else "none"
 
 
 # Recording -------------------------------------------------------------------------------------------
@@ -178,14 +190,16 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
     )
     if row is None:
         raise LeaseLost(plan.router_id)
+    for client_id in plan.held:
+        result.clients.pop(client_id, None)  # they only kept what stood
     outcomes = {client_id: applied.outcome for client_id, applied in result.clients.items()}
     if result.reached:
-        outages.end(plan.router_id, outcomes.values())
+        outages.end(plan.router_id, outcomes.values(), len(plan.held))
     else:
         _not_reached(plan, result)
     events.router_synced.emit(
         router_id=plan.router_id,
-        report=SyncReport(plan.order, result.reached, result.error, result.detail, outcomes),
+        report=SyncReport(plan.order, result.reached, result.error, result.detail, outcomes, plan.held),
     )
     if result.reached:
         _store(plan, result)
@@ -193,6 +207,9 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
         _mark_sent(plan, result)
     again = result.reached and row.requested > plan.order and keep
     values = _next_attempt(row.attempts, row.next_attempt_at, result)
+    if result.reached and plan.held:
+        planned = cast(datetime | None, values.get("next_attempt_at", row.next_attempt_at))
+        values["next_attempt_at"] = hours.earliest(plan.held, planned)
     if result.reached:
         values |= {
             "done": plan.order,
@@ -241,6 +258,8 @@ def _store(plan: Plan, result: Result) -> None:
     now = clock.now()
     changes = []
     for subject in plan.subjects:
+        if subject.client_id not in result.clients:
+            continue
         new = _values(plan, subject, result.clients[subject.client_id])
         if new is not None:
             changes.append({**new, "b_client": subject.client_id, "applied_at": now})
@@ -307,7 +326,7 @@ def _mark_sent(plan: Plan, result: Result) -> None:
     marks = [
         {"b_client": s.client_id, "b_version": s.version}
         for s in plan.subjects
-        if s.client_id in result.sent and not s.settled
+        if s.client_id in result.sent and not s.settled and s.client_id not in plan.held
     ]
     if marks:
         session().connection().execute(

@@ -88,8 +88,10 @@ def router_off(message: Message) -> Rendered:
 
 def router_back(message: Message) -> Rendered:
     """The outage is over. ``router``, ``since``, ``until``; what was then applied: ``cut``, ``notified``, ``restored``
-    (clients put on, put on, taken off), ``lapsed`` (no longer due: paid meanwhile), ``failed``; ``tasks``."""
+    (clients put on, put on, taken off), ``lapsed`` (no longer due: paid meanwhile), ``failed``, ``held`` (cuts that
+    wait for the hours in which they are allowed); ``tasks``. Where none of these happened, nothing had waited."""
     data, values = message.data or {}, _Formats(message)
+    waited = any(data.get(name) for name in ("cut", "notified", "restored", "lapsed", "failed", "held"))
     facts: Facts = [
         (_("Router"), data.get("router")),
         (_("Not reached since"), values.moment("since")),
@@ -99,10 +101,14 @@ def router_back(message: Message) -> Rendered:
         (_("Clients given back the service"), data.get("restored")),
         (_("No longer due"), data.get("lapsed")),
         (_("Failed"), data.get("failed")),
+        (_("Cuts that wait for the hours of cuts"), data.get("held") or None),
     ]
+    lead = _("The router answers again. What waited for it was applied.")
+    if not waited:
+        facts, lead = facts[:3], _("The router answers again. Nothing had waited for it.")
     return compose(
         "alert", message, _("Answers again: router %(router)s", router=data.get("router", "")),
-        lead=_("The router answers again. What waited for it was applied."),
+        lead=lead,
         sections=[(facts, [])],
         next=_("What failed is on the page of its client, with the reason.") if data.get("failed") else "",
         link=_link("/tareas-periodicas/"),

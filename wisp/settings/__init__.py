@@ -21,6 +21,7 @@ def setup(app: Flask) -> None:
     formats.provide(facts)
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)
+    app.cli.add_command(cli.brakes)
     errors.messages.update(texts.MESSAGES)
     navigation.add("system", _l("Settings"), "settings.index", Permission.SETTINGS_MANAGE, "settings", 90)
     panels = (
@@ -28,6 +29,7 @@ def setup(app: Flask) -> None:
         ("billing", _l("Billing")),
         ("mail", _l("E-mail")),
         ("alerts", _l("Alerts")),
+        ("brakes", _l("Brakes on cuts")),
         ("lists", _l("Lists on the routers")),
     )
     for order, (key, label) in enumerate(panels):

@@ -9,8 +9,9 @@ from wisp.core import money
 from wisp.core.commands import command, emit, fail, json_option
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
-from wisp.settings import domain, service
+from wisp.settings import domain, hours, service
 
+brakes = AppGroup("brakes", help="Brakes on cuts: the hours and days in which clients may be cut.")
 group = AppGroup("company", help="The company: name, time zone, currency, language, tax, alerts.")
 
 
@@ -78,3 +79,60 @@ def set_(tax: str | None, alerts: tuple[str, ...], as_json: bool, **given: str |
 def show(as_json: bool) -> None:
     """The company's settings."""
     emit(shown(), as_json)
+
+
+# Brakes ----------------------------------------------------------------------------------------------
+
+
+def _span(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, str]:
+    """ "08:00-18:00" or "any" as columns of the company."""
+    if text in (None, "any"):
+        return {} if text is None else {"cut_from": "", "cut_until": ""}
+    try:
+        begin, end = (hours.format_clock(hours.parse_clock(part)) for part in text.split("-"))
+    except ValueError:
+        raise click.BadParameter(f"{text} is not a span of hours like 08:00-18:00, nor any") from None
+    if begin >= end:
+        raise click.BadParameter(f"{text}: the first hour must be earlier than the second")
+    return {"cut_from": begin, "cut_until": end}
+
+
+def _weekdays(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, str]:
+    """ "mon-thu", "mon,wed" or "any" as a column of the company."""
+    try:
+        return {} if text is None else {"cut_days": "" if text == "any" else hours.parse_days(text)}
+    except ValueError:
+        raise click.BadParameter(f"{text} are not days like mon-thu or mon,wed,fri, nor any") from None
+
+
+def shown_brakes() -> dict[str, str]:
+    """The brakes as JSON, as the options take them."""
+    firm = service.company()
+    return {
+        "hours": f"{firm.cut_from}-{firm.cut_until}" if firm.cut_from else "any",
+        "days": hours.format_days(firm.cut_days),
+    }
+
+
+@brakes.command("show")
+@json_option
+@command
+def show_brakes(as_json: bool) -> None:
+    """When clients may be cut."""
+    emit(shown_brakes(), as_json)
+
+
+@brakes.command("set")
+@click.option("--hours", "span", callback=_span, metavar="08:00-18:00|any", help="By the clock of the client's zone.")
+@click.option("--days", "weekdays", callback=_weekdays, metavar="mon-thu|any", help="Also like mon,wed,fri.")
+@json_option
+@command
+def set_brakes(span: dict[str, str], weekdays: dict[str, str], as_json: bool) -> None:
+    """Change what is given. A cut that is due outside these hours waits for them; reactivations and notices do not."""
+    values = span | weekdays
+    if not values:
+        raise click.UsageError("nothing to set: give --hours or --days")
+    with transaction():
+        service.save_company(values)
+        answer = shown_brakes()
+    emit(answer, as_json)

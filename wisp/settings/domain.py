@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from wisp.settings import hours
+
 CURRENCIES = (
     "MXN", "ARS", "BOB", "BRL", "CLP", "COP", "CRC", "CUP", "DOP", "EUR", "GTQ", "HNL", "NIO", "PAB", "PEN", "PYG",
     "USD", "UYU", "VES",
@@ -197,6 +199,28 @@ def base_url(value: str) -> str:
     return text(200)(trimmed)
 
 
+def check_clock(value: str) -> str:
+    """An hour of the day as "08:00"; the empty text stays."""
+    try:
+        return hours.format_clock(hours.parse_clock(value)) if value.strip() else ""
+    except ValueError:
+        raise Invalid("settings.clock", value=value) from None
+
+
+def check_days(value: str) -> str:
+    """ISO digits of weekdays ("1234") in order; all of them are the same as none."""
+    try:
+        return hours.check_days(value)
+    except ValueError:
+        raise Invalid("settings.days", value=value) from None
+
+
+def check_hours(cut_from: str, cut_until: str) -> None:
+    """Both hours of a span or none, the first before the second."""
+    if bool(cut_from) != bool(cut_until) or (cut_from and cut_from >= cut_until):
+        raise Invalid("settings.hours")
+
+
 def _yes_no(value: Any) -> bool:
     return bool(value)
 
@@ -231,6 +255,10 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "portal_url": base_url,
     "hold_mail_days": whole(1, 30),
     "outage_minutes": whole(1, 1440),
+    "probe_seconds": whole(10, 3600),
+    "cut_from": check_clock,
+    "cut_until": check_clock,
+    "cut_days": check_days,
     "list_overdue": check_list_name,
     "list_notice": check_list_name,
     "list_seen": check_list_name,

@@ -3,15 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
+from babel import dates
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, Field, IntegerField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import (
+    BooleanField,
+    Field,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
-from wtforms.validators import InputRequired, Optional
-from wtforms.widgets import TextInput
+from wtforms.validators import InputRequired, Optional, ValidationError
+from wtforms.widgets import CheckboxInput, ListWidget, TextInput
 
 from wisp.core.errors import Refused
 from wisp.settings import domain, texts
+from wisp.web import formats
 from wisp.web.forms import Checked, MoneyField
 
 LANGUAGE_NAMES = {"es": "Español", "en": "English"}
@@ -159,6 +171,44 @@ class AlertsForm(Panel):
 
     alert_addresses = TextAreaField(_l("Addresses for alerts"), [rule("alert_addresses")])
     outage_minutes = _number(_l("Minutes that a router must be off before an alert"), "outage_minutes")
+    probe_seconds = _number(_l("Seconds between two looks at a router"), "probe_seconds")
+
+
+class DaysField(SelectMultipleField):
+    """Days of the week as check boxes; its data are their ISO digits ("1234")."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+    def process_data(self, value: Any) -> None:
+        """Every day is ticked where there is no limit."""
+        self.data = list(value or "1234567")
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """The ticked days."""
+        self.data = sorted(set(valuelist))
+
+
+def _weekdays() -> list[SelectChoice]:
+    names = dates.get_day_names("wide", "stand-alone", locale=formats.locale())
+    return [SelectChoice(str(day + 1), names[day].capitalize()) for day in range(7)]
+
+
+class BrakesForm(Panel):
+    """When clients may be cut."""
+
+    cut_from = StringField(_l("From"), [rule("cut_from")], render_kw={"type": "time"})
+    cut_until = StringField(_l("Until"), [rule("cut_until")], render_kw={"type": "time"})
+    cut_days = DaysField(_l("Days"), choices=_weekdays)
+
+    def validate_cut_days(self, field: Field) -> None:
+        """At least one day: to cut nobody ever, the tasks are switched off."""
+        if not field.data:
+            raise ValidationError(_("Tick at least one day. To cut nobody at all, deactivate the tasks."))
+
+    def values(self) -> dict[str, Any]:
+        """What to save."""
+        return super().values() | {"cut_days": "".join(self.cut_days.data or [])}
 
 
 class ListsForm(Panel):

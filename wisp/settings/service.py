@@ -12,6 +12,7 @@ from wisp.core import audit, clock, crypto, events
 from wisp.core.db import session
 from wisp.core.errors import Refused
 from wisp.settings import domain
+from wisp.settings.hours import Hours
 from wisp.settings.models import Company
 
 COMPANY_ID = 1
@@ -35,6 +36,12 @@ def timezone() -> ZoneInfo:
 def today() -> date:
     """The local date of the company."""
     return clock.today(timezone())
+
+
+def cut_hours() -> Hours:
+    """When clients may be cut, by the clock of their zone."""
+    firm = company()
+    return Hours.of(firm.cut_from, firm.cut_until, firm.cut_days)
 
 
 def alert_addresses() -> list[str]:
@@ -66,6 +73,10 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
         raise Refused("settings.same_lists")
     if wanted.get("page_port_cut", stored.page_port_cut) == wanted.get("page_port_notice", stored.page_port_notice):
         raise Refused("settings.same_ports")
+    try:
+        domain.check_hours(*(wanted.get(name, getattr(stored, name)) for name in ("cut_from", "cut_until")))
+    except domain.Invalid as invalid:
+        raise Refused(invalid.code) from None
     before, after = {}, {}
     for name, value in wanted.items():
         old = getattr(stored, name)

@@ -70,6 +70,13 @@ def alerts() -> Response:
     return _panel("alerts", forms.AlertsForm)
 
 
+@bp.route("/frenos/", methods=["GET", "POST"])
+@requires(Permission.SETTINGS_MANAGE)
+def brakes() -> Response:
+    """The hours and days in which clients may be cut."""
+    return _panel("brakes", forms.BrakesForm)
+
+
 @bp.route("/router/", methods=["GET", "POST"])
 @requires(Permission.SETTINGS_MANAGE)
 def lists() -> Response:

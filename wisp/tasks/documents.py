@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from wisp.access import hours
 from wisp.clients.models import Client
 from wisp.core import money
 from wisp.core.db import session
@@ -100,11 +101,15 @@ def run(found: TaskRun, items: bool = True) -> dict[str, Any]:
 def plan(found: TaskPlan) -> dict[str, Any]:
     """A simulation with its items and totals."""
     totals = service.totals(found)
+    task = session().get_one(PeriodicTask, found.task_id)
+    tz = schedules.timezone_of(task.schedule)
+    opens = hours.opens_at(tz.key) if task.kind == Kind.cut else None
     rows = session().execute(service.plan_items(found.id)).all()
     return {
         "plan": str(found.id),
         "task": found.task_id,
         "month": calendar.format_month(found.month),
+        "not_before": _moment(opens, tz),
         "items": [
             {
                 "client": client.code,

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     ALREADY_CUT = "already_cut"
     HELD_OUT = "held_out"  # taken out by the person who ordered the run
     CHANGED = "changed"  # not as it was in the simulation that was handed over
+    AFTER_HOURS = "after_hours"  # waits for the hours in which cuts are allowed
     ROUTER_OFF = "router_off"
     ROUTER_REFUSED = "router_refused"
     NO_ADDRESS = "no_address"  # nothing that could stand on a list
@@ -57,7 +58,8 @@ NOTHING_TO_DO = (Reason.ALREADY_INVOICED, Reason.NOTHING_OWED)
 
 
 class RunState(StrEnum):
-    """queued, running: open. held: waits for a person. error: an item waits or failed. undone: reverted."""
+    """queued, running: open. held: waits for a person, or for the hours in which cuts are allowed. error: an item waits
+    or failed. undone: reverted."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -82,6 +84,12 @@ OPEN_RUNS = (RunState.QUEUED, RunState.RUNNING)
 OPEN_ITEMS = (ItemState.WAITING, ItemState.FAILED)
 
 
-def end_state(waiting: int, failed: int) -> RunState:
-    """How a run ends: error where any item waits or failed."""
-    return RunState.ERROR if waiting or failed else RunState.SUCCESS
+UNSETTLED_RUNS = (RunState.ERROR, RunState.HELD)
+
+
+def end_state(waiting: int, failed: int, after_hours: int = 0) -> RunState:
+    """How a run ends: error where any item waits or failed; held where all that waits, waits only for the hours in
+    which cuts are allowed (``after_hours`` of the waiting)."""
+    if failed or waiting > after_hours:
+        return RunState.ERROR
+    return RunState.HELD if waiting else RunState.SUCCESS

@@ -20,7 +20,7 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import Occurrence, PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import own_scope
-from wisp.tasks.domain import CHUNK, ItemState, Reason, RunState, end_state
+from wisp.tasks.domain import CHUNK, UNSETTLED_RUNS, ItemState, Reason, RunState, end_state
 from wisp.tasks.models import RunItem, TaskRun
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """After these pauses the failed items of an invoice run are tried again; the last one is repeated for a day."""
 GIVE_UP_AFTER = 24
+_UNSETTLED = [state.value for state in UNSETTLED_RUNS]
 _WAITING: ColumnElement[str] = literal_column("'waiting'")
 """Spelled out in the SQL, so that SQLite sees that its partial index of open items fits."""
 
@@ -103,7 +104,7 @@ def finish(run: TaskRun) -> None:
     """End a run, or settle one that ended in error: its state follows from its items, the occurrence's from it."""
     recount(run)
     now = clock.now()
-    run.state = end_state(run.waiting, run.failed).value
+    run.state = end_state(run.waiting, run.failed, _after_hours(run)).value
     run.lease_until, run.phase = None, ""
     if run.finished_at is None:
         run.finished_at = now
@@ -114,11 +115,21 @@ def finish(run: TaskRun) -> None:
     _show_on_task(run)
     if run.state == RunState.SUCCESS:
         for earlier in session().scalars(
-            select(TaskRun).where(TaskRun.taken_by == run.id, TaskRun.state == RunState.ERROR.value)
+            select(TaskRun).where(TaskRun.taken_by == run.id, TaskRun.state.in_(_UNSETTLED))
         ):
             earlier.state, earlier.completed_at = RunState.SUCCESS.value, now
             session().flush()
             _show_on_task(earlier)
+
+
+def _after_hours(run: TaskRun) -> int:
+    """How many of its clients wait for nothing but the hours in which cuts are allowed."""
+    if not run.waiting:
+        return 0
+    query = select(func.count()).where(
+        RunItem.run_id == run.id, RunItem.state == _WAITING, RunItem.reason == Reason.AFTER_HOURS.value
+    )
+    return session().scalar(query) or 0
 
 
 def _retry_at(run: TaskRun, now: datetime) -> datetime | None:
@@ -134,7 +145,8 @@ def _show_on_task(run: TaskRun) -> None:
     if task.state_run_id != run.id:
         return
     tz = schedules.timezone_of(task.schedule)
-    task.state = run.state
+    # What only waits for its hours has not had its moment yet: nothing went wrong.
+    task.state = "pending" if run.state == RunState.HELD else run.state
     task.state_until = None
     if run.state == RunState.SUCCESS:
         task.state_until = calendar.state_until(run.planned_for or run.created_at, tz)
@@ -160,8 +172,10 @@ def on_router_synced(router_id: int, report: "SyncReport") -> None:
             if run not in own or run.phase != "syncing" or run.sync_order is None or report.order < run.sync_order:
                 continue  # its own router's to end, still writing, or this synchronisation began before its orders
             if report.reached:
-                _fail_unanswered(run, router_id)
-        if not report.reached:
+                _fail_unanswered(run, router_id, report)
+        if report.reached:
+            _say_after_hours(run, report)
+        else:
             _say_router_off(run, router_id, report)
         finish(run)
         if not report.reached and run.waiting:
@@ -175,9 +189,7 @@ def _runs_of_moved(router_id: int) -> list[TaskRun]:
         .join(Client, Client.id == RunItem.client_id)
         .where(RunItem.state == _WAITING, Client.router_id == router_id)
     )
-    query = select(TaskRun).where(
-        TaskRun.id.in_(items), TaskRun.state.in_([RunState.RUNNING.value, RunState.ERROR.value])
-    )
+    query = select(TaskRun).where(TaskRun.id.in_(items), TaskRun.state.in_([RunState.RUNNING.value, *_UNSETTLED]))
     return list(session().scalars(query.order_by(TaskRun.id).with_for_update()))
 
 
@@ -210,7 +222,7 @@ def _waiting_runs(router_id: int) -> list[TaskRun]:
     query = select(TaskRun).where(
         TaskRun.task_id.in_(owner),
         ((TaskRun.state == RunState.RUNNING.value) & TaskRun.sync_order.is_not(None))
-        | ((TaskRun.state == RunState.ERROR.value) & TaskRun.taken_by.is_(None) & open_items),
+        | (TaskRun.state.in_(_UNSETTLED) & TaskRun.taken_by.is_(None) & open_items),
     )
     kinds = select(PeriodicTask.id).where(PeriodicTask.kind != Kind.invoices.value)
     return list(session().scalars(query.where(TaskRun.task_id.in_(kinds)).order_by(TaskRun.id).with_for_update()))
@@ -240,6 +252,8 @@ def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
     changes: list[dict[str, Any]] = []
     for run_id, client_id in rows:
         outcome = report.outcomes.get(client_id)
+        if outcome is None and client_id in report.held and kinds[run_id] != Kind.cut:
+            outcome = access.Outcome("unchanged", "cut")  # its cut took the notice's place
         if outcome is None:
             continue
         state, reason = _item_of(kinds[run_id], outcome)
@@ -291,9 +305,10 @@ def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
     return found
 
 
-def _fail_unanswered(run: TaskRun, router_id: int) -> None:
+def _fail_unanswered(run: TaskRun, router_id: int, report: "SyncReport") -> None:
     """A complete synchronisation that says nothing of a client of the router no longer wants anything for it."""
-    now, waiting = clock.now(), session().scalars(_waiting_on(run, router_id)).all()
+    now = clock.now()
+    waiting = set(session().scalars(_waiting_on(run, router_id))) - set(report.held)
     changes = [
         {
             "run_id": run.id,
@@ -304,6 +319,26 @@ def _fail_unanswered(run: TaskRun, router_id: int) -> None:
         }
         for client_id, reason in why_not(waiting).items()
     ]
+    if changes:
+        session().execute(update(RunItem), changes)
+
+
+def _say_after_hours(run: TaskRun, report: "SyncReport") -> None:
+    """Those whose cut waits for the hours in which cuts are allowed: until when."""
+    now, ids, changes = clock.now(), sorted(report.held), []
+    for at in range(0, len(ids), CHUNK):
+        some = RunItem.client_id.in_(ids[at : at + CHUNK])
+        query = select(RunItem.client_id).where(RunItem.run_id == run.id, RunItem.state == _WAITING, some)
+        changes += [
+            {
+                "run_id": run.id,
+                "client_id": client_id,
+                "reason": Reason.AFTER_HOURS.value,
+                "detail": report.held[client_id].isoformat(),
+                "updated_at": now,
+            }
+            for client_id in session().scalars(query)
+        ]
     if changes:
         session().execute(update(RunItem), changes)
 

@@ -77,8 +77,8 @@ def started(run: TaskRun, task: PeriodicTask, now: datetime) -> None:
 
 
 def earlier(run: TaskRun, task: PeriodicTask) -> Select[int]:
-    """The ids of the runs that ended in error and whose open items become this run's matter: those of the task over
-    the same clients, and for a run over own billing those of the clients' own tasks."""
+    """The ids of the runs that ended in error, or wait for the hours of cuts, and whose open items become this run's
+    matter: those of the task over the same clients, and for a run over own billing those of the clients' own tasks."""
     same = and_(TaskRun.task_id == run.task_id, TaskRun.scope == run.scope)
     concerned = or_(same, TaskRun.task_id.in_(own_tasks(task))) if run.scope == OWN else same
-    return select(TaskRun.id).where(concerned, TaskRun.id < run.id, TaskRun.state == "error")
+    return select(TaskRun.id).where(concerned, TaskRun.id < run.id, TaskRun.state.in_(["error", "held"]))

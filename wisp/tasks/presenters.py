@@ -18,7 +18,7 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind, MonthReason
 from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.tasks import queries, texts
-from wisp.tasks.domain import OPEN_RUNS, ItemState, RunState
+from wisp.tasks.domain import OPEN_RUNS, UNSETTLED_RUNS, ItemState, RunState
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web.formats import facts, format_day, format_moment, format_month, format_number, locale
 
@@ -89,7 +89,10 @@ def result_parts(kind: str, run: TaskRun) -> list[Part]:
             parts.append(Part(ngettext("%(count)s cut", "%(count)s cut", run.cut)))
         if run.unchanged:
             parts.append(Part(ngettext("%(count)s was already cut", "%(count)s were already cut", run.unchanged)))
-    if run.waiting:
+    if run.waiting and run.state == RunState.HELD:
+        held = ngettext("%(count)s waits for the hours of cuts", "%(count)s wait for the hours of cuts", run.waiting)
+        parts.append(Part(held, "warning"))
+    elif run.waiting:
         waiting = ngettext("%(count)s waits for the router", "%(count)s wait for the router", run.waiting)
         parts.append(Part(waiting, "warning"))
     if run.failed:
@@ -209,7 +212,7 @@ class TaskRow:
     @property
     def waits(self) -> bool:
         """True where the latest run still waits for its router: it may be settled while the page is open."""
-        return self.last is not None and self.last.state == RunState.ERROR and self.last.waiting > 0
+        return self.last is not None and self.last.state in set(UNSETTLED_RUNS) and self.last.waiting > 0
 
     @property
     def missed_name(self) -> str:
@@ -285,7 +288,9 @@ def cards(kind: str, run: TaskRun, counts: dict[str, int]) -> list[Card]:
         shown.append(Card(str(texts.UNCHANGED_MANY[kind]), run.unchanged))
     elif run.unchanged:
         shown.append(Card(str(texts.UNCHANGED_MANY[kind]), run.unchanged, "unchanged"))
-    if kind != Kind.invoices or run.waiting:
+    if run.state == RunState.HELD:
+        shown.append(Card(_("Clients waiting for the hours of cuts"), run.waiting, "waiting", "warning"))
+    elif kind != Kind.invoices or run.waiting:
         shown.append(Card(_("Clients waiting for the router"), run.waiting, "waiting", "warning"))
     shown.append(Card(_("Clients failed"), run.failed, "failed", "danger"))
     shown.append(Card(_("Stay out"), run.skipped, "skipped"))

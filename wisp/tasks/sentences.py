@@ -1,6 +1,7 @@
 """Whole sentences: what a run did to a client and why, why a client is suspended, why work waits for a router."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from wisp.core import clock
 from wisp.routers.texts import cause
 from wisp.schedules.domain import Kind
 from wisp.tasks import queries, texts
-from wisp.tasks.domain import ItemState
+from wisp.tasks.domain import ItemState, Reason
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web.formats import format_moment, format_money
 
@@ -38,6 +39,8 @@ def history_sentence(item: RunItem, run: TaskRun, kind: str, label: str | None) 
         return str(_("Left out: %(reason)s.", reason=_lower(reason)))
     if item.state == ItemState.SUPERSEDED:
         return str(_("Not done: %(reason)s.", reason=_lower(reason)))
+    if item.state == ItemState.WAITING and item.reason == Reason.AFTER_HOURS:
+        return str(_("The cut waits: %(amount)s are overdue. %(reason)s.", amount=amount, reason=reason))
     if item.state == ItemState.WAITING:
         return str(WAITING[Kind(kind)]) % {"amount": amount, "reason": reason or _("The router has not answered yet")}
     if item.state == ItemState.FAILED:
@@ -65,6 +68,19 @@ def wait_sentence(wait: queries.Wait, timezone: ZoneInfo) -> str:
     if wait.next_attempt_at and wait.next_attempt_at > clock.now():
         words.append(_("Next attempt: %(moment)s.", moment=format_moment(wait.next_attempt_at, timezone, True)))
     return " ".join(words)
+
+
+def hours_sentence(opens: datetime | None) -> str:
+    """Why cuts wait for the hours in which they are allowed, and what happens then."""
+    if opens is None:  # they have begun: the next minute's look applies it
+        return str(_("The hours for cuts have begun: it is applied in a moment, after reading the debts again."))
+    return str(
+        _(
+            "Outside the hours for cuts, from %(moment)s on. "
+            "It is applied by itself then, after reading the debts again.",
+            moment=texts.opening(opens),
+        )
+    )
 
 
 def answer(item: RunItem) -> str:

@@ -1,17 +1,19 @@
 """What people read about periodic tasks: names of kinds and states, a sentence for each reason, refusals."""
 
 import re
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from babel import dates
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from wisp.core import clock
 from wisp.core.errors import messages
 from wisp.routers.texts import cause
 from wisp.schedules.domain import Kind
 from wisp.tasks.domain import ItemState, Reason, RunState
-from wisp.web.formats import format_day
+from wisp.web.formats import format_day, locale
 
 KINDS: dict[str, Any] = {
     Kind.invoices: _l("Invoice creation"),
@@ -102,6 +104,7 @@ REASONS: dict[str, Any] = {
     Reason.ALREADY_CUT: _l("Already cut"),
     Reason.HELD_OUT: _l("Held out by the person who ordered the run"),
     Reason.CHANGED: _l("Changed since the simulation"),
+    Reason.AFTER_HOURS: _l("Outside the hours for cuts"),
     Reason.ROUTER_OFF: _l("The router does not answer"),
     Reason.ROUTER_REFUSED: _l("The router did not take it"),
     Reason.NO_ADDRESS: _l("The client has no address to put on the list"),
@@ -176,9 +179,18 @@ def reason_text(reason: str, detail: str = "") -> str:
         return str(DATED[reason]) % {"day": format_day(date.fromisoformat(detail[:10]))}
     if reason == Reason.TAKEN_OVER and detail:
         return str(_("Run %(run)s took it over", run=detail))
+    if reason == Reason.AFTER_HOURS and detail:
+        return str(_("Outside the hours for cuts, from %(moment)s on", moment=opening(datetime.fromisoformat(detail))))
     if reason == Reason.ROUTER_OFF and detail:
         return f"{REASONS[reason]}. {cause(detail)}"
     return str(REASONS.get(reason, reason))
+
+
+def opening(moment: datetime) -> str:
+    """When the hours for cuts begin, a local moment, as people say it: "lunes 08:00" within a week, else the date."""
+    near = moment - clock.now() < timedelta(days=6)
+    day = dates.format_date(moment, "EEEE", locale=locale()) if near else format_day(moment.date())
+    return f"{day} {moment:%H:%M}"
 
 
 def item_reason(kind: str, state: str, reason: str, detail: str) -> str:

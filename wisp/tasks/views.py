@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 from flask_babel import gettext as _
 
+from wisp.access import hours as cut_hours
 from wisp.access import service as access
 from wisp.clients import listing as client_lists
 from wisp.clients import texts as client_texts
@@ -23,7 +24,7 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import planning, presenters, queries, sentences, service, texts
-from wisp.tasks.domain import ItemState, RunState
+from wisp.tasks.domain import UNSETTLED_RUNS, ItemState
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web import render, requires, scope
 from wisp.web.tables import Listing, csv_response, search_text
@@ -175,7 +176,7 @@ def _run_page(run_id: int) -> dict[str, Any]:
         "router": router,
         "timezone": schedules.timezone_of(task.schedule),
         "live": presenters.is_open(run),
-        "waits": run.state == RunState.ERROR and run.waiting > 0 and run.taken_by is None,
+        "waits": run.state in set(UNSETTLED_RUNS) and run.waiting > 0 and run.taken_by is None,
         "progress": presenters.progress(run) if presenters.is_open(run) else None,
         "texts": texts,
         "p": presenters,
@@ -192,6 +193,7 @@ def run(run_id: int) -> Response:
     page["cards"] = presenters.cards(page["kind"], page["run"], counts)
     if page["waits"]:
         page["wait"] = queries.wait_of(page["router"])
+        page["opens"] = cut_hours.opens_at(page["timezone"].key)
     state = request.args.get("state", "")
     page["state"] = state if state in set(ItemState) else ""
     order = {
