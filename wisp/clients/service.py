@@ -116,6 +116,7 @@ def cancel(client: Client) -> None:
 
     Own billing's tasks are archived. Emits client_cancelled. Refused("clients.cancelled") where it already is.
     """
+    _hold(client)
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     client.cancelled_at = clock.now()
@@ -141,6 +142,7 @@ def own_billing(
     with the next future dates; what ``begin_choices`` names is applied at once where ``this_month`` is "run". For one
     that has own billing already ``this_month`` is as in ``schedules.service.change``.
     """
+    _hold(client)
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     had, own = client.own_billing, client.schedule
@@ -169,6 +171,7 @@ def begin_choices(client: Client, moments: Mapping[Kind, tuple[int, int]], timez
 
 def zone_billing(client: Client) -> None:
     """Bill the client with its zone again; the tasks of its own schedule are archived, their runs kept."""
+    _hold(client)
     if not client.own_billing:
         return
     client.own_billing = False
@@ -183,6 +186,7 @@ def switch(client: Client, kinds: Mapping[Kind, bool]) -> int:
 
     Refused("clients.no_own_billing") for a client that is billed with its zone: its tasks are the zone's.
     """
+    _hold(client)
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     if not client.own_billing or client.schedule is None:
@@ -191,6 +195,19 @@ def switch(client: Client, kinds: Mapping[Kind, bool]) -> int:
     changed = schedules.switch([client.schedule], kinds)
     session().flush()
     return changed
+
+
+def _hold(client: Client) -> None:
+    """Keep the client to ourselves until the end, and read it as it stands now: of two people who give it own billing
+    at once the second one finds the first one's schedule, and none is left without an owner."""
+    session().flush()
+    session().execute(
+        sa.select(Client)
+        .where(Client.id == client.id)
+        .options(selectinload(Client.schedule).selectinload(BillingSchedule.tasks))
+        .with_for_update(of=Client)
+        .execution_options(populate_existing=True)
+    ).all()
 
 
 def check_connection(connection: str, username: str) -> None:

@@ -109,6 +109,7 @@ def change(
     Where the new moment of a task is already past and its month has not run, ``this_month`` decides: "run" (the next
     tick takes it) or "skip"; without it Refused("schedules.needs_choice", kinds="invoices, cut"), nothing changed.
     """
+    lock([schedule.id])
     new_type = schedule.billing_type if billing_type is None else billing_type
     new_due = schedule.due_day if due_day is None else due_day
     new_zone = schedule.timezone if timezone is None else timezone
@@ -186,6 +187,7 @@ def lock(schedule_ids: Iterable[int]) -> None:
 
     Without it a switch could answer to a state that a tick, or another person, has just changed.
     """
+    session().flush()
     session().scalars(
         select(PeriodicTask)
         .where(PeriodicTask.schedule_id.in_(list(schedule_ids)))
@@ -223,7 +225,8 @@ def switch_task(task: PeriodicTask, wanted: bool) -> bool:
 
 def archive(schedules: Iterable[BillingSchedule]) -> None:
     """Hide the tasks of schedules whose owner has gone or went back to its zone's billing: no next run, runs kept."""
-    now = clock.now()
+    now, schedules = clock.now(), list(schedules)
+    lock([schedule.id for schedule in schedules])
     for schedule in schedules:
         for task in schedule.tasks:
             if task.archived_at is None:
@@ -234,6 +237,7 @@ def archive(schedules: Iterable[BillingSchedule]) -> None:
 def revive(schedule: BillingSchedule) -> None:
     """Take archived tasks out again: each goes on with its next future occurrence, never with a past one."""
     now, tz = clock.now(), timezone_of(schedule)
+    lock([schedule.id])
     for task in schedule.tasks:
         if task.archived_at is None:
             continue
