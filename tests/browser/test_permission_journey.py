@@ -75,8 +75,10 @@ def test_a_permission_is_given_used_and_taken_away(app: Flask, page: Any, other_
 
     # it is taken away while the page with the switch is still open
     page.uncheck(TOGGLE)
-    page.click("button:has-text('Guardar')")
-    page.wait_for_selector(f"{TOGGLE}:not(:checked)")
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.click("button:has-text('Guardar')")
+    page.wait_for_selector("#toasts .toast")
+    assert not page.is_checked(TOGGLE)
     other_page.click(f"{SWITCHES} button")
     other_page.wait_for_selector("#toasts [data-kind=danger] >> text=No tiene permiso para esto")
     assert not enabled(app)
