@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from flask import Flask
@@ -11,9 +11,15 @@ from flask import Flask
 from tests import factories
 from tests.support.staff import make_staff, signed_in
 from tests.web.test_staff_pages import post
+from wisp.clients import service as clients
 from wisp.core import audit, clock
 from wisp.core.db import session, transaction
+from wisp.outbox.models import Message
+from wisp.payments import service as payments
+from wisp.routers import service as routers
+from wisp.settings.models import Company
 from wisp.staff import changes, service
+from wisp.staff.audit_texts import FIELDS
 from wisp.staff.texts import ACTIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -111,6 +117,62 @@ def test_whoever_is_limited_sees_what_was_done_to_the_own_zones(app: Flask) -> N
     assert "AJENO" not in page
     assert "Lejos" not in page
     assert "AJENO" not in other.get("/auditoria/exportar.csv").text
+
+
+def test_whoever_is_limited_sees_invoices_payments_tasks_and_mails_of_the_own_zones(app: Flask) -> None:
+    targets: dict[str, list[str]] = {"Cerca": [], "Lejos": []}
+    zone_ids: list[int] = []
+    with app.app_context(), factories.writing():
+        for name, mine in targets.items():
+            zone = factories.make_zone(name=name)
+            client, own = factories.make_client(zone, code=name), factories.make_client(zone, code=f"{name}-P", own={})
+            invoice = factories.make_invoice(client, due=date(2020, 1, 1), state="void")
+            payment = payments.register(client, 1_000, method="cash")
+            message = Message(kind="test", recipient="a@example.com", created_at=clock.now(), client_id=client.id)
+            session().add(message)
+            session().flush()
+            schedules = [zone.schedule, own.schedule]
+            mine += [f"invoice:{invoice.label}", f"payment:{payment.id}", f"message:{message.id}"]
+            mine += [f"schedule:{schedule.id}" for schedule in schedules]
+            mine += [f"task:{task.id}" for schedule in schedules for task in schedule.tasks]
+            zone_ids.append(zone.id)
+    everyone = [("plan.edit", target, {"a": 1}, {"a": 2}) for mine in targets.values() for target in mine]
+    write(app, *everyone, ("plan.edit", "plan:payment", {"a": 1}, {"a": 2}))  # type: ignore[arg-type]
+    other = signed_in(app, "eva@example.com", "support", audit_view=True)
+    with app.app_context(), transaction():
+        changes.set_zones(service.find("eva@example.com").id, True, zone_ids[:1], service.COMMAND_LINE)
+    lines = csv.DictReader(io.StringIO(other.get("/auditoria/exportar.csv?action=plan.edit").data.decode("utf-8-sig")))
+    assert sorted(line["Objeto"] for line in lines) == sorted(targets["Cerca"])
+    assert rows(other.get("/auditoria/?action=plan.edit").text) == len(targets["Cerca"])
+
+
+def test_fields_actions_and_values_are_said_in_words(app: Flask) -> None:
+    boss = signed_in(app)
+    values: dict[str, object] = {
+        "no_cut": True, "amount": 35_000, "role": "cashier", "permissions": ["runs:undo", "fly:high"], "tax_bp": 1650,
+        "connection": "static", "installed_on": "2026-03-01", "unheard_of": "x1", "down": 2_500_000, "mac": "",
+    }  # fmt: skip
+    write(app, ("client.edit", "client:C1", {**dict.fromkeys(values), "no_cut": False}, values))
+    write(app, ("zone.add", "zone:Torre/Centro", {}, {"cut": "22 08:00", "billing_type": "prepaid"}))
+    write(app, ("settings.save", "company", {"address": "a"}, {"address": "b"}))
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", boss.get("/auditoria/").text))
+    for words in (
+        "Sin corte no → sí", "$350.00", "Cajero", "Deshacer ejecuciones, fly:high", "16.5 %", "IP estática",
+        "1 mar 2026", "unheard_of x1", "2.5 Mb/s", "Corte de servicio 22 08:00", "Prepago", "Dirección a → b",
+        "C1 Cliente", "Torre/Centro Zona de facturación", "Empresa",
+    ):  # fmt: skip
+        assert words in page, words
+    lines = list(csv.DictReader(io.StringIO(boss.get("/auditoria/exportar.csv").data.decode("utf-8-sig"))))
+    assert lines[2]["Acción"] == "Cliente modificado"
+    assert "Importe: $350.00" in lines[2]["Después"]
+    boss.set_cookie("wisp_language", "en")
+    assert boss.get("/auditoria/").text.count("Never cut") == 1
+
+
+def test_every_field_that_is_stored_has_a_name() -> None:
+    columns = {column.key for column in Company.__table__.columns} - {"id"}
+    said = columns | set(clients.EDITABLE) | set(routers._AUDITED) | {"zone", "plan", "billing_type", "due_day"}
+    assert said <= set(FIELDS)
 
 
 def test_log_in_is_written_down_with_its_address(app: Flask) -> None:

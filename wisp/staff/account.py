@@ -20,7 +20,7 @@ from wisp.staff.models import StaffUser
 from wisp.web import authenticated, go, render, toast
 
 bp = Blueprint("account", __name__, url_prefix="/cuenta")
-OWN_PASSWORD = "20 per 10 minutes"
+GUESSES = "20 per 10 minutes"
 
 
 def _own() -> str:
@@ -28,7 +28,7 @@ def _own() -> str:
 
 
 throttled = limiter.shared_limit(
-    OWN_PASSWORD,
+    GUESSES,
     scope="own-password",
     key_func=_own,
     methods=["POST"],

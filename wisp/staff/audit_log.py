@@ -15,7 +15,14 @@ from wisp.core.scope import EVERYTHING, Scope
 from wisp.routers import service as routers
 
 CHUNK = 2_000
-_client = sa.table("client", sa.column("code"), sa.column("zone_id"))
+_client = sa.table(
+    "client", sa.column("id"), sa.column("code"), sa.column("zone_id"), sa.column("schedule_id", sa.Integer)
+)
+_invoice = sa.table("invoice", sa.column("label", sa.String), sa.column("client_id"), sa.column("state"))
+_payment = sa.table("payment", sa.column("id", sa.Integer), sa.column("client_id"))
+_message = sa.table("message", sa.column("id", sa.Integer), sa.column("client_id"))
+_zone = sa.table("zone", sa.column("id"), sa.column("schedule_id", sa.Integer))
+_task = sa.table("periodic_task", sa.column("id", sa.Integer), sa.column("schedule_id"))
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,8 @@ class Filters:
 
 
 def query(scope: Scope, only: Filters, timezone: ZoneInfo) -> sa.Select[AuditEntry]:
-    """The entries that ``only`` leaves, unordered. Whoever is limited to some zones sees what was done to these zones
-    and their clients."""
+    """The entries that ``only`` leaves, unordered. Whoever is limited to some zones sees what was done to these zones,
+    their clients, and the invoices, payments, tasks and e-mails of both."""
     found = sa.select(AuditEntry)
     if scope != EVERYTHING:
         found = found.where(_inside(scope))
@@ -50,9 +57,35 @@ def query(scope: Scope, only: Filters, timezone: ZoneInfo) -> sa.Select[AuditEnt
 
 
 def _inside(scope: Scope) -> sa.ColumnElement[bool]:
-    codes = sa.select(sa.literal("client:") + _client.c.code).where(_client.c.zone_id.in_(scope.zone_ids or ()))
+    """The target is one of these zones, or the client, invoice, payment, task, e-mail or schedule of one of them.
+
+    What stands behind the colon of a target is looked up by its index for each line in turn: a list of all the numbers
+    of a zone would be as long as its history.
+    """
+    zone_ids = list(scope.zone_ids or ())
     zones = [f"zone:{routers.label(zone)}" for zone in routers.zones(scope)]
-    return sa.or_(AuditEntry.target.in_(codes), AuditEntry.target.in_(zones))
+    ours = _client.c.zone_id.in_(zone_ids)
+    return sa.or_(
+        AuditEntry.target.in_(zones),
+        _there("client", _client.c.code, ours),
+        # only voids are written down, and they alone have an index
+        _there("invoice", _invoice.c.label, _invoice.c.state == "void", _invoice.c.client_id == _client.c.id, ours),
+        _there("payment", _payment.c.id, _payment.c.client_id == _client.c.id, ours),
+        _there("message", _message.c.id, _message.c.client_id == _client.c.id, ours),
+        _there("schedule", _zone.c.schedule_id, _zone.c.id.in_(zone_ids)),
+        _there("schedule", _client.c.schedule_id, ours),
+        _there("task", _task.c.id, _task.c.schedule_id == _zone.c.schedule_id, _zone.c.id.in_(zone_ids)),
+        _there("task", _task.c.id, _task.c.schedule_id == _client.c.schedule_id, ours),
+    )
+
+
+def _there(kind: str, column: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """The target is of ``kind``, and a row that meets ``conditions`` has its name or number in ``column``. Numbers are
+    cast inside the CASE alone: PostgreSQL would stumble over other kinds of targets."""
+    name: sa.ColumnElement[Any] = sa.func.substr(AuditEntry.target, len(kind) + 2)
+    name = sa.cast(name, sa.Integer) if isinstance(column.type, sa.Integer) else name
+    mine = AuditEntry.target.startswith(f"{kind}:", autoescape=True)
+    return sa.case((mine, sa.exists().where(column == name, *conditions).correlate(AuditEntry)), else_=sa.false())
 
 
 def _midnight(day: date, timezone: ZoneInfo) -> datetime:
@@ -85,20 +118,3 @@ def everything(found: sa.Select[AuditEntry]) -> Iterator[AuditEntry]:
         last = rows[-1].id
         yield from rows
         session().expunge_all()  # read only: a long log must not stay in memory
-
-
-def differences(entry: AuditEntry) -> list[tuple[str, str, str]]:
-    """Name, value before and value after of what changed, in the order of the names."""
-    before, after = entry.before or {}, entry.after or {}
-    return [(name, shown(before.get(name)), shown(after.get(name))) for name in sorted({*before, *after})]
-
-
-def shown(value: Any) -> str:
-    """A value as text: lists with commas, nothing as nothing."""
-    if value is None:
-        return ""
-    if isinstance(value, bool | int | float | str):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
-        return ", ".join(str(item) for item in value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from wisp.core.audit import AuditEntry
 from wisp.core.permissions import Permission
 from wisp.settings import service as settings
-from wisp.staff import audit_log, service
+from wisp.staff import audit_log, audit_texts, service
 from wisp.staff.texts import ACTIONS, actor_text
 from wisp.web import render, requires, scope
 from wisp.web.tables import Listing, guarded, search_text
@@ -23,6 +23,7 @@ LINKS = {
     "payment": ("payments.show", "number"),
     "task": ("tasks.detail", "task_id"),
     "message": ("outbox.show", "message_id"),
+    "bulk": ("bulk.run", "run_id"),
 }
 """Kinds of targets that have a page: its endpoint and the name of its argument."""
 
@@ -35,7 +36,7 @@ def index() -> Response:
     listing = Listing(audit_log.query(scope(), only, settings.timezone()), {"at": AuditEntry.id}, default="-at")
     return render(
         "audit/list.html", partial="audit/_table.html", listing=listing, only=only, actions=ACTIONS, actors=_actors(),
-        actor_text=actor_text, differences=audit_log.differences, links=LINKS,
+        actor_text=actor_text, differences=audit_texts.differences, object_text=audit_texts.object_text, links=LINKS,
     )  # fmt: skip
 
 
@@ -55,8 +56,9 @@ def _lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
     zone = settings.timezone()
     for entry in entries:
         yield _line([
-            entry.at.astimezone(zone).isoformat(timespec="seconds"), entry.actor, entry.ip, entry.action, entry.target,
-            audit_log.shown(entry.before), audit_log.shown(entry.after),
+            entry.at.astimezone(zone).isoformat(timespec="seconds"), entry.actor, entry.ip,
+            str(ACTIONS.get(entry.action, entry.action)), entry.target,
+            audit_texts.values_text(entry, entry.before), audit_texts.values_text(entry, entry.after),
         ])  # fmt: skip
 
 
