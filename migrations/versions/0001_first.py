@@ -37,7 +37,7 @@ COMPANY = {
     "notice_text_en": "",
     "cut_text_es": "",
     "cut_text_en": "",
-    "portal_url": "",
+    "logo": "",
     "hold_mail_days": 3,
     "outage_minutes": 5,
     "probe_seconds": 60,
@@ -176,7 +176,7 @@ def upgrade() -> None:
         sa.Column("notice_text_en", sa.Text(), nullable=False),
         sa.Column("cut_text_es", sa.Text(), nullable=False),
         sa.Column("cut_text_en", sa.Text(), nullable=False),
-        sa.Column("portal_url", sa.String(length=200), nullable=False),
+        sa.Column("logo", sa.String(length=64), nullable=False),
         sa.Column("hold_mail_days", sa.Integer(), nullable=False),
         sa.Column("outage_minutes", sa.Integer(), nullable=False),
         sa.Column("probe_seconds", sa.Integer(), nullable=False),
@@ -208,6 +208,17 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("tax_bp BETWEEN 0 AND 10000", name=op.f("ck_company_tax_bp")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_company")),
+    )
+    op.create_table(
+        "company_logo",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("kind IN ('image/png', 'image/jpeg')", name=op.f("ck_company_logo_kind")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_company_logo")),
     )
     op.create_table(
         "invoice_series",
@@ -388,6 +399,49 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "router_import",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("token", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lists", sa.JSON(), nullable=False),
+        sa.Column("choices", sa.JSON(), nullable=False),
+        sa.Column("passed_over", sa.JSON(), nullable=False),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("taken_over", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_import_router_id_router")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_router_import")),
+        sa.UniqueConstraint("token", name=op.f("uq_router_import_token")),
+    )
+    with op.batch_alter_table("router_import", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_router_import_router_id"), ["router_id"], unique=False)
+
+    op.create_table(
+        "router_provision",
+        sa.Column("router_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("requested", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("whole", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("whole_done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("provisioned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.String(length=16), server_default="", nullable=False),
+        sa.Column("error_detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("counted", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("added", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("removed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("unchanged", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_provision_router_id_router")),
+        sa.PrimaryKeyConstraint("router_id", name=op.f("pk_router_provision")),
+    )
+    op.create_table(
         "router_rules",
         sa.Column("router_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("action", sa.String(length=8), nullable=False),
@@ -416,6 +470,7 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=16), nullable=False),
         sa.Column("error_detail", sa.Text(), nullable=False),
         sa.Column("lists", sa.Text(), server_default="", nullable=False),
+        sa.Column("ipv6", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_sync_router_id_router")),
         sa.PrimaryKeyConstraint("router_id", name=op.f("pk_router_sync")),
     )
@@ -647,7 +702,8 @@ def upgrade() -> None:
         sa.Column("applied_address", sa.String(length=45), nullable=True),
         sa.Column("applied_address6", sa.String(length=49), nullable=True),
         sa.Column("lever", sa.String(length=8), server_default="", nullable=False),
-        sa.Column("lever_before", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("lever_name", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("lever_before", sa.Text(), server_default="", nullable=False),
         sa.Column("applied_router_id", sa.Integer(), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("foreign", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
@@ -681,6 +737,25 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "access_leftover",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("router_id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=False),
+        sa.Column("lever", sa.String(length=8), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "lever IN ('profile', 'disable', 'hotspot', 'lease')", name=op.f("ck_access_leftover_lever")
+        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_access_leftover_client_id_client")),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_access_leftover_router_id_router")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_leftover")),
+    )
+    with op.batch_alter_table("access_leftover", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_leftover_client_id"), ["client_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_access_leftover_router_id"), ["router_id"], unique=False)
+
+    op.create_table(
         "bulk_change",
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("target", sa.Integer(), autoincrement=False, nullable=False),
@@ -699,6 +774,34 @@ def upgrade() -> None:
     with op.batch_alter_table("bulk_change", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_bulk_change_client_id"), ["client_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_bulk_change_zone_id"), ["zone_id"], unique=False)
+
+    op.create_table(
+        "client_provision",
+        sa.Column("client_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("router_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("wanted_version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("applied_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("state", sa.String(length=8), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("kind", sa.String(length=8), server_default="", nullable=False),
+        sa.Column("mark", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('', 'done', 'waiting', 'foreign', 'failed')", name=op.f("ck_client_provision_state")
+        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_client_provision_client_id_client")),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_client_provision_router_id_router")),
+        sa.PrimaryKeyConstraint("client_id", "router_id", name=op.f("pk_client_provision")),
+    )
+    with op.batch_alter_table("client_provision", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_client_provision_open",
+            ["router_id", "client_id"],
+            unique=False,
+            sqlite_where=sa.text("wanted_version <> applied_version"),
+            postgresql_where=sa.text("wanted_version <> applied_version"),
+        )
+        batch_op.create_index(batch_op.f("ix_client_provision_router_id_state"), ["router_id", "state"], unique=False)
 
     op.create_table(
         "client_term",
@@ -808,6 +911,8 @@ def upgrade() -> None:
         sa.Column("seen", sa.Integer(), nullable=False),
         sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("notice_first_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("notice_last_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_portal_visit_client_id_client")),
         sa.PrimaryKeyConstraint("client_id", "day", name=op.f("pk_portal_visit")),
@@ -828,6 +933,53 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("promise", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_promise_client_id"), ["client_id"], unique=False)
+
+    op.create_table(
+        "router_import_row",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("include", sa.Boolean(), nullable=False),
+        sa.Column("client_id", sa.Integer(), nullable=True),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("zone_id", sa.Integer(), nullable=True),
+        sa.Column("plan_id", sa.Integer(), nullable=True),
+        sa.Column("balance", sa.Text(), nullable=False),
+        sa.Column("source", sa.String(length=8), nullable=False),
+        sa.Column("connection", sa.String(length=8), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("address6", sa.String(length=49), nullable=False),
+        sa.Column("mac", sa.String(length=17), nullable=False),
+        sa.Column("username", sa.Text(), nullable=False),
+        sa.Column("password", sa.Text(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("profile", sa.Text(), nullable=False),
+        sa.Column("up", sa.Integer(), nullable=False),
+        sa.Column("down", sa.Integer(), nullable=False),
+        sa.Column("dynamic", sa.Boolean(), nullable=False),
+        sa.Column("changes", sa.JSON(), nullable=False),
+        sa.Column("edited", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.String(length=16), nullable=False),
+        sa.Column("reason_values", sa.JSON(), nullable=False),
+        sa.Column("problems", sa.JSON(none_as_null=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('new', 'changed', 'same', 'conflict')", name=op.f("ck_router_import_row_status")
+        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_router_import_row_client_id_client")),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["router_import.id"], name=op.f("fk_router_import_row_import_id_router_import")
+        ),
+        sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_router_import_row_plan_id_plan")),
+        sa.ForeignKeyConstraint(["zone_id"], ["zone.id"], name=op.f("fk_router_import_row_zone_id_zone")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_router_import_row")),
+        sa.UniqueConstraint("import_id", "position", name=op.f("uq_router_import_row_import_id_position")),
+    )
+    with op.batch_alter_table("router_import_row", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_router_import_row_client_id"), ["client_id"], unique=False)
 
     op.create_table(
         "task_run",
@@ -1001,6 +1153,43 @@ def upgrade() -> None:
         sa.UniqueConstraint("outage_id", "task_id", name=op.f("uq_outage_task_outage_id_task_id")),
     )
     op.create_table(
+        "router_import_entry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("row_id", sa.Integer(), nullable=True),
+        sa.Column("client_id", sa.Integer(), nullable=True),
+        sa.Column("list", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("ipv6", sa.Boolean(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("fixed", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('', 'waiting', 'removed', 'gone', 'changed')", name=op.f("ck_router_import_entry_state")
+        ),
+        sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_router_import_entry_client_id_client")),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["router_import.id"], name=op.f("fk_router_import_entry_import_id_router_import")
+        ),
+        sa.ForeignKeyConstraint(
+            ["row_id"], ["router_import_row.id"], name=op.f("fk_router_import_entry_row_id_router_import_row")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_router_import_entry")),
+    )
+    with op.batch_alter_table("router_import_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_router_import_entry_import_id"), ["import_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_router_import_entry_row_id"), ["row_id"], unique=False)
+        batch_op.create_index(
+            "ix_router_import_entry_waiting",
+            ["client_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.create_table(
         "allocation",
         sa.Column("payment_id", sa.Integer(), nullable=False),
         sa.Column("invoice_id", sa.Integer(), nullable=False),
@@ -1151,6 +1340,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_allocation_invoice_id"))
 
     op.drop_table("allocation")
+    with op.batch_alter_table("router_import_entry", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_router_import_entry_waiting",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_router_import_entry_row_id"))
+        batch_op.drop_index(batch_op.f("ix_router_import_entry_import_id"))
+
+    op.drop_table("router_import_entry")
     op.drop_table("outage_task")
     with op.batch_alter_table("invoice", schema=None) as batch_op:
         batch_op.drop_index(
@@ -1204,6 +1403,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_task_run_created_at"))
 
     op.drop_table("task_run")
+    with op.batch_alter_table("router_import_row", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_router_import_row_client_id"))
+
+    op.drop_table("router_import_row")
     with op.batch_alter_table("promise", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_promise_client_id"))
 
@@ -1244,11 +1447,25 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_client_term_client_id"))
 
     op.drop_table("client_term")
+    with op.batch_alter_table("client_provision", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_client_provision_router_id_state"))
+        batch_op.drop_index(
+            "ix_client_provision_open",
+            sqlite_where=sa.text("wanted_version <> applied_version"),
+            postgresql_where=sa.text("wanted_version <> applied_version"),
+        )
+
+    op.drop_table("client_provision")
     with op.batch_alter_table("bulk_change", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_bulk_change_zone_id"))
         batch_op.drop_index(batch_op.f("ix_bulk_change_client_id"))
 
     op.drop_table("bulk_change")
+    with op.batch_alter_table("access_leftover", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_leftover_router_id"))
+        batch_op.drop_index(batch_op.f("ix_access_leftover_client_id"))
+
+    op.drop_table("access_leftover")
     with op.batch_alter_table("access", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_access_unsettled",
@@ -1325,6 +1542,11 @@ def downgrade() -> None:
     op.drop_table("router_talk")
     op.drop_table("router_sync")
     op.drop_table("router_rules")
+    op.drop_table("router_provision")
+    with op.batch_alter_table("router_import", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_router_import_router_id"))
+
+    op.drop_table("router_import")
     with op.batch_alter_table("router_difference", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_router_difference_router_id_counted_at"))
 
@@ -1355,6 +1577,7 @@ def downgrade() -> None:
     op.drop_table("plan")
     op.drop_table("mail_server")
     op.drop_table("invoice_series")
+    op.drop_table("company_logo")
     op.drop_table("company")
     op.drop_table("client_import")
     with op.batch_alter_table("bulk_run", schema=None) as batch_op:

@@ -1,5 +1,6 @@
 """The company: service, page, commands."""
 
+import io
 import json
 from typing import Any
 
@@ -8,11 +9,12 @@ from flask import Flask
 
 from tests.support.mail import MailServer
 from tests.support.staff import signed_in, token
+from tests.unit.test_pictures import jpeg, png
 from wisp.core import audit, events
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.settings import domain, service
-from wisp.settings.models import Company
+from wisp.settings.models import Company, CompanyLogo
 
 BILLING = {
     "tax_bp": "16", "tax_mode": "added", "document_title": "receipt", "min_days_to_pay": "5", "late_days": "7",
@@ -21,7 +23,11 @@ BILLING = {
 
 LISTS = {
     "list_overdue": "Morosos", "list_notice": "Aviso", "list_seen": "visto", "list_allowed": "libre", "list_dns": "dns",
-    "page_port_cut": "8081", "page_port_notice": "8082", "seen_hours": "2",
+}  # fmt: skip
+
+PAGES = {
+    "seen_hours": "2", "notice_hours": "24", "notice_days": "30", "page_servers": "", "page_port_cut": "8081",
+    "page_port_notice": "8082",
 }  # fmt: skip
 
 
@@ -178,7 +184,9 @@ class TestPage:
         ("/ajustes/alertas/", {"alert_addresses": "x", "outage_minutes": "5"}, "no es una dirección de correo"),
         ("/ajustes/router/", {**LISTS, "list_overdue": "a", "list_notice": "a"}, "deben tener nombres distintos"),
         ("/ajustes/router/", {"list_overdue": "a b", "list_notice": "a"}, "no puede ser el nombre de una lista"),
-        ("/ajustes/router/", {**LISTS, "page_port_notice": "8081"}, "puertos distintos"),
+        ("/ajustes/avisos/", {**PAGES, "page_port_notice": "8081"}, "puertos distintos"),
+        ("/ajustes/avisos/", {**PAGES, "seen_hours": "25"}, "quien lo confirmó"),
+        ("/ajustes/avisos/", {**PAGES, "page_servers": "avisos.example.com"}, "no puede ir aquí"),
         ("/ajustes/router/", {**LISTS, "payment_hosts": "http://pago.example.com/"}, "pay.example.com"),
         ("/ajustes/router/", {**LISTS, "resolvers": "dns.example.com"}, "no puede ir aquí"),
     ])  # fmt: skip
@@ -188,7 +196,7 @@ class TestPage:
         answer = post(signed_in(app), address, **fields)
         assert answer.status_code == 422
         assert words in answer.text
-        assert "No se guardó nada" in answer.text or "distintos" in answer.text
+        assert "No se guardó nada" in answer.text or words in ("deben tener nombres distintos", "puertos distintos", "quien lo confirmó")
         assert lines(app) == []
 
     def test_the_mail_password_is_kept_replaced_and_removed_but_never_shown(self, app: Flask) -> None:
@@ -204,6 +212,36 @@ class TestPage:
         assert "other-word" not in wrong.text
         post(client, "/ajustes/correo/", **fields, forget_password="y")
         assert stored(app).mail_password == ""
+
+    def test_a_logo_is_checked_shown_replaced_and_taken_away(self, app: Flask) -> None:
+        client = signed_in(app)
+        where, key = "/ajustes/empresa/logo/", token(client.get("/ajustes/empresa/").text)
+
+        def upload(data: bytes, name: str = "logo.png", **fields: str) -> Any:
+            files = {"picture": (io.BytesIO(data), name)} if data else {}
+            return client.post(where, data={"csrf_token": key, **files, **fields})
+
+        assert upload(png(300, 90)).status_code == 303
+        page = client.get("/ajustes/empresa/").text
+        assert 'src="data:image/png;base64,' in page
+        assert "Quitar" in page
+        first = stored(app).logo
+        assert len(first) == 64
+        upload(jpeg(200, 80), "logo.svg")
+        assert stored(app).logo not in ("", first)
+        for data, words in ((b"<svg/>", "no es una imagen PNG o JPEG"), (b"", "Elija un archivo"),
+                            (png(2000, 9), "1000 píxeles"), (png(noise=b"x" * 20_000), "pesa 21 kB")):  # fmt: skip
+            answer = upload(data)
+            assert answer.status_code == 422
+            assert words in answer.text
+            assert stored(app).logo not in ("", first)
+        upload(b"", action="remove")
+        assert stored(app).logo == ""
+        assert "data:image" not in client.get("/ajustes/empresa/").text
+        with app.app_context():
+            assert session().query(CompanyLogo).count() == 0
+        assert [line.action for line in lines(app)] == ["settings.logo"] * 3
+        assert signed_in(app, "eva@example.com", "finance").post(where).status_code in (400, 403)
 
     def test_it_needs_the_permission(self, app: Flask) -> None:
         client = signed_in(app, "eva@example.com", "finance")

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from tests.factories import make_clients, make_router, make_zone
 from tests.support.access import NOTICE, Site, owe, pay
 from tests.support.staff import signed_in, token_of
+from tests.unit.test_pictures import png
 from wisp.access import service as access
 from wisp.access.models import Access
 from wisp.clients.models import Client
@@ -400,6 +401,30 @@ class TestTheDocument:
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
         assert "unsafe" not in policy
 
+    def test_the_logo_stands_in_it_and_only_then_a_picture_is_let_in(
+        self, app: Flask, client: FlaskClient, site: Site
+    ) -> None:
+        address = client_of(app, site.clients[0]).address
+        assert "img-src" not in visit(client, address).headers["Content-Security-Policy"]
+        with app.app_context(), transaction():
+            settings.set_logo(png(300, 90, noise=bytes(range(256)) * 56))
+        for number in (0, 1, 2):
+            page = visit(client, client_of(app, site.clients[number]).address)
+            assert '<img src="data:image/png;base64,iVBOR' in page.text
+            assert 'width="300" height="90" alt=""' in page.text
+            assert len(page.data) < 30_000
+            assert "; img-src data:; " in page.headers["Content-Security-Policy"]
+        with app.app_context(), transaction():  # signs that take five bytes each leave no room for it
+            settings.save_company({"how_to_pay": "&" * 2000, "cut_text_es": "'" * 2000})
+        page = visit(client, client_of(app, site.clients[1]).address)
+        assert "<img" not in page.text
+        assert "img-src" not in page.headers["Content-Security-Policy"]
+        assert len(page.data) < 30_000
+        with app.app_context(), transaction():
+            settings.save_company({"how_to_pay": "", "cut_text_es": ""})
+            assert settings.remove_logo()
+        assert "<img" not in visit(client, address).text
+
     def test_what_people_wrote_is_text(self, app: Flask, client: FlaskClient, site: Site) -> None:
         change(app, sa.update(Client).where(Client.id == site.clients[0]).values(name="<b>{importe}</b>"))
         with app.app_context(), transaction():
@@ -415,7 +440,9 @@ class TestTheDocument:
 
     def test_it_takes_few_statements(self, app: Flask, client: FlaskClient, site: Site) -> None:
         owed = client_of(app, site.clients[0])
-        visit(client, owed.address)  # the first look of the day is counted
+        with app.app_context(), transaction():
+            settings.set_logo(png())
+        visit(client, owed.address)  # the first look of the day is counted, the logo is read once
         seen: list[str] = []
         with app.app_context():
             engine = db.engine
@@ -460,11 +487,11 @@ class TestProbes:
         self, app: Flask, client: FlaskClient, site: Site, path: str
     ) -> None:
         with app.app_context(), transaction():
-            settings.save_company({"portal_url": "http://203.0.113.10:8082"})
+            settings.save_company({"page_servers": "2001:db8::10 203.0.113.10"})
         host = {"Host": "captive.example.org"}
-        for number in (0, 1):
+        for number, port in ((0, 8082), (1, 8081)):
             answer = visit(client, client_of(app, site.clients[number]).address, path, headers=host)
-            assert (answer.status_code, answer.location) == (302, "http://203.0.113.10:8082/aviso/")
+            assert (answer.status_code, answer.location) == (302, f"http://203.0.113.10:{port}/aviso/")
         for address in (client_of(app, site.clients[2]).address, "10.200.0.1"):
             answer = visit(client, address, path, headers=host)
             body, _kind, status = domain.PROBES[path]
@@ -473,7 +500,7 @@ class TestProbes:
 
     def test_any_site_leads_a_listed_client_to_its_page(self, app: Flask, client: FlaskClient, site: Site) -> None:
         with app.app_context(), transaction():
-            settings.save_company({"portal_url": "http://203.0.113.10:8082"})
+            settings.save_company({"page_servers": "2001:db8::10 203.0.113.10"})
         owed = client_of(app, site.clients[0])
         for path in ("/", "/entrar/", "/news/today?x=1", "/static/a.css"):
             answer = visit(client, owed.address, path, headers={"Host": "news.example.org"})
@@ -515,7 +542,8 @@ class TestProbes:
 class TestTheOffice:
     """The texts, and who has seen."""
 
-    FIELDS = {"notice_hours": "12", "notice_days": "10", "portal_url": "", "cut_text_es": "", "cut_text_en": "",
+    FIELDS = {"seen_hours": "2", "notice_hours": "12", "notice_days": "10", "page_servers": "",
+              "page_port_cut": "8081", "page_port_notice": "8082", "cut_text_es": "", "cut_text_en": "",
               "notice_text_en": ""}  # fmt: skip
 
     def test_a_text_is_saved_and_shown(self, app: Flask, site: Site) -> None:

@@ -83,7 +83,8 @@ ROUTES: dict[str, Row] = {
     # system
     "outbox.index": FREE, "outbox.show": ZONED, "outbox.resend": ZONED, "outbox.hold": ZONED, "outbox.release": ZONED,
     "outbox.release_all": FREE,
-    "settings.index": FREE, "settings.company": FREE, "settings.billing": FREE, "settings.mail": FREE,
+    "settings.index": FREE, "settings.company": FREE, "settings.company_logo": FREE,
+    "settings.billing": FREE, "settings.mail": FREE,
     "settings.mail_trial": FREE, "settings.alerts": FREE, "settings.lists": FREE, "settings.brakes": FREE,
     "staff.index": FREE, "staff.add": FREE, "staff.data": FREE, "staff.permissions": FREE, "staff.zones": FREE,
     "staff.deactivate": FREE, "staff.activate": FREE, "staff.invite": FREE, "staff.remove_second_factor": FREE,

@@ -9,7 +9,8 @@ from wisp.core.db import Base, UTCDateTime
 
 
 class PortalVisit(Base):
-    """One client's visits on one local day of the company. ``seen`` counts at most one look in SEEN_PAUSE."""
+    """One client's visits on one local day of the company. ``seen`` counts at most one look in SEEN_PAUSE;
+    ``notice_first_at`` and ``notice_last_at`` are the looks of that day that met a notice, for the ledger of runs."""
 
     __tablename__ = "portal_visit"
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True, autoincrement=False)
@@ -17,6 +18,8 @@ class PortalVisit(Base):
     seen: Mapped[int] = mapped_column(default=0)
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    notice_first_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    notice_last_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (Index(None, "day"),)

@@ -20,10 +20,14 @@ from wisp.core import money
 from wisp.core.locales import formatting_locale
 from wisp.portal import domain, links
 from wisp.portal.service import Visitor
+from wisp.settings import service as settings
 from wisp.settings.domain import PAGE_VARIABLES
 from wisp.settings.models import Company
 
 CONFIRM = "/aviso/entendido/"
+LARGEST = 30_000
+"""Bytes of the whole document, which comes over poor lines: where the texts leave no room for the logo, it goes."""
+_LOGO = "img-src data:; "
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 
 
@@ -32,9 +36,8 @@ def _style() -> tuple[Markup, str]:
     """The page's style element, and the policy that lets nothing but it in."""
     css = current_app.jinja_env.get_template("portal/page.css").render()
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; {_LOGO}form-action 'self'; base-uri 'none'; "
+    policy += "frame-ancestors 'none'"
     return Markup("<style>{}</style>").format(Markup(css)), policy  # noqa: S704 - our own file
 
 
@@ -60,14 +63,19 @@ def render(
 ) -> Response:
     """The document; ``token`` puts the button "Entendido" on it."""
     style, policy = _style()
+    template, logo = current_app.jinja_env.get_template("portal/page.html"), settings.logo_text()
     with force_locale(language):
-        html = current_app.jinja_env.get_template("portal/page.html").render(
-            style=style, language=language, firm=firm, said=_said(visitor, language, firm), token=token, link=link,
-            name=visitor.name if visitor and visitor.personal else "", kind=visitor.state if visitor else "none",
-            pay=[] if visitor and not visitor.debt else _paragraphs(firm.how_to_pay), action=CONFIRM,
-        )  # fmt: skip
+        facts: dict[str, Any] = {
+            "style": style, "language": language, "firm": firm, "said": _said(visitor, language, firm), "link": link,
+            "token": token, "name": visitor.name if visitor and visitor.personal else "", "action": CONFIRM,
+            "kind": visitor.state if visitor else "none",
+            "pay": [] if visitor and not visitor.debt else _paragraphs(firm.how_to_pay),
+        }  # fmt: skip
+        html = template.render(logo=logo, **facts).encode()
+        if logo and len(html) >= LARGEST:
+            html, logo = template.render(logo=None, **facts).encode(), None
     answer = Response(html, status, content_type="text/html; charset=utf-8")
-    answer.headers["Content-Security-Policy"] = policy
+    answer.headers["Content-Security-Policy"] = policy if logo else policy.replace(_LOGO, "")
     answer.headers["Referrer-Policy"] = "no-referrer"
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Robots-Tag"] = "noindex"

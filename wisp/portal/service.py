@@ -52,6 +52,7 @@ class Visitor:
     confirmed_at: datetime | None
     back_at: datetime | None
     seen_at: datetime | None
+    notice_seen_at: datetime | None = None
 
 
 def by_address(address: str | None, firm: Company) -> Visitor | None:
@@ -68,12 +69,13 @@ def by_id(client_id: int | None, firm: Company) -> Visitor | None:
     return found[0] if found else None
 
 
-def listed(address: str | None) -> bool:
-    """Whether a client with this address is to see a notice or is cut: what brings its screen here."""
+def listed(address: str | None) -> str:
+    """What brings the screen of a client with this address here: ``cut``, else ``notice``; empty for nothing."""
     if address is None:
-        return False
-    query = sa.select(sa.literal(1)).where(Access.client_id.in_(_at(address)), sa.or_(Access.suspended, Access.notice))
-    return session().scalar(query.limit(1)) is not None
+        return ""
+    kinds = sa.case((Access.suspended, "cut"), else_="notice")
+    query = sa.select(kinds).where(Access.client_id.in_(_at(address)), sa.or_(Access.suspended, Access.notice))
+    return session().scalar(query.order_by(kinds).limit(1)) or ""
 
 
 def _at(address: str) -> sa.CompoundSelect[Any]:
@@ -99,7 +101,7 @@ def _visitors(where: ColumnElement[bool], firm: Company, address: str | None = N
         sa.select(
             Client.id, Client.name, Client.language, Client.address, Access.suspended, Access.reason, Access.notice,
             invoices.balance_of(Client.id).label("debt"), due.label("due"),
-            PortalPause.confirmed_at, PortalPause.back_at, PortalVisit.last_seen_at,
+            PortalPause.confirmed_at, PortalPause.back_at, PortalVisit.last_seen_at, PortalVisit.notice_last_at,
         )
         .join(Access, Access.client_id == Client.id)
         .outerjoin(PortalPause, PortalPause.client_id == Client.id)
@@ -122,6 +124,7 @@ def _visitors(where: ColumnElement[bool], firm: Company, address: str | None = N
             confirmed_at=row.confirmed_at,
             back_at=row.back_at,
             seen_at=row.last_seen_at,
+            notice_seen_at=row.notice_last_at,
         )
         for row in session().execute(query)
     ]
@@ -132,15 +135,16 @@ def _day(firm: Company, now: datetime) -> date:
 
 
 def must_count(visitor: Visitor) -> bool:
-    """Whether this look is one more to count."""
-    return visitor.seen_at is None or visitor.seen_at <= clock.now() - SEEN_PAUSE
+    """Whether this look is one more to count: none in SEEN_PAUSE, or the first in it that meets a notice."""
+    last = visitor.notice_seen_at if visitor.state == "notice" else visitor.seen_at
+    return last is None or last <= clock.now() - SEEN_PAUSE
 
 
-def seen(client_id: int) -> None:
+def seen(visitor: Visitor) -> None:
     """Count one look of a client at its page. Nobody waits for the disk on its account."""
     if dialect() == "postgresql":
         session().execute(sa.text("SET LOCAL synchronous_commit = off"))
-    _visit(client_id, seen=1)
+    _visit(visitor.client_id, seen=1, notice=visitor.state == "notice")
 
 
 def confirm(client_id: int) -> bool:
@@ -180,12 +184,16 @@ def confirm(client_id: int) -> bool:
     return True
 
 
-def _visit(client_id: int, *, seen: int, **values: Any) -> None:
+def _visit(client_id: int, *, seen: int, notice: bool = False, **values: Any) -> None:
     """Add to a client's line of today."""
     now = clock.now()
-    row = {"first_seen_at": now, "last_seen_at": now, "seen": seen, **values}
+    met = {"notice_first_at": now, "notice_last_at": now} if notice else {}
+    row = {"first_seen_at": now, "last_seen_at": now, "seen": seen, **met, **values}
     statement = insert_into(PortalVisit).values(client_id=client_id, day=_day(settings.company(), now), **row)
-    fresh = {"last_seen_at": now, "seen": PortalVisit.seen + seen, **values}
+    fresh = {"last_seen_at": now, "seen": PortalVisit.seen + seen, **met, **values}
+    if notice:
+        first = sa.func.coalesce(PortalVisit.notice_first_at, sa.literal(now, PortalVisit.notice_first_at.type))
+        fresh["notice_first_at"] = first
     session().execute(
         statement.on_conflict_do_update(index_elements=[PortalVisit.client_id, PortalVisit.day], set_=fresh)
     )

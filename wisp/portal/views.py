@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, make_response, redirect, request
 from sqlalchemy.exc import OperationalError
 
+from wisp.access.rules import service as rules
 from wisp.core.db import transaction
 from wisp.core.extensions import csrf
 from wisp.core.locales import language_or
@@ -80,7 +81,7 @@ def gate() -> Response | None:
     address = _address()
     if address is None or host == own or not ("." in host or ":" in host):
         return None
-    if host == (urlsplit(company().portal_url).hostname or ""):
+    if host in company().page_servers.split():
         return _to_page() if request.path == "/" else None
     if service.listed(address):
         return _to_page()
@@ -98,10 +99,19 @@ def page_url(client_id: int) -> str:
 def _to_page() -> Response:
     """To the page at our own address, so that the browser shows it as ours; where we know none, the page itself."""
     firm = company()
-    base = firm.portal_url or current_app.config["WISP"].url
-    if _is_loopback(urlsplit(base).hostname or ""):
-        return _page(firm)
-    return make_response(redirect(f"{base}{PAGE}", 302))
+    base = _base(firm)
+    return make_response(redirect(f"{base}{PAGE}", 302)) if base else _page(firm)
+
+
+def _base(firm: Company) -> str:
+    """Where a client's browser reaches this program: where its router sent it, for the rules leave that open to those
+    who are cut; else the program's public address. Empty where that is this machine."""
+    page = rules.settings().page
+    if page:
+        state = service.listed(_address())
+        return f"http://{page}:{firm.page_port_cut if state == 'cut' else firm.page_port_notice}"
+    base = str(current_app.config["WISP"].url)
+    return "" if _is_loopback(urlsplit(base).hostname or "") else base
 
 
 def _page(firm: Company, link: str = "", *, status: int = 200) -> Response:
@@ -125,7 +135,7 @@ def _count(visitor: Visitor) -> None:
     """Note the look. A database that is busy must not keep the page from the client."""
     try:
         with transaction():
-            service.seen(visitor.client_id)
+            service.seen(visitor)
     except OperationalError:
         log.warning("a look at the notice page was not counted", exc_info=True)
 

@@ -26,7 +26,6 @@ PAGE_VARIABLES = {
 """What a text of the client pages may name in braces, in both languages, and what it stands for."""
 MAX_ALERT_ADDRESSES = 20
 _ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+")
-_SITE = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 MAX_HOSTS = 100
 LIST_NAMES = ("list_overdue", "list_notice", "list_seen", "list_allowed", "list_dns")
 """The names of the address lists on the routers; no two may be the same."""
@@ -191,14 +190,6 @@ def page_text(value: str) -> str:
     return trimmed
 
 
-def base_url(value: str) -> str:
-    """The address of a site, http or https, without a path; the empty text stays."""
-    trimmed = value.strip().rstrip("/")
-    if trimmed and not _SITE.fullmatch(trimmed):
-        raise Invalid("settings.site", value=value.strip())
-    return text(200)(trimmed)
-
-
 def check_clock(value: str) -> str:
     """An hour of the day as "08:00"; the empty text stays."""
     try:
@@ -252,7 +243,6 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "notice_text_en": page_text,
     "cut_text_es": page_text,
     "cut_text_en": page_text,
-    "portal_url": base_url,
     "hold_mail_days": whole(1, 30),
     "outage_minutes": whole(1, 1440),
     "probe_seconds": whole(10, 3600),

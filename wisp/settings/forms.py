@@ -7,6 +7,7 @@ from babel import dates
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     BooleanField,
     Field,
@@ -86,6 +87,15 @@ class CompanyForm(Panel):
         listed = {choice.value for choice in _zones()}
         if present and present in domain.timezones() and present not in listed:
             self.timezone.choices = [SelectChoice(present, present), *_zones()]
+
+
+class LogoForm(FlaskForm):
+    """The company's picture."""
+
+    picture = FileField(
+        _l("PNG or JPEG file"), [FileRequired(_l("Choose a file."))],
+        render_kw={"accept": "image/png,image/jpeg", "required": False},
+    )  # fmt: skip
 
 
 class TaxField(Field):
@@ -212,16 +222,12 @@ class BrakesForm(Panel):
 
 
 class ListsForm(Panel):
-    """The names of our address lists on the routers."""
+    """The names of our address lists on the routers, and what stays open to suspended clients."""
 
     list_overdue = StringField(_l("List of suspended clients"), [InputRequired(), rule("list_overdue")])
     list_notice = StringField(_l("List of payment notices"), [InputRequired(), rule("list_notice")])
     list_allowed = StringField(_l("List of what stays open"), [InputRequired(), rule("list_allowed")])
     list_dns = StringField(_l("List of name servers"), [InputRequired(), rule("list_dns")])
     list_seen = StringField(_l("List of those who saw the notice"), [InputRequired(), rule("list_seen")])
-    page_servers = TextAreaField(_l("Addresses of the server of the clients' pages"), [rule("page_servers")])
-    page_port_cut = _number(_l("Port of the cut page"), "page_port_cut")
-    page_port_notice = _number(_l("Port of the notice page"), "page_port_notice")
-    seen_hours = _number(_l("Hours for which a notice that was seen stays away"), "seen_hours")
     payment_hosts = TextAreaField(_l("Sites that stay open to suspended clients"), [rule("payment_hosts")])
     resolvers = TextAreaField(_l("Name servers that suspended clients may ask"), [rule("resolvers")])

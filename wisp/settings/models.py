@@ -1,16 +1,18 @@
 """The company: one row that holds what the whole program needs to know about its owner."""
 
-from sqlalchemy import CheckConstraint, String, Text
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, Minor
+from wisp.core.db import Base, Minor, UTCDateTime
 
 
 class Company(Base):
     """The provider that runs this program; exactly one row, id 1. Money in minor units, tax in basis points.
 
     ``cut_from``, ``cut_until`` ("08:00", local to the zone) and ``cut_days`` (ISO weekdays, "1234") say when clients
-    may be cut; empty: always.
+    may be cut; empty: always. ``logo``: the digest of the picture in ``company_logo``; empty: none.
     """
 
     __tablename__ = "company"
@@ -42,7 +44,7 @@ class Company(Base):
     notice_text_en: Mapped[str] = mapped_column(Text, default="")
     cut_text_es: Mapped[str] = mapped_column(Text, default="")
     cut_text_en: Mapped[str] = mapped_column(Text, default="")
-    portal_url: Mapped[str] = mapped_column(String(200), default="")
+    logo: Mapped[str] = mapped_column(String(64), default="")
     hold_mail_days: Mapped[int] = mapped_column(default=3)
     outage_minutes: Mapped[int] = mapped_column(default=5)
     probe_seconds: Mapped[int] = mapped_column(default=60)
@@ -74,3 +76,17 @@ class Company(Base):
         CheckConstraint("mail_security IN ('none', 'starttls', 'tls')", name="mail_security"),
         CheckConstraint("min_days_to_pay >= 0 AND late_days >= 0 AND tolerance >= 0", name="not_negative"),
     )
+
+
+class CompanyLogo(Base):
+    """The company's picture, apart from its row, which is read at every request. ``digest``: SHA-256 of ``data``."""
+
+    __tablename__ = "company_logo"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    width: Mapped[int]
+    height: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (CheckConstraint("kind IN ('image/png', 'image/jpeg')", name="kind"),)

@@ -1,19 +1,21 @@
 """The company: reading it, and changing it with a line in the audit log."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import inspect
+from sqlalchemy import delete, inspect
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from wisp.core import audit, clock, crypto, events
 from wisp.core.db import session
 from wisp.core.errors import Refused
-from wisp.settings import domain
+from wisp.settings import domain, pictures
 from wisp.settings.hours import Hours
-from wisp.settings.models import Company
+from wisp.settings.models import Company, CompanyLogo
 
 COMPANY_ID = 1
 SECRETS = frozenset({"mail_password"})
@@ -64,15 +66,14 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
         wanted = domain.clean(dict(values))
     except domain.Invalid as invalid:
         raise Refused(invalid.code, **invalid.values) from None
-    stored = session().get(Company, COMPANY_ID)
-    if stored is None:
-        stored = _blank()
-        session().add(stored)
+    stored = _stored()
     names = [wanted.get(name, getattr(stored, name)) for name in domain.LIST_NAMES]
     if len(set(names)) < len(names):
         raise Refused("settings.same_lists")
     if wanted.get("page_port_cut", stored.page_port_cut) == wanted.get("page_port_notice", stored.page_port_notice):
         raise Refused("settings.same_ports")
+    if wanted.get("seen_hours", stored.seen_hours) > wanted.get("notice_hours", stored.notice_hours):
+        raise Refused("settings.seen_longer")
     try:
         domain.check_hours(*(wanted.get(name, getattr(stored, name)) for name in ("cut_from", "cut_until")))
     except domain.Invalid as invalid:
@@ -93,6 +94,79 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
         audit.record("settings.save", "company", before, after)
         events.settings_changed.emit(changed=set(after))
     return set(after)
+
+
+def set_logo(data: bytes) -> pictures.Picture:
+    """Take an uploaded file as the company's logo, in place of the one before. Raises Refused where it is no picture
+    that every phone shows, or too large."""
+    try:
+        picture = pictures.check(data)
+    except domain.Invalid as invalid:
+        raise Refused(invalid.code, **invalid.values) from None
+    digest = hashlib.sha256(picture.data).hexdigest()
+    firm = _stored()
+    if firm.logo == digest:
+        return picture
+    session().execute(delete(CompanyLogo))
+    session().add(
+        CompanyLogo(
+            digest=digest, kind=picture.kind, width=picture.width, height=picture.height, data=picture.data,
+            uploaded_at=clock.now(),
+        )
+    )  # fmt: skip
+    _name_logo(firm, digest)
+    return picture
+
+
+def remove_logo() -> bool:
+    """Take the logo away; False where there is none."""
+    firm = _stored()
+    if not firm.logo:
+        return False
+    session().execute(delete(CompanyLogo))
+    _name_logo(firm, "")
+    return True
+
+
+def _name_logo(firm: Company, digest: str) -> None:
+    before, firm.logo = firm.logo, digest
+    session().flush()
+    audit.record("settings.logo", "company", {"logo": before}, {"logo": digest})
+    events.settings_changed.emit(changed={"logo"})
+
+
+def logo() -> CompanyLogo | None:
+    """The company's picture; None where there is none."""
+    digest = company().logo
+    return session().get(CompanyLogo, digest) if digest else None
+
+
+_LOGO_TEXTS: dict[str, tuple[str, int, int]] = {}
+
+
+def logo_text() -> tuple[str, int, int] | None:
+    """The logo as a ``data:`` address with its width and height, for a document that must stand alone.
+
+    Kept in memory under its digest: a page costs no statement for it.
+    """
+    digest = company().logo
+    if digest and digest not in _LOGO_TEXTS:
+        found = logo()
+        if found is None:
+            return None
+        _LOGO_TEXTS.clear()
+        text = f"data:{found.kind};base64,{base64.b64encode(found.data).decode()}"
+        _LOGO_TEXTS[digest] = (text, found.width, found.height)
+    return _LOGO_TEXTS.get(digest) if digest else None
+
+
+def _stored() -> Company:
+    """The company's row, made where there is none yet."""
+    stored = session().get(Company, COMPANY_ID)
+    if stored is None:
+        stored = _blank()
+        session().add(stored)
+    return stored
 
 
 def _same_secret(stored: str, wanted: str) -> bool:

@@ -29,6 +29,11 @@ MESSAGES = {
     "settings.hours": _l("Write both hours, the first earlier than the second, or none."),
     "settings.range": _l("It must be between %(low)s and %(high)s."),
     "settings.variable": _l("“%(value)s” is not a variable that there is. Possible: %(known)s."),
-    "settings.site": _l("“%(value)s” is not an address like http://203.0.113.10:8082."),
+    "settings.seen_longer": _l("Whoever only saw the notice can't be left alone for longer than whoever confirmed it."),
+    "settings.picture": _l("This file is not a PNG or JPEG picture, or it is damaged."),
+    "settings.picture_side": _l("The picture may be at most %(limit)s pixels wide and high."),
+    "settings.picture_size": _l(
+        "The picture has %(size)s kB and may have at most %(limit)s: make it smaller, or save it with fewer colours."
+    ),
     "settings.too_long": _l("At most %(limit)s characters."),
 }

@@ -9,7 +9,7 @@ from flask_login import current_user
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
-from wisp.settings import forms, hooks, service
+from wisp.settings import forms, hooks, pictures, service
 from wisp.web import formats, go, render, requires, toast
 
 bp = Blueprint("settings", __name__, url_prefix="/ajustes")
@@ -26,7 +26,29 @@ def index() -> Response:
 @requires(Permission.SETTINGS_MANAGE)
 def company() -> Response:
     """Name, address, time zone, currency, language."""
-    return _panel("company", forms.CompanyForm)
+    return _panel("company", forms.CompanyForm, **_logo(forms.LogoForm()))
+
+
+@bp.post("/empresa/logo/")
+@requires(Permission.SETTINGS_MANAGE)
+def company_logo() -> Response:
+    """Take an uploaded picture as the logo, or take the logo away."""
+    form = forms.LogoForm()
+    try:
+        if request.form.get("action") == "remove":
+            with transaction():
+                removed = service.remove_logo()
+            toast(_("The logo was taken away.") if removed else _("There was nothing to change."))
+            return go(url_for("settings.company"))
+        if form.validate_on_submit():
+            with transaction():
+                service.set_logo(form.picture.data.read())
+            toast(_("The logo was saved."))
+            return go(url_for("settings.company"))
+    except Refused as refused:
+        form.picture.errors = [str(refused)]
+    panel = forms.CompanyForm(obj=service.company(), formdata=None)
+    return _answer("company", panel, 422, **_logo(form))
 
 
 @bp.route("/facturacion/", methods=["GET", "POST"])
@@ -82,6 +104,10 @@ def brakes() -> Response:
 def lists() -> Response:
     """The names of the lists on the routers."""
     return _panel("lists", forms.ListsForm)
+
+
+def _logo(form: forms.LogoForm) -> dict[str, Any]:
+    return {"logo": form, "picture": service.logo_text(), "logo_limit": pictures.MAX_BYTES // 1000}
 
 
 def _panel(key: str, form_class: type[forms.Panel], **context: Any) -> Response:
