@@ -149,6 +149,36 @@ def test_undo_restores_what_nobody_has_changed_since_and_lists_the_rest(world: d
         service.undo(found.id)
 
 
+def test_undo_leaves_alone_what_somebody_changed_and_changed_back(world: dict[str, int]) -> None:
+    found = run(SWITCH, CUT_OFF)
+    for wanted in (True, False):
+        with transaction():
+            routers.switch_zone(session().get_one(Zone, world["Norte"]), {Kind.cut: wanted})
+    found = undo(found)
+    assert (found.restored, found.kept) == (3, 1)
+    assert off() == {("Norte", "cut")}
+
+
+def test_undo_of_two_actions_one_after_the_other_restores_both(world: dict[str, int]) -> None:
+    first = run(SWITCH, CUT_OFF)
+    second = run(SWITCH, {"zone": None, "kinds": {"cut": True}})
+    assert (undo(second).restored, len(off())) == (4, 4)
+    assert (undo(first).restored, off()) == (4, set())
+
+
+def test_undo_tells_other_changes_of_a_client_from_its_own(world: dict[str, int]) -> None:
+    other = factories.make_plan(name="Fibra")
+    found = run(PLAN, {"zone": world["Norte"], "present": world["Casa"], "new": other.id})
+    with transaction():
+        clients.edit(clients.find("ZON"), phone="55 1234 5678")
+    for plan in (factories.make_plan(name="Otro"), other):
+        with transaction():
+            clients.edit(clients.find("ZO2"), plan=plan)
+    found = undo(found)
+    assert (found.restored, found.kept) == (2, 1)
+    assert [client(code).plan.name for code in ("ZON", "OWN", "ZO2")] == ["Casa", "Casa", "Fibra"]
+
+
 def test_switched_on_again_takes_the_next_future_occurrence(world: dict[str, int]) -> None:
     found = run(SWITCH, CUT_OFF)
     with clock.frozen(factories.moment("2027-02-25 10:00")):

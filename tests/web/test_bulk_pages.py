@@ -89,6 +89,38 @@ def test_the_same_confirmation_twice_is_one_run(app: Flask, zones: list[int]) ->
     assert off(app) == 4
 
 
+def test_the_complete_list_is_a_file_before_and_after(
+    app: Flask, zones: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "SHOWN", 2)
+    monkeypatch.setattr(service, "STEP", 3)
+    browser = signed_in(app)
+    shown = post(browser, SWITCH, **CUT_OFF)
+    assert "… y 2 más" in shown.text
+    listed = post(browser, SWITCH, **CUT_OFF, list="csv")
+    assert listed.mimetype == "text/csv"
+    assert len(listed.text.strip().splitlines()) == 1 + 4
+    assert "Sur,B1,Cliente B1,Corte de servicio,Activa,Inactiva" in listed.text
+    assert off(app) == 0
+    done = confirmed(browser, shown.text, **CUT_OFF)
+    assert f"{done.location}cambios.csv" in browser.get(done.location).text
+    made = browser.get(f"{done.location}cambios.csv").text
+    assert "Norte,,Se factura con su zona,Corte de servicio,Activa,Inactiva,Cambiado" in made
+    assert len(made.strip().splitlines()) == 1 + 4
+
+
+def test_the_second_of_two_clicks_on_undo_says_what_was_undone(app: Flask, zones: list[int]) -> None:
+    browser = signed_in(app)
+    done = confirmed(browser, post(browser, SWITCH, **CUT_OFF).text, **CUT_OFF)
+    browser.get(done.location)
+    for _click in range(2):
+        assert post(browser, f"{done.location}deshacer/").status_code == 303
+        page = browser.get(done.location).text
+        assert "Deshecho: 4 cambios · 4 restaurados" in text_of(page)
+        assert "Solo puede deshacerse" not in page
+    assert off(app) == 0
+
+
 @pytest.mark.parametrize("wrong", [{"zone": ""}, {"zone": "99"}, {"cut": "keep"}, {"cut": "maybe"}])
 def test_a_choice_that_cannot_be_is_said_at_its_field(app: Flask, zones: list[int], wrong: dict[str, str]) -> None:
     assert post(signed_in(app), SWITCH, **{**CUT_OFF, **wrong}, token="a" * 32, confirm="yes").status_code == 422

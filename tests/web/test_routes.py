@@ -78,7 +78,7 @@ ROUTES: dict[str, Row] = {
     "access.rules_order": WHOLE_ROUTER, "access.difference": WHOLE_ROUTER, "access.adopt": WHOLE_ROUTER,
     "access.log": WHOLE_ROUTER, "access.client_sessions": WHOLE_ROUTER,
     # bulk actions: each asks for its own permission besides
-    "bulk.index": FREE, "bulk.action": Row(also=P.PERIODIC_TASKS_TOGGLE), "bulk.run": ZONED,
+    "bulk.index": FREE, "bulk.action": Row(also=P.PERIODIC_TASKS_TOGGLE), "bulk.run": ZONED, "bulk.run_export": ZONED,
     "bulk.undo": Row(zoned=True, post=P.PERIODIC_TASKS_TOGGLE),
     # system
     "outbox.index": FREE, "outbox.show": ZONED, "outbox.resend": ZONED, "outbox.hold": ZONED, "outbox.release": ZONED,

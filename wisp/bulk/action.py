@@ -5,7 +5,7 @@ and how that is written (``write``). Preview, apply and undo follow from these, 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +50,15 @@ class Reach:
     changes: int
     zones: int
     clients: int
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The audit entries that tell of a value: their action, their target, and the value's name in them."""
+
+    action: str
+    target: str
+    name: str
 
 
 class BulkAction(ABC):
@@ -100,6 +109,10 @@ class BulkAction(ABC):
     def words(self, value: Values) -> str:
         """How a target stands, in words."""
 
+    @abstractmethod
+    def trail(self, found: Found) -> Trail:
+        """Where every change of the value is written down, whoever makes it."""
+
     def subject(self, name: str) -> str:
         """The part of the owner that a target is, in words."""
         return name
@@ -126,17 +139,23 @@ class BulkAction(ABC):
             changes.append(change)
         return changes
 
-    def undo(self, changes: Collection[BulkChange]) -> dict[int, str]:
-        """Put back what stands as this run has left it; target -> "restored", or "kept" where somebody changed it."""
+    def undo(
+        self, changes: Collection[BulkChange], touched: Callable[[Collection[Found]], Collection[int]]
+    ) -> dict[int, str]:
+        """Put back what stands as this run has left it; target -> "restored", or "kept" where somebody changed it.
+
+        ``touched`` finds the targets that somebody has changed since, also those that were changed back again.
+        """
         present = {found.target: found for found in self.look([change.target for change in changes], lock=True)}
+        same = [present[c.target] for c in changes if c.target in present and present[c.target].value == c.after]
+        free = {found.target for found in same} - set(touched(same))
         outcomes = {}
         for change in changes:
-            found = present.get(change.target)
             outcomes[change.target] = "kept"
-            if found is None or found.value != change.after:
+            if change.target not in free:
                 continue
             try:
-                self.write(found, change.before)
+                self.write(present[change.target], change.before)
             except Refused:
                 continue
             outcomes[change.target] = "restored"

@@ -1,15 +1,18 @@
 """Use cases of bulk actions: order one, work it off step by step, undo it, show what it did."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
-from wisp.bulk.action import BulkAction, Change, Values, get
+from wisp.bulk.action import BulkAction, Change, Found, Values, get
 from wisp.bulk.models import BulkChange, BulkRun
 from wisp.clients.models import Client
 from wisp.core import audit, clock
+from wisp.core.audit import AuditEntry
 from wisp.core.db import Rows, insert_into, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
@@ -131,7 +134,8 @@ def _undo_step(run: BulkRun) -> bool:
     )
     changes = session().scalars(query.order_by(BulkChange.target).limit(STEP)).all()
     with _acting_as(run.undone_by):
-        outcomes = get(run.action).undo(changes)
+        action = get(run.action)
+        outcomes = action.undo(changes, partial(_touched, run, action))
         for change in changes:
             change.outcome = outcomes[change.target]
         session().flush()
@@ -143,6 +147,44 @@ def _undo_step(run: BulkRun) -> bool:
     run.state = "undone"
     session().flush()
     return False
+
+
+def _touched(run: BulkRun, action: BulkAction, found: Collection[Found]) -> set[int]:
+    """The targets that somebody has changed since ``run``, as the audit log tells: also those changed back again.
+
+    One change of each is the run's own; those of later bulk actions that were undone leave everything as it was.
+    """
+    trails = {found_one.target: action.trail(found_one) for found_one in found}
+    if not trails:
+        return set()
+    ordered = sa.select(sa.func.min(AuditEntry.id)).where(
+        AuditEntry.action == "bulk.order", AuditEntry.target == f"bulk:{run.id}"
+    )
+    names = {trail.target: target for target, trail in trails.items()}
+    some = next(iter(trails.values()))
+    entries = session().execute(
+        sa.select(AuditEntry.target, AuditEntry.after).where(
+            AuditEntry.target.in_(names), AuditEntry.action == some.action, AuditEntry.id > ordered.scalar_subquery()
+        )
+    )
+    changes = Counter(names[target] for target, after in entries if some.name in (after or {}))
+    later = session().execute(
+        sa.select(BulkChange.target, BulkChange.outcome)
+        .join(BulkRun, BulkRun.id == BulkChange.run_id)
+        .where(BulkRun.action == run.action, BulkRun.id > run.id, BulkChange.target.in_(trails))
+    )
+    for target, outcome in later:
+        changes[target] -= {"failed": 0, "restored": 2}.get(outcome, 1)
+    return {target for target, count in changes.items() if count > 1}
+
+
+def everything(action: BulkAction, values: Values, scope: Scope) -> Iterator[tuple[Change, Zone, Client | None]]:
+    """All changes that an action would make, in the order of their targets, a part in memory at a time."""
+    query, last = action.targets(values, scope), 0
+    column = query.selected_columns[0]
+    while ids := session().scalars(query.where(column > last).order_by(column).limit(STEP)).all():
+        last = ids[-1]
+        yield from owners([Change(found, action.wanted(values, found)) for found in action.look(ids)])
 
 
 def abandoned() -> list[int]:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from flask import Blueprint, Response, abort, url_for
+from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from wisp.bulk import jobs, service, texts
@@ -12,13 +12,13 @@ from wisp.bulk.forms import ConfirmForm
 from wisp.bulk.models import BulkChange, BulkRun
 from wisp.clients.models import Client
 from wisp.core import queue
-from wisp.core.db import transaction
+from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.routers.models import Zone
 from wisp.tasks.texts import actor_text
 from wisp.web import can, go, render, requires, scope, toast
-from wisp.web.tables import Listing
+from wisp.web.tables import Listing, csv_response
 
 bp = Blueprint("bulk", __name__, url_prefix="/acciones-masivas")
 USE = Permission.BULK_USE
@@ -50,6 +50,8 @@ def action(key: str) -> Response:
     if not form.validate_on_submit():
         return render("bulk/action.html", status=422 if form.is_submitted() else 200, action=chosen, form=form)
     values, confirm = chosen.values(form), ConfirmForm()
+    if "list" in request.form:
+        return _listed(chosen, values)
     if confirm.confirm.data:
         if not confirm.validate() or not confirm.token.data:
             abort(400)
@@ -60,6 +62,23 @@ def action(key: str) -> Response:
         "bulk/confirm.html", action=chosen, form=form, values=values, reach=reach, rows=rows, shown=SHOWN,
         token=uuid4().hex, texts=texts,
     )  # fmt: skip
+
+
+def _listed(chosen: BulkAction, values: dict[str, Any]) -> Response:
+    """Everything that would change, as a CSV: the confirmation's table holds the first ones only."""
+    header = [_("Zone"), _("Code"), _("Client"), _("Periodic task"), _("Now"), _("Afterwards")]
+    lines = (
+        [
+            zone.name, client.code if client else "", client.name if client else _("Billed with its zone"),
+            _subject(chosen, change.found.subject), chosen.words(change.found.value), chosen.words(change.after),
+        ]
+        for change, zone, client in service.everything(chosen, values, scope())
+    )  # fmt: skip
+    return csv_response(f"{chosen.key}.csv", header, lines)
+
+
+def _subject(chosen: BulkAction, name: str) -> str:
+    return chosen.subject(name) if name else ""
 
 
 def _order(chosen: BulkAction, values: dict[str, Any], token: str) -> Response:
@@ -107,6 +126,27 @@ def run(run_id: int) -> Response:
     )  # fmt: skip
 
 
+@bp.get("/ejecuciones/<int:run_id>/cambios.csv")
+@requires(USE)
+def run_export(run_id: int) -> Response:
+    """Every change of one run, with what has become of it."""
+    found = _run(run_id)
+    chosen = get(found.action)
+    header = [_("Zone"), _("Code"), _("Client"), _("Periodic task"), _("Before"), _("Afterwards"), _("Result")]
+    rows = session().execute(
+        service.changes_of(run_id).order_by(BulkChange.target).execution_options(yield_per=service.STEP)
+    )
+    lines = (
+        [
+            zone.name, client.code if client else "", client.name if client else _("Billed with its zone"),
+            _subject(chosen, change.subject), chosen.words(change.before), chosen.words(change.after),
+            str(texts.OUTCOMES[change.outcome]),
+        ]
+        for change, zone, client in rows
+    )  # fmt: skip
+    return csv_response(f"accion-masiva-{run_id}.csv", header, lines)
+
+
 @bp.post("/ejecuciones/<int:run_id>/deshacer/")
 @requires(USE)
 def undo(run_id: int) -> Response:
@@ -116,11 +156,13 @@ def undo(run_id: int) -> Response:
         abort(403)
     try:
         with transaction():
-            large = service.undo(run_id).changed > AT_ONCE
+            service.undo(run_id)
     except Refused as refused:
-        toast(str(refused), "warning")
-        return go(url_for("bulk.run", run_id=run_id))
-    _work(run_id, large)
+        if service.find(run_id).state not in ("undoing", "undone"):
+            toast(str(refused), "warning")
+            return go(url_for("bulk.run", run_id=run_id))
+    # The second of two clicks comes here too: it waits for the first one's work and says the same.
+    _work(run_id, found.changed > AT_ONCE)
     _say(run_id)
     return go(url_for("bulk.run", run_id=run_id))
 

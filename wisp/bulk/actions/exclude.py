@@ -37,6 +37,7 @@ class ExcludeFromCut(zones.ClientAction):
     """A value is the day until which a client is excluded. Who is excluded for longer, or for good, stays so."""
 
     key = "excluir-del-corte"
+    name = "no_cut_until"
     label = _l("Exclude from the cut until a date")
     text = _l("Nobody of a zone, or of all zones, is cut until that day. Whoever is excluded for longer stays so.")
     icon = "calendar-x"

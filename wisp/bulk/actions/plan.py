@@ -37,6 +37,7 @@ class ChangePlan(zones.ClientAction):
     """A value is the id of the client's plan."""
 
     key = "cambiar-plan"
+    name = "plan"
     label = _l("Change the plan")
     text = _l("Gives all clients of one plan another one. Their next invoices have its price.")
     icon = "package"

@@ -10,7 +10,7 @@ from sqlalchemy.orm import contains_eager
 from wtforms import RadioField, ValidationError
 from wtforms.validators import InputRequired
 
-from wisp.bulk.action import BulkAction, Found, Reach, Values
+from wisp.bulk.action import BulkAction, Found, Reach, Trail, Values
 from wisp.bulk.actions import zones
 from wisp.clients.models import Client
 from wisp.core.db import session
@@ -111,6 +111,10 @@ class SwitchTasks(BulkAction):
     def write(self, found: Found, value: Values) -> None:
         """Switch the task: one switched on takes its next future occurrence."""
         schedules.switch_task(found.thing, value["enabled"])
+
+    def trail(self, found: Found) -> Trail:
+        """Every switch of the task."""
+        return Trail("task.switch", f"task:{found.target}", "enabled")
 
     def words(self, value: Values) -> str:
         """Active or not."""

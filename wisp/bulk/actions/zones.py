@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import SelectField
 
-from wisp.bulk.action import BulkAction, Found, Reach, Values
+from wisp.bulk.action import BulkAction, Found, Reach, Trail, Values
 from wisp.clients.models import Client
 from wisp.core.db import session
 from wisp.core.scope import Scope
@@ -50,7 +50,10 @@ def within(column: Any, values: Values, scope: Scope) -> list[Any]:
 
 
 class ClientAction(BulkAction):
-    """An action whose targets are clients. It adds ``narrow`` (which ones), ``value`` (how one stands)."""
+    """An action whose targets are clients. It adds ``narrow`` (which ones), ``value`` (how one stands), and ``name``:
+    how the value is called where a client's changes are written down."""
+
+    name: str
 
     @abstractmethod
     def narrow(self, values: Values) -> list[Any]:
@@ -82,3 +85,7 @@ class ClientAction(BulkAction):
             query = query.with_for_update(of=Client)
         clients = session().scalars(query.execution_options(populate_existing=True))
         return [Found(c.id, c.zone_id, c.id, self.value(c), c) for c in clients]
+
+    def trail(self, found: Found) -> Trail:
+        """Every edit of the client."""
+        return Trail("client.edit", f"client:{found.thing.code}", self.name)
