@@ -86,8 +86,9 @@ ROUTES: dict[str, Row] = {
     "settings.index": FREE, "settings.company": FREE, "settings.company_logo": FREE,
     "settings.billing": FREE, "settings.mail": FREE,
     "settings.mail_trial": FREE, "settings.alerts": FREE, "settings.lists": FREE, "settings.brakes": FREE,
-    "staff.index": FREE, "staff.add": FREE, "staff.data": FREE, "staff.permissions": FREE, "staff.zones": FREE,
-    "staff.deactivate": FREE, "staff.activate": FREE, "staff.invite": FREE, "staff.remove_second_factor": FREE,
+    "staff.index": FREE, "staff.export": FREE, "staff.add": FREE, "staff.data": FREE, "staff.permissions": FREE,
+    "staff.zones": FREE, "staff.deactivate": FREE, "staff.activate": FREE, "staff.invite": FREE,
+    "staff.remove_second_factor": FREE,
     "audit.index": FREE, "audit.export": FREE,
 }  # fmt: skip
 PUBLIC_PROBES = ("portal.probe_",)
@@ -235,7 +236,10 @@ def test_every_address_has_a_line_and_every_line_an_address(app: Flask) -> None:
         mark = getattr(app.view_functions[endpoint], access.MARK)
         assert mark in (access.PUBLIC, access.AUTHENTICATED) or mark <= set(Permission), endpoint
         assert not endpoint.startswith(PUBLIC_PROBES) or mark == access.PUBLIC
-    assert {endpoint for endpoint in there if not endpoint.startswith(PUBLIC_PROBES)} - set(ROUTES) == set()
+    tabled = {endpoint for endpoint in there if not endpoint.startswith(PUBLIC_PROBES)}
+    assert tabled - set(ROUTES) == set(), "addresses without a line"
+    assert set(ROUTES) - tabled == set(), "lines without an address"
+    assert set(LAST) <= set(ROUTES)
 
 
 @sqlite

@@ -1,5 +1,7 @@
 """The staff pages: inviting, data, permissions, zones, deactivating, and how far each manager goes."""
 
+import csv
+import io
 import re
 from typing import Any
 
@@ -325,6 +327,50 @@ def test_nobody_there_is_404(app: Flask) -> None:
     for part in ("", "permisos/", "zonas/"):
         assert boss.get(f"/staff/99/{part}").status_code == 404
     assert post(boss, "/staff/99/desactivar/").status_code == 404
+
+
+def test_the_list_is_sorted_paged_and_exported(app: Flask) -> None:
+    boss = signed_in(app)
+    with app.app_context(), transaction():
+        for n in range(55):
+            service.invite(f"p{n:02}@example.com", f"Íñigo {n:02}", "cashier")
+        service.find("p07@example.com").active = False
+        service.find("p08@example.com").name = "=SUM(1)"
+    order = lambda text: [int(found) for found in re.findall(r'<tr id="staff-(\d+)"', text)]  # noqa: E731
+    first, second = order(boss.get("/staff/?sort=name").text), order(boss.get("/staff/?sort=name&page=2").text)
+    assert (len(first), len(second)) == (50, 6)
+    assert not set(first) & set(second)
+    back = order(boss.get("/staff/?sort=-name").text)
+    assert back[:6] == second[::-1]
+    assert order(boss.get("/staff/?sort=-login").text)[0] == number(app, "ana@example.com")
+    assert order(boss.get("/staff/").text)[0] == number(app, "ana@example.com")
+    assert order(boss.get("/staff/?state=off").text) == [number(app, "p07@example.com")]
+    assert len(order(boss.get("/staff/?q=inigo 1").text)) == 10
+    fragment = boss.get("/staff/?sort=name", headers={"HX-Request": "true", "HX-Request-Type": "partial"}).text
+    assert fragment.lstrip().startswith('<div id="staff-table"')
+    assert "sort=-name" in fragment
+    lines = list(csv.DictReader(io.StringIO(boss.get("/staff/exportar.csv").data.decode("utf-8-sig"))))
+    assert len(lines) == 56
+    by_mail = {line["Correo"]: line for line in lines}
+    assert by_mail["p08@example.com"]["Nombre"] == "'=SUM(1)"
+    assert by_mail["p07@example.com"]["Estado"] == "Desactivado"
+    assert by_mail["p09@example.com"]["Permisos"] == "Ver los clientes, Ver las facturas, Registrar pagos"
+    assert by_mail["ana@example.com"]["Permisos"] == "Todos"
+    assert "p01" not in boss.get("/staff/exportar.csv?q=p02").text
+
+
+def test_the_list_names_no_zone_that_the_reader_does_not_see(app: Flask) -> None:
+    with app.app_context():
+        near, far = factories.make_zone(name="Centro"), factories.make_zone(name="Lejos")
+    manager = signed_in(app, "eva@example.com", "support", staff_manage=True)
+    make_staff(app, "luis@example.com", "support")
+    with app.app_context(), transaction():
+        changes.set_zones(service.find("eva@example.com").id, True, [near.id], service.COMMAND_LINE)
+        changes.set_zones(service.find("luis@example.com").id, True, [near.id, far.id], service.COMMAND_LINE)
+    for address in ("/staff/", "/staff/exportar.csv"):
+        text = manager.get(address).text
+        assert "Centro, otras (1)" in text
+        assert "Lejos" not in text
 
 
 def test_the_list_is_searched_and_filtered(app: Flask) -> None:

@@ -11,34 +11,49 @@ from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import PRESETS, Permission, Role
 from wisp.routers import service as routers
-from wisp.staff import changes, links, service, totp
+from wisp.settings import service as settings
+from wisp.staff import changes, links, listing, service, totp
 from wisp.staff.forms import StaffForm
 from wisp.staff.models import StaffUser
 from wisp.staff.texts import GROUPS, HELP, PERMISSIONS, ROLES, group_of
 from wisp.web import go, render, requires, scope, toast
 from wisp.web.errors import problem
-from wisp.web.tables import search_text
+from wisp.web.tables import Listing, csv_response, search_text
 
 bp = Blueprint("staff", __name__, url_prefix="/staff")
 FORBIDDEN = {"staff.only_admins", "staff.yourself", "staff.not_yours", "staff.zones_yours"}
 """Refusals that only a forged or outdated request meets: answered with 403."""
 
 
+def _filters() -> listing.Filters:
+    asked = request.args
+    return listing.Filters(search_text(), asked.get("role", "")[:12], asked.get("state", "")[:12])
+
+
 @bp.get("/")
 @requires(Permission.STAFF_MANAGE)
 def index() -> Response:
     """Everybody, with role, zones and permissions."""
-    word, wanted = search_text().casefold(), request.args.get("role", "")
-    people = [
-        (user, sorted(service.permissions_of(user)))
-        for user in service.everybody()
-        if word in f"{user.name} {user.email}".casefold() and wanted in ("", user.role)
-    ]
-    zones = {zone.id: zone.name for zone in routers.zone_names()}
+    only, names = _filters(), {zone.id: zone.name for zone in routers.zone_names(scope())}
+    found = Listing(listing.query(only), listing.SORTS, default="state")
+    people = [(user, sorted(service.permissions_of(user))) for user in listing.prepared(found.rows)]
     return render(
-        "staff/list.html", partial="staff/_table.html", people=people, q=search_text(), role=wanted,
-        roles=ROLES, permissions=PERMISSIONS, zones=zones,
+        "staff/list.html", partial="staff/_table.html", listing=found, people=people, only=only, roles=ROLES,
+        states=listing.STATES, permissions=PERMISSIONS, state_of=listing.state_of,
+        zones_text=lambda user: listing.zones_text(user, names, scope()),
     )  # fmt: skip
+
+
+@bp.get("/exportar.csv")
+@requires(Permission.STAFF_MANAGE)
+def export() -> Response:
+    """The people of the list as a CSV file."""
+    names = {zone.id: zone.name for zone in routers.zone_names(scope())}
+    ordered = listing.query(_filters()).order_by(*listing.SORTS["state"], StaffUser.id)
+    people = listing.prepared(session().scalars(ordered).all())
+    return csv_response(
+        f"personal-{settings.today()}.csv", listing.csv_head(), listing.csv_rows(people, names, scope())
+    )
 
 
 @bp.route("/agregar/", methods=["GET", "POST"])
