@@ -10,7 +10,7 @@ from flask import Flask
 
 from tests import factories
 from tests.factories import moment
-from tests.support.billing import by_hand, fresh, items_of, order, task_of
+from tests.support.billing import by_hand, fresh, items_of, order, task_of, tick
 from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core import clock, queue
@@ -18,7 +18,7 @@ from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.demo.routeros import SimulatorServer
 from wisp.routers.models import Zone
-from wisp.schedules.models import PeriodicTask
+from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.tasks import planning, presenters, queries, service
 from wisp.tasks.models import RunItem, TaskRun
 
@@ -134,6 +134,38 @@ def test_what_waited_in_their_own_runs_is_taken_over(zone: Zone, router_sim: Sim
     assert fresh(own.id).taken_by == run.id
     assert fresh(own.id).state == "success"
     assert fresh(by_zone.id).taken_by is None
+
+
+def miss(code: str, month: date) -> None:
+    """The client's own cut of that month was given up as too old."""
+    task = task_of(client(code), "cut")
+    with transaction():
+        session().add(Occurrence(task_id=task.id, month=month, due_at=NOW, state="missed"))
+        session().execute(sa.update(PeriodicTask).where(PeriodicTask.id == task.id).values(state="missed"))
+
+
+def states() -> dict[str, str]:
+    return {code: task_of(client(code), "cut").state for code in ("OWA", "OWB", "OWC")}
+
+
+def test_a_missed_month_of_their_own_tasks_is_settled_by_it(zone: Zone, router_sim: SimulatorServer) -> None:
+    """Each client's row tells what came of it there: OWA waits for the router, OWC owed nothing, OWB missed October."""
+    miss("OWA", date(2026, 11, 1))
+    miss("OWB", date(2026, 10, 1))
+    miss("OWC", date(2026, 11, 1))
+    with transaction():
+        session().execute(
+            sa.update(BillingSchedule).where(BillingSchedule.id == client("OWC").schedule_id).values(timezone="UTC")
+        )
+    router_sim.switch(off=True)
+    by_hand(zone, "cut", options=OWN)
+    assert states() == {"OWA": "error", "OWB": "missed", "OWC": "success"}
+    assert task_of(client("OWC"), "cut").state_until == moment("2026-12-01 00:00", "UTC")
+    assert task_of(zone, "cut").state == "pending"
+    router_sim.normal()
+    tick(moment("2026-11-24 12:00"))
+    assert states() == {"OWA": "success", "OWB": "missed", "OWC": "success"}
+    assert [m.month for m in service.manual_months(task_of(client("OWA"), "cut"))] == [date(2026, 11, 1)]
 
 
 def test_clients_days_are_those_of_their_own_time_zone(zone: Zone) -> None:

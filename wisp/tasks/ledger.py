@@ -141,6 +141,8 @@ def _retry_at(run: TaskRun, now: datetime) -> datetime | None:
 
 def _show_on_task(run: TaskRun) -> None:
     """The state of a task is that of its scheduled occurrence, which a run by hand of a missed month may be too."""
+    if run.scope == own_scope.OWN:
+        own_scope.ended(run)
     task = session().get_one(PeriodicTask, run.task_id)
     if task.state_run_id != run.id:
         return

@@ -1,8 +1,8 @@
 """A run of a zone's notice or cut over its clients with own billing: one run, part of each client's own task."""
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import ScalarSelect, Select, case, or_, select, update
+from sqlalchemy import ScalarSelect, Select, case, literal, null, or_, select, update
 from sqlalchemy.sql.expression import and_
 
 from wisp.clients.models import Client
@@ -12,8 +12,9 @@ from wisp.routers.models import Zone
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
-from wisp.schedules.models import BillingSchedule, PeriodicTask
-from wisp.tasks.models import TaskRun
+from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
+from wisp.tasks.domain import OPEN_ITEMS
+from wisp.tasks.models import RunItem, TaskRun
 
 OWN = "own"
 """TaskRun.scope of such a run."""
@@ -45,6 +46,55 @@ def own_tasks(task: PeriodicTask) -> Select[int]:
         .where(Zone.schedule_id == task.schedule_id, Client.own_billing, Client.cancelled_at.is_(None))
         .where(PeriodicTask.kind == task.kind, PeriodicTask.archived_at.is_(None))
     )
+
+
+def settle(task: PeriodicTask, month: date, run_id: int, own: bool) -> None:
+    """A missed (or skipped) month applied by hand is that month's occurrence from now on: of the task, or, for a run
+    over own billing, of those of the clients' own tasks that had missed that very month."""
+    if own:
+        of_clients = own_tasks(task).order_by(PeriodicTask.id).with_for_update(of=PeriodicTask)
+        session().execute(of_clients).all()  # in the order in which everybody locks them
+    concerned = own_tasks(task) if own else [task.id]
+    moved = session().execute(
+        update(Occurrence)
+        .where(Occurrence.task_id.in_(concerned), Occurrence.month == month, Occurrence.state != "claimed")
+        .values(state="claimed", run_id=run_id)
+        .execution_options(synchronize_session=False)
+    )
+    if not moved.rowcount:  # type: ignore[attr-defined]
+        return
+    settled = select(Occurrence.task_id).where(Occurrence.run_id == run_id)
+    session().execute(
+        update(PeriodicTask)
+        .where(PeriodicTask.id.in_(settled), PeriodicTask.state == "missed")
+        .values(state_run_id=run_id)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def ended(run: TaskRun) -> None:
+    """Those of the clients' own tasks whose missed month this run was: what it came to for each client."""
+    open_item = (
+        select(literal(1))
+        .where(RunItem.run_id == run.id, RunItem.task_id == PeriodicTask.id)
+        .where(RunItem.state.in_([state.value for state in OPEN_ITEMS]))
+        .exists()
+    )
+    mine = PeriodicTask.state_run_id == run.id
+    with_schedule = BillingSchedule.id == PeriodicTask.schedule_id
+    names = select(BillingSchedule.timezone).join(PeriodicTask, with_schedule).where(mine).distinct()
+    for name in session().scalars(names).all():
+        until = calendar.state_until(run.created_at, schedules.zone_info(name))
+        there = select(BillingSchedule.id).where(BillingSchedule.timezone == name)
+        session().execute(
+            update(PeriodicTask)
+            .where(mine, PeriodicTask.schedule_id.in_(there))
+            .values(
+                state=case((open_item, "error"), else_="success"),
+                state_until=case((open_item, null()), else_=literal(until, PeriodicTask.state_until.type)),
+            )
+            .execution_options(synchronize_session="fetch")
+        )
 
 
 def started(run: TaskRun, task: PeriodicTask, now: datetime) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from wisp.clients.models import Client
@@ -95,8 +95,7 @@ def order(
     )
     if new_id is None:
         return _open_run(task, token, scope)
-    if not scope:
-        _settle_occurrence(task, chosen, new_id)
+    own_scope.settle(task, chosen, new_id, own=bool(scope))
     audit.record("task.apply", f"task:{task.id}", None, {"run": new_id, "month": calendar.format_month(chosen)})
     after_commit(lambda: queueing.enqueue_run(new_id))
     return session().get_one(TaskRun, new_id)
@@ -125,23 +124,6 @@ def _open_run(task: PeriodicTask, token: str | None, scope: str) -> TaskRun:
     if found.scope != scope:  # it acts on others: to answer with it would say that this order is under way
         raise Refused("tasks.other_run", run=found.id)
     return found
-
-
-def _settle_occurrence(task: PeriodicTask, month: date, run_id: int) -> None:
-    """A missed (or skipped) month applied by hand is that month's occurrence from now on."""
-    moved = session().execute(
-        update(Occurrence)
-        .where(Occurrence.task_id == task.id, Occurrence.month == month, Occurrence.state != "claimed")
-        .values(state="claimed", run_id=run_id)
-        .execution_options(synchronize_session=False)
-    )
-    if moved.rowcount and task.state == "missed":  # type: ignore[attr-defined]
-        session().execute(
-            update(PeriodicTask)
-            .where(PeriodicTask.id == task.id)
-            .values(state_run_id=run_id)
-            .execution_options(synchronize_session="fetch")
-        )
 
 
 def _check_plan(plan_id: int, task: PeriodicTask, month: date, options: planning.Options) -> None:
