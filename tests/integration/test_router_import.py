@@ -1,0 +1,390 @@
+"""Import from a router, over TCP: read, propose, correct, confirm; the lists of another system taken over."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from tests import factories
+from tests.support.access import CUT, LISTS, NOTICE, Site
+from wisp.access.importing import confirming, jobs, service, talk
+from wisp.access.importing.models import RouterImport, RouterImportEntry, RouterImportRow
+from wisp.clients.models import Client
+from wisp.core import audit, clock, crypto, queue
+from wisp.core.audit import AuditEntry
+from wisp.core.db import session, transaction
+from wisp.core.errors import Refused
+from wisp.core.scope import EVERYTHING, Scope
+from wisp.demo.routeros import Router as Simulated
+from wisp.demo.routeros import SimulatorServer
+from wisp.gateway import ErrorCode, GatewayError
+from wisp.invoices.models import Invoice
+from wisp.routers.models import Router
+
+MENUS = (
+    "/ppp/secret", "/ppp/profile", "/queue/simple", "/ip/dhcp-server/lease", "/ip/hotspot/user", LISTS,
+    "/ipv6/firewall/address-list",
+)  # fmt: skip
+LATIN = "Ana Núñez, señora".encode("cp1252")
+
+
+def fill(router: Simulated) -> None:
+    """A router as another system left it: one client of each kind, two on Morosos, one on Avisos."""
+    router.load("/ppp/profile", [{"name": "casa", "local-address": "10.1.0.1", "rate-limit": "6M/30M"}])
+    router.load(
+        "/ppp/secret",
+        [
+            {"name": "ana", "password": "12345", "service": "pppoe", "profile": "casa", "remote-address": "10.1.0.5",
+             "comment": LATIN},
+            {"name": "eva", "password": "yes", "service": "any", "profile": "default", "comment": "Eva ñ"},
+        ],
+    )  # fmt: skip
+    router.load(
+        "/queue/simple",
+        [
+            {"name": "cola ana", "target": "10.1.0.5/32", "max-limit": "6M/30M"},
+            {"name": "Luis", "target": "10.1.0.6/32", "max-limit": "6000000/30000000", "comment": "Luis Peña"},
+            {"name": "red", "target": "10.1.0.0/24", "max-limit": "0/0"},
+        ],
+    )
+    router.load(
+        "/ip/dhcp-server/lease",
+        [{"address": "10.1.0.7", "mac-address": "02:00:00:00:00:07", "comment": "Ivón"}],
+    )
+    router.load("/ip/hotspot/user", [{"name": "sol", "password": "abc", "comment": "Sol"}])
+    router.load(
+        LISTS,
+        [
+            {"list": "Morosos", "address": "10.1.0.5", "comment": "debe agosto — ñ".encode("cp1252", "replace")},
+            {"list": "Morosos", "address": "10.1.0.6"},
+            {"list": "Morosos", "address": "10.1.0.99", "comment": "de nadie"},
+            {"list": "Avisos", "address": "10.1.0.7"},
+            {"list": CUT, "address": "10.1.0.250", "comment": "ajeno"},
+        ],
+    )
+
+
+class Import:
+    """A site whose router holds clients of another system, and the steps of the import."""
+
+    def __init__(self, server: SimulatorServer) -> None:
+        self.site = Site(server, clients=0)
+        self.router = server.router
+        fill(self.router)
+        self.plan = factories.make_plan(name="Hogar", down=30_000_000, up=6_000_000)
+
+    def read(self, scope: Scope = EVERYTHING) -> RouterImport:
+        router = session().get_one(Router, self.site.router_id)
+        target = service.target(router)
+        session().rollback()
+        found = service.prepare(self.site.router_id, talk.read(target), scope)
+        with transaction():
+            return service.keep(session().get_one(Router, self.site.router_id), found, scope)
+
+    def rows(self, review: RouterImport) -> dict[str, RouterImportRow]:
+        session().rollback()
+        query = service.rows_query(review).execution_options(populate_existing=True)
+        return {row.name: row for row in session().scalars(query)}
+
+    def correct(self, review: RouterImport, **rows: dict[str, Any]) -> None:
+        """Change rows by code; the plan of those without one."""
+        with transaction():
+            codes = {row.code: row.id for row in self.rows_now(review)}
+            edits = {codes[code]: values for code, values in rows.items()}
+            service.edit(self.mine(review), edits, {self.site.zone_id})
+            service.fill(self.mine(review), plan_id=self.plan.id)
+
+    def rows_now(self, review: RouterImport) -> list[RouterImportRow]:
+        return list(session().scalars(service.rows_query(review)))
+
+    def mine(self, review: RouterImport) -> RouterImport:
+        return service.find(review.token, self.site.router_id, lock=True)
+
+    def choose(self, review: RouterImport, **choices: Any) -> None:
+        with transaction():
+            wanted = {name: {"take": take, "remove": remove} for name, (take, remove) in choices.items()}
+            service.choose(self.mine(review), wanted, {CUT, NOTICE})
+
+    def confirm(self, review: RouterImport, scope: Scope = EVERYTHING) -> confirming.Done | None:
+        with transaction():
+            return confirming.confirm(self.mine(review), scope)
+
+    def entries(self, name: str) -> set[tuple[str, str]]:
+        rows = self.router.snapshot(LISTS)
+        return {(row["address"], row.get("comment", "")) for row in rows if row["list"] == name}
+
+    def snapshot(self) -> dict[str, Any]:
+        return {menu: self.router.snapshot(menu) for menu in MENUS}
+
+    def clients(self) -> dict[str, Client]:
+        session().rollback()
+        return {client.code: client for client in session().scalars(sa.select(Client))}
+
+
+@pytest.fixture
+def work(ctx: Flask) -> Iterator[Import]:
+    with SimulatorServer(Simulated(users={"wisp": "secret"})) as server:
+        made = Import(server)
+        with transaction():
+            router = session().get_one(Router, made.site.router_id)
+            router.provision = False  # what saving a client writes has its own tests
+        yield made
+        made.site.close()
+
+
+def test_what_is_on_the_router_becomes_clients_and_nothing_changes_there(work: Import) -> None:
+    before = work.snapshot()
+    review = work.read()
+    rows = work.rows(review)
+    assert {name: (row.status, row.connection, row.address) for name, row in rows.items()} == {
+        "Ana Núñez, señora": ("new", "pppoe", "10.1.0.5"), "Eva ñ": ("new", "pppoe", ""),
+        "Ivón": ("new", "dhcp", "10.1.0.7"), "Sol": ("new", "hotspot", ""), "Luis Peña": ("new", "static", "10.1.0.6"),
+    }  # fmt: skip
+    assert {name for name, row in rows.items() if row.plan_id == work.plan.id} == {"Ana Núñez, señora", "Luis Peña"}
+    assert "12345" not in rows["Ana Núñez, señora"].password
+    assert work.clients() == {}
+    work.correct(review, Luis={"code": "L-1", "email": "luis@example.com"})
+    assert work.confirm(review) == confirming.Done(added=5)
+    clients = work.clients()
+    assert set(clients) == {"ana", "eva", "sol", "L-1", "02-00-00-00-00-07"}
+    assert crypto.decrypt(clients["ana"].password) == "12345"
+    assert crypto.decrypt(clients["eva"].password) == "yes"
+    assert (clients["L-1"].email, clients["L-1"].name, clients["L-1"].plan_id) == (
+        "luis@example.com", "Luis Peña", work.plan.id,
+    )  # fmt: skip
+    assert work.snapshot() == before
+    queue.drain()
+    assert work.snapshot() == before
+    assert not work.rows_now(review)
+
+
+def test_reading_again_finds_everything_equal_and_writes_nothing(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    work.confirm(review)
+    queue.drain()
+    again = work.read()
+    assert {row.status for row in work.rows(again).values()} == {"same"}
+    written = session().scalar(sa.select(sa.func.count()).select_from(AuditEntry))
+    done = work.confirm(again)
+    assert done is not None
+    assert (done.added, done.changed) == (0, 0)
+    lines = session().scalars(sa.select(AuditEntry.action).order_by(AuditEntry.id).offset(written))
+    assert list(lines) == ["client.import_router"]
+
+
+def test_what_differs_is_changed_and_only_that(work: Import) -> None:
+    review = work.read()
+    work.correct(review, ana={"email": "ana@example.com", "phone": "555"})
+    work.confirm(review)
+    secret = next(row for row in work.router.snapshot("/ppp/secret") if row["name"] == "ana")
+    work.router.table("/ppp/secret").set(secret[".id"], {"password": "nueva", "remote-address": "10.1.0.55"})
+    queue_id = next(row[".id"] for row in work.router.snapshot("/queue/simple") if row["name"] == "cola ana")
+    work.router.table("/queue/simple").set(queue_id, {"target": "10.1.0.55/32"})
+    again = work.read()
+    rows = {row.code: row for row in work.rows(again).values()}
+    assert (rows["ana"].status, rows["ana"].changes) == ("changed", ["address", "password"])
+    assert not rows["ana"].include
+    work.correct(again, ana={"include": True})
+    with transaction():  # somebody edits the client while the review is open
+        client = session().scalar(sa.select(Client).where(Client.code == "ana"))
+        assert client is not None
+        client.email = "nuevo@example.com"
+    done = work.confirm(again)
+    assert done is not None
+    assert (done.added, done.changed) == (0, 1)
+    ana = work.clients()["ana"]
+    assert (ana.address, crypto.decrypt(ana.password)) == ("10.1.0.55", "nueva")
+    assert (ana.email, ana.phone, ana.name) == ("nuevo@example.com", "555", "Ana Núñez, señora")
+
+
+def test_one_wrong_row_and_nothing_is_written(work: Import) -> None:
+    review = work.read()
+    taken = factories.make_client(factories.make_zone(), code="eva", address=None)
+    work.correct(review, Luis={"email": "no es", "code": "eva"}, ana={"plan_id": None, "zone_id": None})
+    assert work.confirm(review) is None
+    rows = {row.source + row.username: row for row in work.rows(review).values()}
+    assert rows["queue"].problems == {"code": ["code_taken", {"code": "eva"}]}
+    assert {name for row in rows.values() for name in row.problems or {}} == {"code"}
+    work.correct(review, eva={"code": "L-2"})
+    assert work.confirm(review) is None
+    rows = {row.source + row.username: row for row in work.rows(review).values()}
+    assert set(rows["queue"].problems or {}) == {"email"}
+    assert rows["queue"].email == "no es"
+    assert set(work.clients()) == {taken.code}
+
+
+def test_an_address_that_somebody_took_meanwhile_is_named(work: Import) -> None:
+    review = work.read()
+    zone = session().get_one(factories.Zone, work.site.zone_id)
+    factories.make_client(zone, code="OTRO", name="Otro", address="10.1.0.6")
+    work.correct(review)
+    assert work.confirm(review) is None
+    problem = (work.rows(review)["Luis Peña"].problems or {})["address"]
+    assert problem == ["address_taken", {"value": "10.1.0.6", "code": "OTRO", "name": "Otro"}]
+    assert set(work.clients()) == {"OTRO"}
+
+
+def test_a_review_works_once_belongs_to_its_person_and_is_forgotten(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    assert work.confirm(review)
+    with pytest.raises(Refused, match="imported"):
+        work.confirm(review)
+    mine, other = work.read(), work.read()
+    audit.act_as(audit.Actor("staff:otra@example.com"))
+    with pytest.raises(Refused):
+        service.find(mine.token, work.site.router_id)
+    audit.act_as(audit.SYSTEM)
+    with transaction():
+        service.discard(work.mine(other))
+    with clock.frozen(clock.now() + service.KEPT + timedelta(hours=1)):
+        jobs.forget()
+    session().rollback()
+    assert session().scalar(sa.select(sa.func.count()).select_from(RouterImportRow)) == 0
+    assert session().scalar(sa.select(sa.func.count()).select_from(RouterImportEntry)) == 0
+    assert session().scalars(sa.select(RouterImport.token)).all() == [review.token]
+
+
+def test_only_zones_of_ones_own(work: Import) -> None:
+    other = factories.make_zone(session().get_one(Router, work.site.router_id))
+    factories.make_client(other, code="AJENO", connection="pppoe", username="ana", address="10.1.0.5")
+    scope = Scope(frozenset({work.site.zone_id}))
+    review = work.read(scope)
+    assert "Ana Núñez, señora" not in work.rows(review)
+    assert review.passed_over["hidden"] == 1
+    with transaction():  # a zone that this person may not see, however it came there
+        service.fill(work.mine(review), zone_id=other.id, plan_id=work.plan.id)
+    assert work.confirm(review, scope) is None
+    assert {name for row in work.rows(review).values() for name in row.problems or {}} == {"zone"}
+
+
+# Lists of another system -----------------------------------------------------------------------------
+
+
+def test_morosos_taken_over_the_old_entries_stay_unless_ticked(work: Import) -> None:
+    review = work.read()
+    assert [item for item in review.lists if item[2]] == [["Avisos", 1, 1], ["Morosos", 3, 2]]
+    before = work.snapshot()
+    work.correct(review, ana={"balance": "350.00"})
+    work.choose(review, Morosos=("cut", False), Avisos=("notice", False))
+    done = work.confirm(review)
+    assert done is not None
+    assert (done.cut, done.notice, done.no_debt, done.leaving) == (2, 0, 1, 0)
+    queue.drain()
+    clients = work.clients()
+    ana, luis = work.site.access(clients["ana"].id), work.site.access(clients["Luis"].id)
+    assert (ana.suspended, ana.reason, ana.basis, ana.applied_suspended) == (True, "debt", "open", True)
+    assert (luis.suspended, luis.reason, luis.applied_suspended) == (True, "manual", True)
+    ours = {("10.1.0.5", "wisp:ana"), ("10.1.0.6", "wisp:Luis")}
+    assert work.entries(CUT) == {("10.1.0.250", "ajeno"), *ours}
+    mine = [row for row in work.snapshot()[LISTS] if not row.get("comment", "").startswith("wisp:")]
+    assert mine == before[LISTS]
+    assert {menu: rows for menu, rows in work.snapshot().items() if menu != LISTS} == {
+        menu: rows for menu, rows in before.items() if menu != LISTS
+    }
+
+
+def test_a_notice_is_put_on_where_there_is_a_debt(work: Import) -> None:
+    review = work.read()
+    work.correct(review, **{"02-00-00-00-00-07": {"balance": "120"}})
+    work.choose(review, Avisos=("notice", True))
+    done = work.confirm(review)
+    assert done is not None
+    assert (done.cut, done.notice, done.no_debt, done.leaving) == (0, 1, 0, 1)
+    queue.drain()
+    assert work.entries(NOTICE) == {("10.1.0.7", "wisp:02-00-00-00-00-07")}
+    assert work.entries("Avisos") == set()
+
+
+def test_ticked_entries_go_once_ours_stand_and_not_before(work: Import) -> None:
+    others = [row for row in work.router.snapshot(LISTS) if row["address"] not in ("10.1.0.5", "10.1.0.6")]
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Morosos=("cut", True))
+    work.site.server.switch(off=True)
+    done = work.confirm(review)
+    assert done is not None
+    assert done.leaving == 2
+    queue.drain()
+    jobs.remove(work.site.router_id)
+    work.site.server.switch(off=False)
+    assert len(work.entries("Morosos")) == 3
+    assert len(confirming.leaving(work.site.router_id)) == 2
+    work.site.order()
+    queue.drain()
+    assert work.entries("Morosos") == {("10.1.0.99", "de nadie")}
+    assert {("10.1.0.5", "wisp:ana"), ("10.1.0.6", "wisp:Luis")} < work.entries(CUT)
+    assert [row for row in work.router.snapshot(LISTS) if not row.get("comment", "").startswith("wisp:")] == others
+    session().rollback()
+    lines = session().scalars(sa.select(AuditEntry).where(AuditEntry.action == "router.remove_entry")).all()
+    assert {(line.before or {})["address"] for line in lines} == {"10.1.0.5", "10.1.0.6"}
+    assert {(line.before or {})["client"] for line in lines} == {"ana", "Luis"}
+    assert confirming.leaving(work.site.router_id) == []
+
+
+def test_an_entry_that_is_another_by_now_stays(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Morosos=("cut", True))
+    entry = next(row for row in work.router.snapshot(LISTS) if row["address"] == "10.1.0.6")
+    work.router.table(LISTS).set(entry[".id"], {"comment": "ahora de otro"})
+    work.confirm(review)
+    queue.drain()
+    assert ("10.1.0.6", "ahora de otro") in work.entries("Morosos")
+    assert confirming.leaving(work.site.router_id) == []
+
+
+def test_our_own_list_by_name_is_never_emptied_from_here(work: Import) -> None:
+    work.router.load(LISTS, [{"list": CUT, "address": "10.1.0.7", "comment": "viejo"}])
+    review = work.read()
+    work.correct(review)
+    work.choose(review, **{CUT: ("cut", True)})
+    assert work.mine(review).choices == {CUT: {"take": "cut", "remove": False}}
+    done = work.confirm(review)
+    assert done is not None
+    assert (done.cut, done.leaving) == (1, 0)
+    queue.drain()
+    assert ("10.1.0.7", "viejo") in work.entries(CUT)
+    client = work.clients()["02-00-00-00-00-07"]
+    assert work.site.access(client.id).foreign
+
+
+def test_a_client_that_is_there_already_is_taken_over_too(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    work.confirm(review)
+    queue.drain()
+    again = work.read()
+    work.choose(again, Morosos=("cut", False))
+    assert service.counts(again)["chosen"] == 2
+    done = work.confirm(again)
+    assert done is not None
+    assert (done.added, done.changed, done.cut) == (0, 0, 2)
+    assert session().scalar(sa.select(sa.func.count()).select_from(Invoice)) == 0
+
+
+# The router ------------------------------------------------------------------------------------------
+
+
+def test_a_router_that_is_off_or_forbids_it_says_so(work: Import) -> None:
+    target = service.target(session().get_one(Router, work.site.router_id))
+    work.site.server.switch(off=True)
+    with pytest.raises(GatewayError) as off:
+        talk.read(target)
+    assert off.value.code is ErrorCode.refused
+
+
+def test_five_thousand_rows(work: Import) -> None:
+    work.router.load(
+        "/ppp/secret",
+        [{"name": f"u{n:05}", "password": "x", "service": "pppoe", "comment": f"Cliente {n}"} for n in range(5_000)],
+    )
+    review = work.read()
+    work.correct(review)
+    done = work.confirm(review)
+    assert done is not None
+    assert done.added == 5_005
