@@ -196,7 +196,11 @@ class TestPage:
         answer = post(signed_in(app), address, **fields)
         assert answer.status_code == 422
         assert words in answer.text
-        assert "No se guardó nada" in answer.text or words in ("deben tener nombres distintos", "puertos distintos", "quien lo confirmó")
+        assert "No se guardó nada" in answer.text or words in (
+            "deben tener nombres distintos",
+            "puertos distintos",
+            "quien lo confirmó",
+        )
         assert lines(app) == []
 
     def test_the_mail_password_is_kept_replaced_and_removed_but_never_shown(self, app: Flask) -> None:

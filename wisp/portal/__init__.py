@@ -8,15 +8,18 @@ from wisp.web import access, registry
 
 
 def setup(app: Flask) -> None:
-    """The pages, the gate for what routers send here, the link in invoice e-mails, the panel and the client's tab."""
+    """The pages, the gate for what routers send here, the link in invoice e-mails, the panel, the client's
+    tab, and who saw a notice in the ledger of runs."""
     from wisp.invoices import mail
-    from wisp.portal import office_views, views
+    from wisp.portal import office_views, service, views
+    from wisp.tasks import hooks
 
     app.register_blueprint(views.bp)
     app.register_blueprint(office_views.bp)
     if views.gate not in access.gates:
         access.gates.append(views.gate)
     mail.client_link = views.page_url
+    hooks.screens = hooks.Screens(service.count_looks, service.looks)
     registry.settings_panels.add(
         registry.Tab("notices", _l("Client pages"), "notices.texts", Permission.SETTINGS_MANAGE, 15)
     )

@@ -5,7 +5,8 @@ apart, and is answered like an unknown one. An address that a session was given 
 may be another's by now: such a visitor learns why the page is there, but neither name nor amount.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -26,11 +27,15 @@ from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 from wisp.settings.models import Company
+from wisp.tasks.domain import ItemState
+from wisp.tasks.hooks import Look, Window
+from wisp.tasks.models import RunItem
 
 SEEN_PAUSE = timedelta(minutes=5)
 """A page that is loaded again within this time is not counted again: a storm of reloads writes nothing."""
 
 CHUNK = 5_000
+_ON_SCREEN = (ItemState.DONE.value, ItemState.UNCHANGED.value)
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,51 @@ def visits(client_id: int, limit: int = 60) -> Sequence[PortalVisit]:
     """The last days on which a client saw its page."""
     query = sa.select(PortalVisit).where(PortalVisit.client_id == client_id)
     return session().scalars(query.order_by(PortalVisit.day.desc()).limit(limit)).all()
+
+
+# The ledger of runs ----------------------------------------------------------------------------------
+
+
+def count_looks(run_id: int, window: Window) -> tuple[int, int]:
+    """How many clients whom a notice run put on the list met the notice in its window, and how many confirmed it."""
+    visit, end = PortalVisit, window.end or clock.now() + timedelta(days=1)
+    saw = sa.and_(visit.notice_last_at >= window.begin, visit.notice_first_at < end)
+    confirmed = sa.and_(visit.confirmed_at >= window.begin, visit.confirmed_at < end)
+    query = (
+        sa.select(*(sa.func.count(sa.distinct(sa.case((what, visit.client_id)))) for what in (saw, confirmed)))
+        .join(RunItem, RunItem.client_id == visit.client_id)
+        .where(RunItem.run_id == run_id, RunItem.state.in_(_ON_SCREEN), *_around(window))
+    )
+    seen, done = session().execute(query).one()
+    return max(seen, done), done
+
+
+def looks(windows: Mapping[tuple[int, int], Window]) -> dict[tuple[int, int], Look]:
+    """By (client, run): when the client last met the notice in that window, and when it confirmed it."""
+    if not windows:
+        return {}
+    span = Window(min(window.begin for window in windows.values()))
+    days: dict[int, list[PortalVisit]] = defaultdict(list)
+    ids = sorted({client_id for client_id, _run in windows})
+    for at in range(0, len(ids), CHUNK):
+        some = PortalVisit.client_id.in_(ids[at : at + CHUNK])
+        for row in session().scalars(sa.select(PortalVisit).where(some, *_around(span))):
+            days[row.client_id].append(row)
+    found: dict[tuple[int, int], Look] = {}
+    for (client_id, run_id), window in windows.items():
+        rows = days.get(client_id, ())
+        met = [at for row in rows for at in (row.notice_first_at, row.notice_last_at) if window.holds(at)]
+        done = [row.confirmed_at for row in rows if window.holds(row.confirmed_at)]
+        if met or done:
+            found[client_id, run_id] = Look(max(filter(None, met or done)), max(filter(None, done), default=None))
+    return found
+
+
+def _around(window: Window) -> list[ColumnElement[bool]]:
+    """The days that a window can touch in any time zone: what an index finds."""
+    day = timedelta(days=1)
+    found = [PortalVisit.day >= (window.begin - day).date()]
+    return found if window.end is None else [*found, PortalVisit.day <= (window.end + day).date()]
 
 
 def pause_of(client_id: int) -> PortalPause | None:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy.orm import aliased
 
 from wisp.access.models import RouterSync
 from wisp.clients.models import Client
@@ -17,8 +18,9 @@ from wisp.invoices.service import OPEN_STATES
 from wisp.routers.models import Router
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import Occurrence, PeriodicTask
-from wisp.tasks import planning, service
+from wisp.tasks import hooks, planning, service
 from wisp.tasks.domain import OPEN_RUNS, Action, ItemState, Reason
+from wisp.tasks.hooks import Look, Window
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
 
 MAX_HELD = 10_000
@@ -330,3 +332,37 @@ def last_cut(client_id: int) -> Any:
         )
         .one_or_none()
     )
+
+
+# Screens ---------------------------------------------------------------------------------------------
+
+
+def windows(runs: Collection[TaskRun]) -> dict[int, Window]:
+    """By run: the time in which what it put on the screens was there; those that have not begun are absent."""
+    begun = {run.id: run for run in runs if run.started_at is not None}
+    later = aliased(TaskRun)
+    query = (
+        select(TaskRun.id, func.min(later.started_at))
+        .join(later, (later.task_id == TaskRun.task_id) & (later.started_at > TaskRun.started_at))
+        .where(TaskRun.id.in_(begun))
+        .group_by(TaskRun.id)
+    )
+    ends: dict[int, datetime] = {}
+    if begun:
+        ends = {run_id: end for run_id, end in session().execute(query)}  # noqa: C416
+    return {run_id: Window(run.started_at, ends.get(run_id)) for run_id, run in begun.items() if run.started_at}
+
+
+def looks(lines: Collection[tuple[RunItem, TaskRun]]) -> dict[tuple[int, int], Look]:
+    """By (client, run): what is known of the client's screen for these ledger lines of notice runs."""
+    if hooks.screens is None or not lines:
+        return {}
+    known = windows({run.id: run for _item, run in lines}.values())
+    wanted = {(item.client_id, run.id): known[run.id] for item, run in lines if run.id in known}
+    return hooks.screens.looks(wanted)
+
+
+def audience(run: TaskRun) -> tuple[int, int] | None:
+    """How many clients saw the notice of a run, and how many confirmed it; None where that is not known."""
+    window = windows([run]).get(run.id)
+    return None if hooks.screens is None or window is None else hooks.screens.count(run.id, window)

@@ -1,5 +1,6 @@
 """The pages of periodic tasks: the list, one task, one run, the ledger of one client."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
@@ -25,6 +26,7 @@ from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import planning, presenters, queries, sentences, service, texts
 from wisp.tasks.domain import UNSETTLED_RUNS, ItemState
+from wisp.tasks.hooks import Look
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web import render, requires, scope
 from wisp.web.tables import Listing, csv_response, search_text
@@ -202,6 +204,9 @@ def run(run_id: int) -> Response:
     }  # fmt: skip
     query = queries.run_items(run_id, text=search_text(), state=page["state"])
     page["listing"] = Listing(query, order, default="state", per_page=50)
+    if page["kind"] == Kind.notice:
+        page["audience"] = queries.audience(page["run"])
+        page["looks"] = queries.looks([(item, page["run"]) for item, _client, _label in page["listing"].rows])
     return render(
         "tasks/run.html",
         partials={"run-summary": "tasks/_run_summary.html"},
@@ -223,16 +228,25 @@ def run_export(run_id: int) -> Response:
         query.order_by(Client.name_key, Client.id).limit(CSV_LIMIT).execution_options(yield_per=1000)
     )
     header = [_("Code"), _("Client"), _("State"), _("Reason"), _("Amount"), _("Invoice"), _("Address"), _("Answer")]
-    currency = settings.company().currency
-    lines = (
-        [
-            client.code, client.name, texts.item_state(page["kind"], item.state),
-            texts.item_reason(page["kind"], item.state, item.reason, item.detail), plain(item.amount, currency),
-            label or "", item.address or "", texts.answer_text(item.reason, item.detail),
-        ]
-        for item, client, label in rows
-    )  # fmt: skip
-    return csv_response(f"ejecucion-{run_id}.csv", header, lines)
+    currency, zone = settings.company().currency, page["timezone"]
+    notice = page["kind"] == Kind.notice
+    if notice:
+        header += [_("Seen"), _("Confirmed")]
+
+    def lines() -> Iterator[list[str]]:
+        for part in rows.partitions(1000):
+            known = queries.looks([(item, page["run"]) for item, _client, _label in part]) if notice else {}
+            for item, client, label in part:
+                look = known.get((client.id, run_id), Look())
+                yield [
+                    client.code, client.name, texts.item_state(page["kind"], item.state),
+                    texts.item_reason(page["kind"], item.state, item.reason, item.detail),
+                    plain(item.amount, currency), label or "", item.address or "",
+                    texts.answer_text(item.reason, item.detail),
+                    *([_iso(look.seen_at, zone), _iso(look.confirmed_at, zone)] if notice else []),
+                ]  # fmt: skip
+
+    return csv_response(f"ejecucion-{run_id}.csv", header, lines())
 
 
 # One client ------------------------------------------------------------------------------------------
@@ -247,6 +261,7 @@ def client_history(code: str) -> Response:
         abort(404)
     zone = settings.timezone()
     state, debt = access.state_of(client.id), invoices.debt_of(client.id)
+    listing = Listing(queries.history(client.id), {"run": RunItem.run_id}, default="-run", per_page=30)
     return render(
         "tasks/client_history.html",
         partial="tasks/_client_history.html",
@@ -254,7 +269,8 @@ def client_history(code: str) -> Response:
         tab="history",
         standing=client_lists.standings([client])[client.id],
         texts=client_texts,
-        listing=Listing(queries.history(client.id), {"run": RunItem.run_id}, default="-run", per_page=30),
+        listing=listing,
+        looks=queries.looks([(item, run) for item, run, task, _label in listing.rows if task.kind == Kind.notice]),
         answer=sentences.why(state, debt, queries.last_cut(client.id), zone),
         says=sentences,
         timezone=zone,
