@@ -269,6 +269,7 @@ def upgrade() -> None:
         sa.Column("online_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("offline_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("probing_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("identity", sa.String(length=120), nullable=False),
         sa.Column("error", sa.String(length=16), nullable=False),

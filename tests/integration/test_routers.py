@@ -272,7 +272,7 @@ def test_all_routers_are_asked_at_the_same_time() -> None:
     factories.make_router(archived_at=clock.now(), name="old")
     health.ask = ask  # type: ignore[assignment]
     try:
-        jobs.probe_all()
+        jobs.probe_due()
     finally:
         health.ask = kept
     session().rollback()
@@ -282,7 +282,7 @@ def test_all_routers_are_asked_at_the_same_time() -> None:
 def test_one_dead_router_does_not_hold_up_the_others(router_sim: SimulatorServer) -> None:
     dead = factories.make_router(name="dead")
     alive = make_router(router_sim, name="alive")
-    jobs.probe_all()
+    jobs.probe_due()
     session().rollback()
     assert session().get_one(Router, dead.id).online is False
     assert session().get_one(Router, alive.id).online is True

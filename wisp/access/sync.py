@@ -21,7 +21,7 @@ from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
 from wisp.core.db import after_commit, insert_into, session
-from wisp.gateway import Target
+from wisp.gateway import ErrorCode, Target
 from wisp.routers import health
 from wisp.routers import service as routers
 from wisp.routers.models import Router
@@ -29,6 +29,12 @@ from wisp.settings import service as settings
 
 LEASE = timedelta(seconds=120)
 """Longer than one connection may take (conversation.DEADLINE); renewed before each further one."""
+_KEPT_OUT = frozenset(code.value for code in (
+    ErrorCode.unreachable, ErrorCode.refused, ErrorCode.silent, ErrorCode.login, ErrorCode.tls,
+))  # fmt: skip
+"""Errors of a connection that could not be opened: after a break the next one may fail so."""
+_REFUSED = frozenset((ErrorCode.trap.value, ErrorCode.permission.value))
+"""The router answered: it is there, but will not."""
 SESSION_PAUSE = timedelta(seconds=30)
 JITTER = 0.2
 _table = cast(sa.Table, Access.__table__)
@@ -246,9 +252,12 @@ def _next_attempt(attempts: int, planned: datetime | None, result: Result) -> di
 
 
 def _not_reached(plan: Plan, result: Result) -> None:
+    """Write down that the router is off, where it let us in no more; where it broke off in the middle, ask it."""
     now = clock.now()
-    if not result.logged_in:
+    if not result.logged_in or result.error in _KEPT_OUT:
         health.record(plan.router_id, health.Health(error=result.error, detail=result.detail), now)
+    elif result.error not in _REFUSED:
+        after_commit(lambda: _enqueue_probe(plan.router_id))
     router = session().get_one(Router, plan.router_id)
     outages.begin(plan.router_id, result.error, router.offline_since or now)
 
@@ -280,8 +289,7 @@ def _store(plan: Plan, result: Result) -> None:
             .values(applied_suspended=False, applied_notice=False, applied_address=None, applied_router_id=None)
             .execution_options(synchronize_session=False)
         )
-    gone = session().scalar(sa.select(Router.online).where(Router.id == plan.router_id)) is False
-    if gone:  # the probe writes what it is called now, and that it is back
+    if health.seen(plan.router_id):  # the probe writes what it is called now
         after_commit(lambda: _enqueue_probe(plan.router_id))
 
 

@@ -3,33 +3,45 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from wisp.core import clock, events
 from wisp.core.crypto import SecretUnreadable
 from wisp.core.db import session
-from wisp.gateway import GatewayError, Target, connect
+from wisp.gateway import Connection, ErrorCode, GatewayError, Target, connect
 from wisp.routers import service
 from wisp.routers.models import Router
+from wisp.settings import service as settings
 
 DEADLINE = 15.0
 """Seconds that one router may take to say how it is."""
-AT_ONCE = 32
+LEASE = timedelta(seconds=DEADLINE + 5)
+"""How long a router that is being asked is left alone by others; whoever was killed meanwhile holds it no longer."""
+TICK = 10
+"""Seconds between two looks at who is due."""
+AT_ONCE = 128
+CLOCK_WARNING = 60
+"""Seconds of difference between a router's clock and ours from which on the pages say so."""
 UNREADABLE = "unreadable"
 """Code of a router that cannot be asked: its password was encrypted with another key."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What a router answered when it was asked how it is; ``error`` (an ErrorCode) is empty where all is well."""
+    """What a router answered when it was asked how it is; ``error`` (an ErrorCode) is empty where all is well.
+
+    ``cpu_load`` in per cent; ``clock_offset``: by how many seconds its clock is ahead of ours. None: it did not say.
+    """
 
     identity: str = ""
     version: str = ""
     board: str = ""
     error: str = ""
     detail: str = ""
+    cpu_load: int | None = None
+    clock_offset: int | None = None
 
     @property
     def online(self) -> bool:
@@ -38,13 +50,71 @@ class Health:
 
 
 def ask(target: Target, deadline: float = DEADLINE) -> Health:
-    """Log in and read name and version; a failure is an answer too. One session, at most ``deadline`` seconds."""
+    """Log in and read name, version, load and clock; a failure is an answer too. One session, at most ``deadline``
+    seconds."""
     try:
         with connect(target, deadline=deadline) as connection:
+            offset = _clock_offset(connection)
             resource = connection.resource()
-            return Health(connection.identity(), resource.version, resource.board)
+            return Health(
+                connection.identity(), resource.version, resource.board,
+                cpu_load=resource.cpu_load, clock_offset=offset,
+            )  # fmt: skip
     except GatewayError as error:
         return Health(error=error.code.value, detail=error.detail)
+
+
+def _clock_offset(connection: Connection) -> int | None:
+    """By how many seconds the router's clock is ahead of ours, at the moment of its answer."""
+    try:
+        told = connection.clock()
+    except GatewayError as error:
+        if error.code in (ErrorCode.trap, ErrorCode.permission):
+            return None
+        raise
+    return None if told is None else round((told - clock.now()).total_seconds())
+
+
+def due() -> list[int]:
+    """The routers that are to be asked again by the company's setting and whom nobody is asking; those that answered
+    last time first, so that a crowd of dead ones never stands before them."""
+    query = sa.select(Router.id).where(_due(clock.now())).order_by(Router.online.is_(False), Router.checked_at)
+    return list(session().scalars(query))
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    # Half a tick of tolerance: else a router asked a moment after its tick would be passed over at every second one.
+    since = now - timedelta(seconds=settings.company().probe_seconds - TICK / 2)
+    return sa.and_(_free(now), sa.or_(Router.checked_at.is_(None), Router.checked_at <= since))
+
+
+def _free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(Router.archived_at.is_(None), sa.or_(Router.probing_until.is_(None), Router.probing_until <= now))
+
+
+def claim(router_ids: list[int], *, only_due: bool) -> list[int]:
+    """Take these routers for asking, in the order given: without those that somebody else is asking now and, with
+    ``only_due``, those asked a short while ago. ``release`` gives them back."""
+    now = clock.now()
+    taken = session().scalars(
+        sa.update(Router)
+        .where(Router.id.in_(router_ids), _due(now) if only_due else _free(now))
+        .values(probing_until=now + LEASE)
+        .returning(Router.id)
+        .execution_options(synchronize_session=False)
+    )
+    mine = set(taken)
+    return [router_id for router_id in router_ids if router_id in mine]
+
+
+def release(router_id: int) -> None:
+    """A claimed router was asked."""
+    session().execute(
+        sa.update(Router)
+        .where(Router.id == router_id)
+        .values(probing_until=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def targets(router_ids: list[int] | None = None) -> dict[int, Target | None]:
@@ -53,7 +123,8 @@ def targets(router_ids: list[int] | None = None) -> dict[int, Target | None]:
     query = sa.select(Router).where(Router.archived_at.is_(None))
     if router_ids is not None:
         query = query.where(Router.id.in_(router_ids))
-    return {router.id: _target_or_none(router) for router in session().scalars(query)}
+    found = {router.id: _target_or_none(router) for router in session().scalars(query)}
+    return {i: found[i] for i in router_ids if i in found} if router_ids is not None else found
 
 
 def _target_or_none(router: Router) -> Target | None:
@@ -90,11 +161,36 @@ def record(router_id: int, health: Health, asked_at: datetime) -> None:
     returned = health.online and router.online is False
     if health.online:
         router.identity, router.version = health.identity[:120], health.version[:64]
+        router.board = health.board[:64]
         router.offline_since, router.online_at = None, asked_at
     elif router.online is not False:
         router.offline_since = asked_at
     router.online, router.checked_at = health.online, asked_at
+    router.cpu_load, router.clock_offset = health.cpu_load, health.clock_offset
     router.error, router.error_detail = health.error, health.detail[:500]
     session().flush()
     if returned:
         events.router_returned.emit(router_id=router.id)
+
+
+def seen(router_id: int) -> bool:
+    """A router that was believed to be off has just done what it was told: it is online. True where that is news.
+
+    Nobody is told that it is back: whoever saw it has already given it what had waited.
+    """
+    now = clock.now()
+    values = {
+        "online": True,
+        "online_at": now,
+        "checked_at": now,
+        "offline_since": None,
+        "error": "",
+        "error_detail": "",
+    }
+    changed = session().execute(
+        sa.update(Router)
+        .where(Router.id == router_id, Router.online.is_(False))
+        .values(values)
+        .execution_options(synchronize_session="fetch")
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ class Router(Base):
 
     ``online`` is None until it was first asked; ``error`` is the code of wisp.gateway.ErrorCode of the last failure.
     ``cpu_load`` in per cent, ``clock_offset`` in seconds (positive: the router's clock is ahead of ours).
+    ``probing_until``: somebody asks it now, and has until then.
 
     ``provision``: saving a client writes its queue, secret, user or lease. ``pppoe_cut``: how a PPPoE client without a
     fixed address is cut: its secret gets a ``profile`` that puts it on the list, or is switched off (``disable``).
@@ -33,6 +34,7 @@ class Router(Base):
     online_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     offline_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    probing_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     version: Mapped[str] = mapped_column(String(64), default="")
     identity: Mapped[str] = mapped_column(String(120), default="")
     error: Mapped[str] = mapped_column(String(16), default="")
