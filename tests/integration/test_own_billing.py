@@ -235,3 +235,71 @@ def test_a_second_tick_beside_a_switch_leaves_no_next_run(world: Zone) -> None:
         schedules.switch([zone.schedule], dict.fromkeys(Kind, False))
     session().expire_all()
     assert [task.next_at for task in session().get_one(Zone, world.id).schedule.tasks] == [None, None, None]
+
+
+def unbilled(code: str, *args: str) -> Any:
+    """What a change on the command line says of days that nobody bills."""
+    from flask import current_app
+
+    answer = current_app.test_cli_runner().invoke(args=["clients", *args, "--json"])
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.stdout)["unbilled"]
+
+
+def test_days_that_nobody_bills_are_said(app: Flask, world: Zone) -> None:
+    """The zone has billed through 19 December; with due day 28 the next period begins on the 28th."""
+    ticks("2026-11-15 12:00")
+    with clock.frozen(moment("2026-11-16 10:00")):
+        args = ("own-billing", "ANA", "--due", "28", "--invoice", "25 12:00", "--this-month", "skip")
+        assert unbilled("ANA", *args) == {"from": "2026-12-20", "to": "2026-12-27"}
+        assert unbilled("ANA", "zone-billing", "ANA") is None
+    ticks("2026-12-15 12:00")
+    periods = [str(p) for p in session().scalars(sa.select(Invoice.period_from).order_by(Invoice.id))]
+    assert periods == ["2026-11-20", "2026-11-20", "2026-12-20", "2026-12-20"]
+
+
+def test_going_back_after_the_zones_day_says_the_month_that_is_left_out(app: Flask, world: Zone) -> None:
+    with clock.frozen(moment("2026-10-15 12:00")), transaction():
+        schedules.run_this_month(session().get_one(Zone, world.id).schedule, [Kind.invoices])
+    ticks("2026-10-15 12:00")
+    assert invoiced() == [("ANA", "2026-10"), ("EVA", "2026-10")]
+    own(moments={**OWN, Kind.invoices: (18, 720)})
+    ticks("2026-11-15 12:00")
+    with clock.frozen(moment("2026-11-16 10:00")):
+        assert unbilled("ANA", "zone-billing", "ANA") == {"from": "2026-11-20", "to": "2026-12-19"}
+
+
+@pytest.mark.parametrize(
+    ("due", "invoice", "left_out"),
+    [("20", "15 12:00", None), ("12", "10 12:00", None), ("25", "15 12:00", ("2026-12-20", "2026-12-24"))],
+)
+def test_only_real_holes_are_said(
+    app: Flask, world: Zone, due: str, invoice: str, left_out: tuple[str, str] | None
+) -> None:
+    ticks("2026-11-15 12:00")
+    with clock.frozen(moment("2026-11-16 10:00")):
+        found = unbilled("ANA", "own-billing", "ANA", "--due", due, "--invoice", invoice, "--this-month", "skip")
+    assert found == (dict(zip(("from", "to"), left_out, strict=True)) if left_out else None)
+
+
+def test_one_never_billed_and_a_free_one_have_no_holes(app: Flask, world: Zone) -> None:
+    assert unbilled("ANA", "own-billing", "ANA", "--due", "28", "--invoice", "25 12:00") is None
+    with transaction():
+        clients.edit(clients.find("EVA"), free=True, billed_through="2026-11-01")
+    assert unbilled("EVA", "own-billing", "EVA", "--due", "28", "--invoice", "25 12:00") is None
+
+
+def test_own_billing_begins_with_the_zones_switches(world: Zone) -> None:
+    from wisp.routers import service as routers
+
+    with transaction():
+        routers.switch_zone(session().get_one(Zone, world.id), {Kind.cut: False})
+    assert clients.begin_choices(clients.find("ANA"), {**OWN, Kind.cut: (5, 480)}, "") == []
+    own()
+    assert {kind: task.enabled for kind, task in tasks().items()} == {"invoices": True, "notice": True, "cut": False}
+    assert tasks()["cut"].next_at is None
+    with transaction():
+        clients.switch(clients.find("ANA"), {Kind.cut: True})
+    back()
+    own()
+    assert tasks()["cut"].enabled

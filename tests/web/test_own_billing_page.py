@@ -11,6 +11,7 @@ from tests import factories
 from tests.support.staff import signed_in, token_of
 from wisp.clients import service
 from wisp.core import clock
+from wisp.core.db import transaction
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 PAGE, SAVE, DATES = (
@@ -92,6 +93,20 @@ def test_a_change_of_own_billing_asks_too(app: Flask, browser: FlaskClient) -> N
     assert own(app)["cut"] == "2026-11-30"
     assert save(browser, cut_day="3", this_month="skip").status_code == 303
     assert own(app)["cut"] == "2026-12-03"
+
+
+def test_days_that_nobody_bills_are_shown_before_and_after_saving(app: Flask, browser: FlaskClient) -> None:
+    with app.app_context(), transaction():
+        service.edit(service.find("ANA"), billed_through="2026-11-19")
+    said = "Del 20 nov 2026 al 27 nov 2026 (8 días) no se cobra nada"
+    late = {"due_day": "28", "billing_type": "prepaid"}
+    assert said in browser.get(DATES, query_string={**OWN, **late}).text
+    assert said not in browser.get(DATES, query_string={**OWN, "billing_type": "prepaid", "due_day": "20"}).text
+    answer = save(browser, **late)
+    assert answer.status_code == 303
+    assert said in browser.get(PAGE).text
+    page = browser.get(PAGE).text  # the message is gone; with the zone's days nothing is left out
+    assert "no se cobra nada" not in page
 
 
 def test_whoever_may_not_edit_clients_is_refused(app: Flask, browser: FlaskClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from wisp.clients import csvcheck, csvexport, csvfile, csvimport, domain, listing, plans, service, texts
+from wisp.clients import changeover, csvcheck, csvexport, csvfile, csvimport, domain, listing, plans, service, texts
 from wisp.clients.models import Client, Plan
 from wisp.core import money
 from wisp.core.commands import command, emit, fail, json_option
@@ -156,6 +156,7 @@ def own_billing(
     moments = moments_of(invoice, notice, cut)
     with transaction():
         client = service.find(code)
+        before = changeover.present(client)
         present = client.schedule if client.own_billing and client.schedule else client.zone.schedule
         days = {Kind(task.kind): (task.day, task.minute) for task in present.tasks}
         service.own_billing(
@@ -166,7 +167,15 @@ def own_billing(
             timezone=present.timezone if timezone is None else timezone,
             this_month=this_month,
         )
-    emit({"code": code, "billing": "own"}, as_json, f"{code} has own billing")
+        hole = changeover.unbilled(client, changeover.present(client), before)
+    _say_billing({"code": code, "billing": "own"}, hole, as_json, f"{code} has own billing")
+
+
+def _say_billing(answer: dict[str, Any], hole: changeover.Unbilled | None, as_json: bool, text: str) -> None:
+    """The answer, with the days that nobody bills because of the change."""
+    days = {"from": hole.start, "to": hole.end} if hole else None
+    warning = f"; nobody bills {hole.start} to {hole.end}" if hole else ""
+    emit({**answer, "unbilled": days}, as_json, text + warning)
 
 
 @group.command("zone-billing")
@@ -176,8 +185,11 @@ def own_billing(
 def zone_billing(code: str, as_json: bool) -> None:
     """Bill a client with its zone again."""
     with transaction():
-        service.zone_billing(service.find(code))
-    emit({"code": code, "billing": "zone"}, as_json, f"{code} is billed with its zone")
+        client = service.find(code)
+        before = changeover.present(client)
+        service.zone_billing(client)
+        hole = changeover.unbilled(client, changeover.present(client), before)
+    _say_billing({"code": code, "billing": "zone"}, hole, as_json, f"{code} is billed with its zone")
 
 
 @group.command("switch")

@@ -138,9 +138,10 @@ def own_billing(
 ) -> None:
     """Give the client a schedule of its own, with its three tasks, or change the one it has.
 
-    Where it had one before, that one is taken out again with its runs. A client that was billed with its zone begins
-    with the next future dates; what ``begin_choices`` names is applied at once where ``this_month`` is "run". For one
-    that has own billing already ``this_month`` is as in ``schedules.service.change``.
+    Where it had one before, that one is taken out again with its runs. A new one has switched off what the zone has:
+    nobody is cut because a person who may not switch tasks gave own billing. A client that was billed with its zone
+    begins with the next future dates; what ``begin_choices`` names is applied at once where ``this_month`` is "run".
+    For one that has own billing already ``this_month`` is as in ``schedules.service.change``.
     """
     _hold(client)
     if client.cancelled_at is not None:
@@ -150,6 +151,7 @@ def own_billing(
     values: dict[str, Any] = {"billing_type": billing_type, "due_day": due_day, "timezone": timezone}
     if own is None:
         own = client.schedule = schedules.create(**values, moments=moments)
+        schedules.switch([own], {Kind(task.kind): task.enabled for task in client.zone.schedule.tasks})
     else:
         if not had:
             schedules.revive(own)
@@ -158,7 +160,9 @@ def own_billing(
         schedules.run_this_month(own, now_or_never)
     client.own_billing = True
     session().flush()
-    audit.record("client.billing", f"client:{client.code}", {"own_billing": had}, {"own_billing": True})
+    if not had:
+        after = {"own_billing": True, **schedules.describe(own)}
+        audit.record("client.billing", f"client:{client.code}", {"own_billing": False}, after)
 
 
 def begin_choices(client: Client, moments: Mapping[Kind, tuple[int, int]], timezone: str) -> list[Kind]:
@@ -166,12 +170,20 @@ def begin_choices(client: Client, moments: Mapping[Kind, tuple[int, int]], timez
     task nor an earlier one of the client's own has run this month. A person decides: apply them, or begin next month.
     """
     own = [client.schedule.id] if client.schedule is not None else []
-    return schedules.gone_by(timezone, moments, schedules.claimed([client.zone.schedule_id, *own]))
+    begins_with = client.schedule or client.zone.schedule
+    off = {task.kind for task in begins_with.tasks if not task.enabled}
+    found = schedules.gone_by(timezone, moments, schedules.claimed([client.zone.schedule_id, *own]))
+    return [kind for kind in found if kind not in off]
 
 
 def zone_billing(client: Client) -> None:
-    """Bill the client with its zone again; the tasks of its own schedule are archived, their runs kept."""
+    """Bill the client with its zone again; the tasks of its own schedule are archived, their runs kept.
+
+    Refused("clients.cancelled") for a cancelled client.
+    """
     _hold(client)
+    if client.cancelled_at is not None:
+        raise Refused("clients.cancelled", client=client.code)
     if not client.own_billing:
         return
     client.own_billing = False

@@ -3,9 +3,12 @@
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
+from wisp.clients.changeover import Unbilled
 from wisp.clients.csvfile import Problem
 from wisp.core.errors import messages
+from wisp.web.formats import format_day
 
 FIELDS: dict[str, Any] = {
     "code": _l("Code"),
@@ -128,6 +131,22 @@ def problem(found: Problem) -> str:
     """The sentence of a problem of a CSV."""
     text = PROBLEMS.get(found.reason) or VALUES.get(found.reason) or found.reason
     return str(text) % dict(found.values) if found.values else str(text)
+
+
+def unbilled(hole: Unbilled) -> str:
+    """The days that a change of billing leaves out."""
+    return str(
+        ngettext(
+            "Nothing is charged on %(start)s: the next invoice, of %(first)s, begins the day after.",
+            "Nothing is charged from %(start)s to %(end)s (%(count)s days): "
+            "the next invoice, of %(first)s, begins the day after.",
+            hole.days,
+            count=hole.days,
+            start=format_day(hole.start),
+            end=format_day(hole.end),
+            first=format_day(hole.first),
+        )
+    )
 
 
 def column(name: str) -> str:

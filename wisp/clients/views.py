@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from wisp.clients import csvexport, listing, plans, service, texts
+from wisp.clients import changeover, csvexport, listing, plans, service, texts
 from wisp.clients.forms import BillingForm, ConnectionForm, DataForm, ExclusionsForm, NewClientForm
 from wisp.clients.listing import Filters
 from wisp.clients.models import Client
@@ -17,6 +17,7 @@ from wisp.core.permissions import Permission
 from wisp.routers import service as routers
 from wisp.routers.forms import SwitchForm
 from wisp.routers.views import say_switched, schedule_context, schedule_words
+from wisp.schedules.domain import Kind, month_of
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, render, requires, scope, toast
 from wisp.web.tables import COUNT_LIMIT, Listing, search_text
@@ -166,17 +167,25 @@ def own_billing(code: str) -> Response:
         return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
     try:
         with transaction():
-            if form.billing.data == "zone":
-                service.zone_billing(_client(code))
-            else:
-                this_month = form.this_month.data or None
-                service.own_billing(_client(code), this_month=this_month, **form.schedule_values())
+            hole = _change_billing(_client(code), form)
     except Refused as refused:
         if refused.code != "schedules.needs_choice":
             form.form_errors.append(str(refused))
         client = _client(code)
         return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
+    if hole:
+        toast(texts.unbilled(hole), "warning")
     return _saved("clients.billing", code, True)
+
+
+def _change_billing(client: Client, form: BillingForm) -> changeover.Unbilled | None:
+    """Do what the form says; the days that nobody bills because of it."""
+    before = changeover.present(client)
+    if form.billing.data == "zone":
+        service.zone_billing(client)
+    else:
+        service.own_billing(client, this_month=form.this_month.data or None, **form.schedule_values())
+    return changeover.unbilled(client, changeover.present(client), before)
 
 
 @bp.post("/<code>/facturacion/tareas/")
@@ -218,9 +227,31 @@ def _undecided(client: Client, form: BillingForm) -> bool:
 
 
 def _schedule_context(client: Client, form: BillingForm) -> dict[str, Any]:
-    """The dates of the form, and the question about this month."""
+    """The dates of the form, the question about this month, and the days that nobody would bill."""
     begin = None if client.own_billing else partial(service.begin_choices, client)
-    return schedule_context(form, client.schedule, begin)
+    context = schedule_context(form, client.schedule, begin)
+    return context | {"unbilled": _unbilled(client, form, context["preview"])}
+
+
+def _unbilled(client: Client, form: BillingForm, preview: Any) -> str:
+    """What is said of days that saving the form would leave unbilled; empty where there are none."""
+    days = form.due_day.data
+    if preview is None or not isinstance(days, int) or not 1 <= days <= 31:
+        return ""
+    first = preview.dates[Kind.invoices][0].astimezone(preview.timezone).date()
+    if form.this_month.data == "run" and Kind.invoices in preview.choices:
+        first = clock.today(preview.timezone)
+    new = changeover.Terms(month_of(first), form.invoices_day.data or 1, days, form.billing_type.data or "prepaid")
+    hole = changeover.unbilled(client, new, changeover.present(client))
+    return texts.unbilled(hole) if hole else ""
+
+
+def _back_to_zone(client: Client) -> str:
+    """The same for going back to the zone's billing."""
+    if not client.own_billing:
+        return ""
+    hole = changeover.unbilled(client, changeover.terms_of(client.zone.schedule), changeover.present(client))
+    return texts.unbilled(hole) if hole else ""
 
 
 def _billing_form(client: Client) -> BillingForm:
@@ -234,12 +265,8 @@ def _billing_page(client: Client, form: ExclusionsForm, billing_form: BillingFor
     context = _schedule_context(client, billing_form)
     return _page(
         "clients/billing.html", client, "billing", form, billing_form=billing_form,
-        zone_dates=schedule_context(_zone_form(client), client.zone.schedule)["preview"], **context,
+        zone_unbilled=_back_to_zone(client), **context,
     )  # fmt: skip
-
-
-def _zone_form(client: Client) -> BillingForm:
-    return BillingForm(formdata=None, data=BillingForm.data_of(client.zone.schedule))
 
 
 @bp.post("/<code>/cancelar/")

@@ -10,12 +10,14 @@ from wisp.web import navigation, registry
 
 def setup(app: Flask) -> None:
     """The pages, the commands, the receiver of the routers' answers, and the client's tab."""
-    from wisp.tasks import apply_views, cli, ledger, texts
+    from wisp.clients import changeover as billing_changes
+    from wisp.tasks import apply_views, changeover, cli, ledger, texts
 
     app.register_blueprint(apply_views.bp)
     app.cli.add_command(cli.tasks)
     app.cli.add_command(cli.runs)
     texts.register()
+    billing_changes.answered_by(changeover.find)
     events.router_synced.connect(ledger.on_router_synced)
     navigation.add("system", _l("Periodic tasks"), "tasks.index", Permission.PERIODIC_TASKS_VIEW, "calendar-event", 10)
     registry.client_tabs.add(
