@@ -18,8 +18,9 @@ class Access(Base):
     the address in our list. The applied_* columns say what stands on router ``applied_router_id``.
     ``sent_version`` is the version for which commands went out on a connection that broke before the end: what the
     next synchronisation then finds as wanted is our own work. ``lever``: by what the state stands on the router where
-    it is not by an entry of ours: the PPPoE secret's ``profile`` or its switch (``disable``), the ``hotspot`` user,
-    the DHCP ``lease``. ``lever_before``: the profile that the secret had.
+    it is not (only) by an entry of ours: the PPPoE secret's ``profile`` or its switch (``disable``), the ``hotspot``
+    user, the DHCP ``lease``; on router ``router_id``, written before the command is sent. ``lever_name``: the user or
+    the MAC address under which it stands there. ``lever_before``: what to put back, see levers.Lever.
     """
 
     __tablename__ = "access"
@@ -39,7 +40,8 @@ class Access(Base):
     applied_address: Mapped[str | None] = mapped_column(String(45))
     applied_address6: Mapped[str | None] = mapped_column(String(49))
     lever: Mapped[str] = mapped_column(String(8), default="", server_default="")
-    lever_before: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    lever_name: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    lever_before: Mapped[str] = mapped_column(Text, default="", server_default="")
     applied_router_id: Mapped[int | None]
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     foreign: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
@@ -64,12 +66,30 @@ class Access(Base):
     )  # fmt: skip
 
 
+class AccessLeftover(Base):
+    """What a client has left behind on a router, to be put back there: it moved, or is known there by another name now.
+
+    ``lever``, ``name``, ``before`` as in Access. Gone once the router has confirmed it.
+    """
+
+    __tablename__ = "access_leftover"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), index=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), index=True)
+    lever: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64))
+    before: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (CheckConstraint("lever IN ('profile', 'disable', 'hotspot', 'lease')", name="lever"),)
+
+
 class RouterSync(Base):
     """The synchronisation of one router.
 
     ``requested`` counts the orders, ``done`` is the count that the last complete synchronisation had seen at its start;
     they are equal where nothing is asked. ``next_attempt_at`` set = look again then, whether or not something is asked.
-    The lease lets one job at a time in. ``lists``: names of the address lists (JSON) that may hold entries of ours.
+    The lease lets one job at a time in. ``lists``: names of the address lists (JSON) that may hold entries of ours;
+    ``ipv6``: those of IPv6 may hold some too.
     """
 
     __tablename__ = "router_sync"
@@ -84,6 +104,7 @@ class RouterSync(Base):
     error: Mapped[str] = mapped_column(String(16), default="")
     error_detail: Mapped[str] = mapped_column(Text, default="")
     lists: Mapped[str] = mapped_column(Text, default="", server_default="")
+    ipv6: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class Outage(Base):
@@ -179,3 +200,61 @@ class RouterTalk(Base):
     error: Mapped[str] = mapped_column(String(16), default="")
     left_out: Mapped[int] = mapped_column(default=0)
     lines: Mapped[list[list[str]]] = mapped_column(JSON)
+
+
+class RouterProvision(Base):
+    """Writing what each client needs (queue, secret, hotspot user, lease) to one router.
+
+    ``requested`` and ``done`` count orders as in RouterSync, whose lease it shares; ``whole``: number of the last order
+    to compare everything, orphans too, ``whole_done``: the last that was dealt with. ``next_attempt_at`` set = look
+    again then. The counts are those of order ``counted``.
+    """
+
+    __tablename__ = "router_provision"
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), primary_key=True, autoincrement=False)
+    requested: Mapped[int] = mapped_column(default=0, server_default="0")
+    done: Mapped[int] = mapped_column(default=0, server_default="0")
+    whole: Mapped[int] = mapped_column(default=0, server_default="0")
+    whole_done: Mapped[int] = mapped_column(default=0, server_default="0")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    provisioned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    error: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    error_detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+    counted: Mapped[int] = mapped_column(default=0, server_default="0")
+    added: Mapped[int] = mapped_column(default=0, server_default="0")
+    changed: Mapped[int] = mapped_column(default=0, server_default="0")
+    removed: Mapped[int] = mapped_column(default=0, server_default="0")
+    unchanged: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class ClientProvision(Base):
+    """What one client needs on one router: a row for its router, and one for each earlier router until that has
+    nothing of it any more.
+
+    Settled where ``applied_version`` has reached ``wanted_version``. ``state``: empty (not yet looked at), ``done``,
+    ``waiting`` (for something on the router), ``foreign`` (an object of somebody else stands in its place) or
+    ``failed``; ``detail`` is a code of wisp.access.provision.texts, perhaps with a value. ``kind``: the kind of
+    connection whose object was last written. ``mark``: a digest of the stored password that the router was last given.
+    """
+
+    __tablename__ = "client_provision"
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True, autoincrement=False)
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), primary_key=True, autoincrement=False)
+    wanted_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    applied_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    state: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+    kind: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    mark: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        CheckConstraint("state IN ('', 'done', 'waiting', 'foreign', 'failed')", name="state"),
+        Index(None, "router_id", "state"),
+        Index(
+            "ix_client_provision_open", "router_id", "client_id",
+            sqlite_where=text("wanted_version <> applied_version"),
+            postgresql_where=text("wanted_version <> applied_version"),
+        ),
+    )  # fmt: skip

@@ -1,10 +1,11 @@
 """What higher slices hang into pages of lower ones: tabs, settings panels, cards of the first page."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from wisp.core.permissions import Permission
-from wisp.web.access import can
+from wisp.web.access import can, scope
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,14 @@ class Tab:
 
 
 class Tabs:
-    """An ordered collection of tabs; adding a key again replaces it, so that several apps may live in one process."""
+    """An ordered collection of tabs; adding a key again replaces it, so that several apps may live in one process.
 
-    def __init__(self) -> None:
+    ``whole``: they show what belongs to all zones at once, so they are not for whoever is limited to some.
+    """
+
+    def __init__(self, whole: bool = False) -> None:
         self._tabs: dict[str, Tab] = {}
+        self._whole = whole
 
     def add(self, tab: Tab) -> None:
         """Add or replace."""
@@ -41,11 +46,15 @@ class Tabs:
 
     def visible(self) -> list[Tab]:
         """Those that the logged-in user may open, in order."""
+        if self._whole and scope().zone_ids is not None:
+            return []
         return [tab for tab in self.all() if tab.permission is None or can(tab.permission)]
 
 
 client_tabs = Tabs()
 router_tabs = Tabs()
-router_tools = Tabs()
+router_tools = Tabs(whole=True)
 settings_panels = Tabs()
 dashboard_cards = Tabs()
+client_panels: dict[str, Callable[[Any], str]] = {}
+"""What higher slices add to a client's tab "Conexión": from the client to a rendered part."""

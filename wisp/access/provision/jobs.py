@@ -1,0 +1,93 @@
+"""Jobs of provisioning: a router's work, what is due, and the nightly comparison. Each may run twice."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import uuid4
+
+from sqlalchemy.exc import OperationalError
+
+from wisp.access import sync, transcripts
+from wisp.access.provision import service, talk, work
+from wisp.access.provision.talk import Result
+from wisp.core import clock
+from wisp.core.db import after_commit, transaction
+from wisp.core.queue import job, periodic
+
+CHUNKS = 10
+"""How many chunks one job does; the next job goes on."""
+TRIES = 3
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+periodic("access-provision-sweep", "access.provision_sweep", seconds=60)
+periodic("access-provision-nightly", "access.provision_all", seconds=24 * 3600)
+
+
+@job(service.JOB, queue="routers", timeout=600)
+def provision(router_id: int, force: bool = False, after: int = 0, order: int = 0) -> None:
+    """Write what the router's clients need, chunk by chunk, giving the router's lease back between two of them.
+
+    It may run twice, beside others or be killed anywhere: the lease lets one in, what is sent is the difference to what
+    was just read, and only what was answered is recorded.
+    """
+    owner = uuid4().hex
+    try:
+        for _number in range(CHUNKS):
+            task = _chunk(router_id, owner, force, after, order)
+            if task is None:
+                return
+            after, order = task.cursor, task.order
+        service.go_on(router_id, after, order)
+    except sync.LeaseLost:
+        log.warning("router %s: the lease ran out, another job goes on", router_id)
+    except BaseException:
+        _write(lambda: sync.release(router_id, owner))
+        raise
+
+
+def _chunk(router_id: int, owner: str, force: bool, after: int, order: int) -> work.Task | None:
+    """One chunk; the task, where another one is due at once."""
+    task = _write(lambda: work.begin(router_id, owner, force=force, after=after, order=order))
+    if task is None:
+        return None
+    result = Result(True)
+    if task.plan is not None:
+        plan = task.plan
+        with transcripts.transcribed() as transcript:
+            result = talk.provision(plan, lambda: _write(lambda: sync.renew(router_id, owner)))
+        if result.written or result.removed or result.error:
+            _write(lambda: transcripts.record(router_id, transcript, result.error))
+    more = _write(lambda: work.record(task, result, owner))
+    return task if more else None
+
+
+def _write(step: Callable[[], T]) -> T:
+    """One transaction, repeated where the database gave it up for another one's sake."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            with transaction():
+                return step()
+        except OperationalError:
+            if attempt == TRIES:
+                raise
+            time.sleep(0.05 * attempt)
+    raise AssertionError  # not reached
+
+
+@job("access.provision_sweep", queue="routers", timeout=60)
+def sweep() -> None:
+    """Every minute: start the work that is due (lost orders, ended pauses)."""
+    with transaction():
+        due = service.due(clock.now())
+        after_commit(lambda: service.enqueue(due, force=False))
+
+
+@job("access.provision_all", queue="routers", timeout=300)
+def provision_all() -> None:
+    """Once a day: compare every router with what its clients need, so that what others changed there is put right."""
+    for router_id in service.all_routers():
+        with transaction():
+            service.request([router_id], whole=True)
