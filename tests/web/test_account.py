@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pyotp
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -17,6 +18,7 @@ from wisp.core.db import session
 from wisp.outbox.models import Message
 from wisp.staff import service, sessions, totp
 from wisp.staff.models import StaffRecovery, StaffSession, StaffUser
+from wisp.staff.texts import browser_text
 
 NEW = "a wholly new password"
 CODE = re.compile(r"<li>((?:[A-Z2-7]{4}-){3}[A-Z2-7]{4})</li>")
@@ -240,6 +242,17 @@ class TestSecondFactor:
             ana = service.find("ana@example.com").id
         assert post(boss, f"/staff/{ana}/quitar-segundo-factor/").status_code == 303
         assert log_in(app.test_client(), "ana@example.com").location == "/inicio/"
+
+
+@pytest.mark.parametrize("said, shown", [
+    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0 Safari/537.36 Edg/140.0", "Edge · Windows"),
+    ("Mozilla/5.0 (Linux; Android 14; SM-A155M) Chrome/140.0 Mobile Safari/537.36", "Chrome · Android"),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari · iPhone"),
+    ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
+    ("Telefono/1.0", ""),
+])  # fmt: skip
+def test_a_browser_is_called_by_its_name(said: str, shown: str) -> None:
+    assert browser_text(said) == shown
 
 
 class TestSessions:

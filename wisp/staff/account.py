@@ -17,6 +17,7 @@ from wisp.staff import service, sessions, totp
 from wisp.staff.auth import enter
 from wisp.staff.forms import ConfirmForm, PasswordForm, SecondFactorForm
 from wisp.staff.models import StaffUser
+from wisp.staff.texts import browser_text
 from wisp.web import authenticated, go, render, toast
 
 bp = Blueprint("account", __name__, url_prefix="/cuenta")
@@ -61,7 +62,7 @@ def password() -> Response:
 @authenticated
 def devices() -> Response:
     """The browsers in which one is logged in."""
-    return render("auth/sessions.html", rows=sessions.of(current_user.id), here=current_user.key)
+    return render("auth/sessions.html", rows=sessions.of(current_user.id), here=current_user.key, browser=browser_text)
 
 
 @bp.post("/sesiones/<int:session_id>/cerrar/")

@@ -45,7 +45,9 @@ _CLIENT = {
     "installed_on": _l("Installed on"), "legal_name": _l("Legal name"), "mac": _l("MAC address"),
     "no_cut": _l("Never cut"), "no_cut_until": _l("Not cut until"), "no_notice": _l("Without notice"),
     "own_billing": _l("Own billing"), "phone": _l("Phone"), "plan": _l("Plan"), "tax_id": _l("Tax id"),
-    "username": _l("User"), "zone": _l("Billing zone"), "cancelled": _l("Cancelled"), "notice": _l("Notice"),
+    "username": _l("User"), "zone": _l("Billing zone"), "zone_id": _l("Billing zone (number)"),
+    "plan_id": _l("Plan (number)"), "router_id": _l("Router (number)"), "cancelled": _l("Cancelled"),
+    "notice": _l("Notice"),
 }  # fmt: skip
 _BILLING = {
     "activate": _l("Give the service back"), "again": _l("Invoice this month again"), "amount": _l("Amount"),

@@ -150,6 +150,23 @@ def actor_text(actor: str) -> str:
     return str(words[kind]) if kind in words else name or actor
 
 
+_BROWSERS = {
+    "Edg": "Edge", "OPR/": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox/": "Firefox", "FxiOS": "Firefox",
+    "Chrome/": "Chrome", "CriOS": "Chrome", "Safari/": "Safari",
+}  # fmt: skip
+_SYSTEMS = {
+    "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "macOS",
+    "CrOS": "ChromeOS", "Linux": "Linux",
+}  # fmt: skip
+
+
+def browser_text(user_agent: str) -> str:
+    """What a browser says of itself, short (Chrome · Windows); empty where it says nothing known."""
+    signs = (_BROWSERS, _SYSTEMS)  # the first sign counts: Edge calls itself Chrome and Safari too
+    found = [next((name for sign, name in known.items() if sign in user_agent), "") for known in signs]
+    return " · ".join(name for name in found if name)
+
+
 MESSAGES = {
     "staff.gone": _l("This person does not exist any more."),
     "staff.yourself": _l("You cannot change your own role, permissions, zones or access."),
