@@ -1,5 +1,6 @@
 """Import from a router, over TCP: read, propose, correct, confirm; the lists of another system taken over."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -388,3 +389,52 @@ def test_five_thousand_rows(work: Import) -> None:
     done = work.confirm(review)
     assert done is not None
     assert done.added == 5_005
+
+
+# The command -----------------------------------------------------------------------------------------
+
+
+def flask(app: Flask, *words: str) -> tuple[int, Any, str]:
+    """Exit code, the JSON document on stdout, and stderr."""
+    result = app.test_cli_runner().invoke(args=["routers", "import", *words, "--json"])
+    return result.exit_code, json.loads(result.stdout) if result.stdout else None, result.stderr
+
+
+def test_the_command_proposes_then_confirms_once(work: Import, ctx: Flask) -> None:
+    name = session().get_one(Router, work.site.router_id).name
+    code, out, _ = flask(ctx, name)
+    assert (code, out["new"], out["same"]) == (0, 5, 0)
+    assert {"list": "Morosos", "entries": 3, "clients": 2} in out["lists"]
+    ana = next(row for row in out["clients"] if row["code"] == "ana")
+    assert (ana["name"], ana["address"], ana["plan"], ana["lists"]) == (
+        "Ana Núñez, señora", "10.1.0.5", "Hogar", ["Morosos"],
+    )  # fmt: skip
+    assert "12345" not in json.dumps(out)
+    token = out["token"]
+    code, refused, error = flask(ctx, name, "--confirm", token)
+    assert (code, {problem["column"] for problem in refused["problems"]}) == (1, {"plan"})
+    assert error.strip().count("\n") == 0
+    assert work.clients() == {}
+    code, done, _ = flask(
+        ctx, name, "--confirm", token, "--plan", "Hogar", "--take", "Morosos=cut", "--remove", "Morosos", "--wait"
+    )
+    assert (code, done["added"], done["cut"], done["leaving"]) == (0, 5, 2, 2)
+    assert work.entries("Morosos") == {("10.1.0.99", "de nadie")}
+    assert flask(ctx, name, "--confirm", token)[0] == 1
+    code, out, _ = flask(ctx, name)
+    assert (code, out["new"], out["same"]) == (0, 0, 5)
+
+
+def test_the_command_refuses_what_it_does_not_understand(work: Import, ctx: Flask) -> None:
+    name = session().get_one(Router, work.site.router_id).name
+    token = flask(ctx, name)[1]["token"]
+    assert flask(ctx, name, "--confirm", token, "--take", "Morosos")[0] == 2
+    assert flask(ctx, name, "--confirm", token, "--take", "Nadie=cut")[0] == 1
+    assert flask(ctx, name, "--confirm", token, "--include", "todos")[0] == 2
+    assert flask(ctx, name, "--confirm", "otro")[0] == 1
+    assert flask(ctx, "Nadie")[0] == 1
+    work.site.server.switch(off=True)
+    code, out, error = flask(ctx, name)
+    assert (code, out) == (1, None)
+    assert name in error
+    assert work.clients() == {}

@@ -77,6 +77,10 @@ ROUTES: dict[str, Row] = {
     "routers.zone_switch": ZONED, "access.sync_now": WHOLE_ROUTER, "access.rules": WHOLE_ROUTER,
     "access.rules_order": WHOLE_ROUTER, "access.difference": WHOLE_ROUTER, "access.adopt": WHOLE_ROUTER,
     "access.log": WHOLE_ROUTER, "access.client_sessions": WHOLE_ROUTER,
+    "provision.index": WHOLE_ROUTER, "provision.write_all": WHOLE_ROUTER, "provision.adopt": WHOLE_ROUTER,
+    "provision.of_client": ZONED, "provision.write": ZONED,
+    "imports.start": ZONED, "imports.read": ZONED, "imports.review": ZONED, "imports.save": ZONED,
+    "imports.discard": ZONED,
     # bulk actions: each asks for its own permission besides
     "bulk.index": FREE, "bulk.action": Row(also=P.PERIODIC_TASKS_TOGGLE), "bulk.run": ZONED, "bulk.run_export": ZONED,
     "bulk.undo": Row(zoned=True, post=P.PERIODIC_TASKS_TOGGLE),

@@ -276,8 +276,8 @@ def record(router_id: int, outcomes: Sequence[Removed]) -> None:
         if entry is not None and outcome.state == "removed":
             ordered = session().get_one(RouterImport, entry.import_id).actor
             code = session().scalar(sa.select(Client.code).where(Client.id == entry.client_id))
-            before = {"list": entry.list, "address": entry.address, "comment": entry.comment}
-            before |= {"client": code, "ordered_by": ordered}
+            before = {"list": entry.list, "address": entry.address, "comment": entry.comment, "client": code}
+            before["ordered_by"] = ordered
             audit.record("router.remove_entry", f"router:{router.name}", before)
 
 

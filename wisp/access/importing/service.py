@@ -227,7 +227,7 @@ def edit(review: RouterImport, edits: Mapping[int, Mapping[str, Any]], zone_ids:
     """Keep what a person typed, right or wrong; returns the rows that were changed.
 
     ``edits`` by row: texts of TYPED, ``zone_id``, ``plan_id``, ``include``. The code of a client that is there already
-    is fixed, and only zones of ``zone_ids`` are taken (or the one that the row has).
+    is fixed, and a zone that is not among ``zone_ids`` (or the one that the row has) is none.
     """
     changed: set[int] = set()
     for part in parts(sorted(edits)):
@@ -241,12 +241,12 @@ def edit(review: RouterImport, edits: Mapping[int, Mapping[str, Any]], zone_ids:
 
 
 def _edit(row: RouterImportRow, values: Mapping[str, Any], zone_ids: Collection[int]) -> bool:
-    new = {name: str(values[name]).strip()[:LONGEST] for name in TYPED if name in values}
+    new: dict[str, Any] = {name: str(values[name]).strip()[:LONGEST] for name in TYPED if name in values}
     if row.client_id is not None:
         new.pop("code", None)
     new |= {name: values[name] for name in ("zone_id", "plan_id") if name in values}
-    if new.get("zone_id") not in zone_ids:
-        new.pop("zone_id", None)
+    if new.get("zone_id") not in (None, row.zone_id, *zone_ids):
+        new["zone_id"] = None
     differing = [name for name, value in new.items() if getattr(row, name) != value]
     for name in differing:
         setattr(row, name, new[name])

@@ -76,7 +76,7 @@ def reason(code: str, values: Mapping[str, str]) -> str:
     if not code:
         return ""
     if code.endswith("_taken") and not values.get("code"):
-        return _("%(value)s belongs to a client of another zone.", value=values.get("value", ""))
+        return str(_("%(value)s belongs to a client of another zone.", value=values.get("value", "")))
     return str(REASONS[code]) % dict(values)
 
 
@@ -84,13 +84,13 @@ def problem(column: str, found: list[Any]) -> str:
     """The sentence of what is wrong with a value; ``found``: reason and values."""
     code, values = found
     if code in PROBLEMS:
-        return str(PROBLEMS[code]) % values
+        return str(PROBLEMS[code]) % dict(values)
     return clients.problem(Problem(0, column, code, values))
 
 
 def list_name(name: str) -> str:
     """A list's name; what is switched off on the router is counted like a list."""
-    return _("Switched off on the router") if name == DISABLED else name
+    return str(_("Switched off on the router")) if name == DISABLED else name
 
 
 def register() -> None:
