@@ -21,6 +21,8 @@ from wisp.demo.routeros import SimulatorServer
 from wisp.demo.routeros.seed import seed
 from wisp.routers.models import Router
 from wisp.settings import service as settings
+from wisp.staff import changes
+from wisp.staff import service as staff
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
@@ -169,6 +171,22 @@ class TestPage:
             queue.drain()
         assert snapshot(router) == before
         assert browser.post(url, data={"csrf_token": token, "action": "x"}).status_code == 400
+
+    def test_tools_of_the_whole_router_are_not_offered_to_whoever_sees_some_zones(
+        self, router: Site, app: Flask
+    ) -> None:
+        url = f"/router/{router.router_id}"
+        tools = [f"{url}/{name}/" for name in ("sincronizar", "reglas", "diferencia", "registro", "sesiones")]
+        browser = signed_in(app, "tec@example.com", "technician")
+        page = browser.get(f"{url}/herramientas/").text
+        assert [tool for tool in tools if tool not in page] == []
+        assert "quien ve todas las zonas" not in page
+        with app.app_context(), transaction():
+            changes.set_zones(staff.find("tec@example.com").id, True, [router.zone_id], staff.COMMAND_LINE)
+        page = browser.get(f"{url}/herramientas/").text
+        assert [tool for tool in tools if tool in page] == []
+        assert "quien ve todas las zonas" in page
+        assert "Probar la conexión" in page
 
     def test_who_may(self, router: Site, app: Flask) -> None:
         url = f"/router/{router.router_id}/reglas/"

@@ -10,14 +10,16 @@ from flask import Flask
 
 from tests.factories import make_client, make_clients, make_company, make_invoice, make_router, make_zone, moment
 from tests.support.staff import signed_in
-from wisp.access.models import Access, RouterSync
+from wisp.access.models import Access, RouterDifference, RouterSync
 from wisp.core import clock
 from wisp.core.db import db, session, transaction
 from wisp.core.scope import EVERYTHING
 from wisp.dashboard import queries
 from wisp.invoices.models import Payment
 from wisp.outbox.models import Message
+from wisp.routers.models import Router
 from wisp.schedules.models import PeriodicTask
+from wisp.staff import changes, service
 from wisp.tasks.models import TaskRun
 
 NOW = moment("2026-11-10 10:00")
@@ -191,3 +193,35 @@ def test_a_cut_that_its_router_has_not_answered_is_not_counted_as_suspended(app:
         found = queries.clients(EVERYTHING)
     assert (found.active, found.suspended, found.cuts_waiting, found.releases_waiting) == (1, 1, 1, 0)
     assert waits != stands
+
+
+def test_the_differences_of_the_last_night_lead_to_each_router(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red")
+        north, south, east, gone = (make_router(name=name) for name in ("Norte", "Sur", "Este", "Viejo"))
+        zone = make_zone(north)
+        counts = [
+            (north, 40, {"missing": 9, "extra": 9}), (north, 5, {"missing": 3, "extra": 1, "stale": 2, "foreign": 4}),
+            (south, 5, {"error": "timeout"}), (east, 5, {"foreign": 5}), (gone, 5, {"missing": 7}),
+        ]  # fmt: skip
+        with transaction() as s:
+            for router, hours, values in counts:
+                at = clock.now() - timedelta(hours=hours)
+                s.add(RouterDifference(router_id=router.id, counted_at=at, **values))
+            s.execute(sa.update(Router).where(Router.id == gone.id).values(archived_at=clock.now()))
+        links = [f"/router/{router.id}/diferencia/" for router in (north, south, east, gone)]
+        zone_id = zone.id
+    page = signed_in(app).get("/").text
+    words = text_of(page)
+    assert "hace 5 horas" in words
+    assert "Falta 3 De más 1 Sobrantes antiguas 2 Ajenas 9 Routers que no se pudieron leer 1" in words
+    assert "Norte : 3 faltaban, 1 sobraban, 2 quedaban de antes" in words
+    assert [link in page for link in links] == [True, True, False, False]
+    assert "Routers y programa" not in signed_in(app, "caja@example.com", "cashier").get("/").text
+    technician = signed_in(app, "tec@example.com", "technician")
+    assert "Routers y programa" in technician.get("/").text
+    with app.app_context(), transaction():
+        changes.set_zones(service.find("tec@example.com").id, True, [zone_id], service.COMMAND_LINE)
+    assert "Routers y programa" not in technician.get("/").text
+    with clock.frozen(NOW + timedelta(days=3)):
+        assert "Routers y programa" not in signed_in(app, "eva@example.com").get("/").text

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from wisp.access.models import Access
+from wisp.access.models import Access, RouterDifference
 from wisp.clients.models import Client
+from wisp.core import clock
 from wisp.core.db import session
 from wisp.core.scope import Scope
 from wisp.invoices.models import Invoice, Payment
@@ -87,6 +88,49 @@ def routers_off(scope: Scope) -> Sequence[Router]:
     if scope.zone_ids is not None:
         query = query.where(Router.id.in_(select(Zone.router_id).where(Zone.id.in_(scope.zone_ids))))
     return session().scalars(query).all()
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What the last count of each router found: the sums, how many could not be read, and the routers concerned, the
+    worst first. ``counted_at``: the newest count."""
+
+    counted_at: datetime
+    sums: dict[str, int]
+    unread: int
+    routers: Sequence[Any]
+    more: int
+
+
+COUNTS = ("missing", "extra", "stale", "foreign")
+RECENT = timedelta(days=2)
+"""Counts are made every night; older ones say nothing of a router any more."""
+
+
+def differences(limit: int = 5) -> Differences | None:
+    """The differences between routers and program, as last counted; None where nothing was counted lately."""
+    since = clock.now() - RECENT
+    newest = select(func.max(RouterDifference.id)).where(RouterDifference.counted_at >= since)
+    rows = (
+        session()
+        .execute(
+            select(RouterDifference, Router.name)
+            .join(Router, Router.id == RouterDifference.router_id)
+            .where(Router.archived_at.is_(None), RouterDifference.id.in_(newest.group_by(RouterDifference.router_id)))
+        )
+        .all()
+    )
+    if not rows:
+        return None
+    wrong = [row for row in rows if row[0].error or row[0].missing or row[0].extra or row[0].stale]
+    wrong.sort(key=lambda row: (not row[0].error, -row[0].missing - row[0].extra - row[0].stale, row[1]))
+    return Differences(
+        counted_at=max(count.counted_at for count, _name in rows),
+        sums={name: sum(getattr(count, name) for count, _name in rows) for name in COUNTS},
+        unread=sum(bool(count.error) for count, _name in rows),
+        routers=wrong[:limit],
+        more=max(0, len(wrong) - limit),
+    )
 
 
 def missed(scope: Scope, limit: int = 5) -> Sequence[Any]:
