@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
 from wisp.access.models import Access, ClientProvision, RouterProvision, RouterSync
@@ -108,10 +109,11 @@ def write_router(router: Router) -> int:
 
 def _left() -> ColumnElement[bool]:
     """True for rows of clients who are not, or no longer, on that router."""
-    here = sa.select(Client.id).where(
-        Client.id == ClientProvision.client_id,
-        Client.router_id == ClientProvision.router_id,
-        Client.cancelled_at.is_(None),
+    there = aliased(Client)  # by another name: the statement around it may hold the client too
+    here = sa.select(there.id).where(
+        there.id == ClientProvision.client_id,
+        there.router_id == ClientProvision.router_id,
+        there.cancelled_at.is_(None),
     )
     return ~here.exists()
 
