@@ -70,7 +70,10 @@ def write_all(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT)
 def adopt(router_id: int) -> Response:
     """Make what stands in one client's place ours; then it becomes what the client needs."""
-    router, client = _router(router_id), _client(request.form.get("client", ""))
+    router, wanted = _router(router_id), request.form.get("client", "")
+    if not wanted:
+        abort(400)
+    client = _client(wanted)
     if client.router_id != router_id or client.cancelled_at is not None:
         abort(404)
     wish, code, menu = adopting.wish(router, client), client.code, MENU[client.connection]
