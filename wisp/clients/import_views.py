@@ -53,8 +53,9 @@ def import_confirm(token: str) -> Response:
                 csvimport.apply(review)
                 uploads.finish(upload, review)
     except Refused as refused:
-        toast(str(refused), "warning")
-        return go(url_for("clients.import_upload"))
+        done = refused.code == "clients.upload_done"  # the second of two clicks: it says what the first has done
+        toast(str(refused), "info" if done else "warning")
+        return go(url_for("clients.index" if done else "clients.import_upload"))
     if review.problem_count:
         return _review_page(token, upload.filename, review)
     toast(

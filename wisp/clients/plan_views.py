@@ -36,11 +36,22 @@ def add() -> Response:
                     form.router_profile.data or "",
                 )  # fmt: skip
         except Refused as refused:
-            form.form_errors.append(str(refused))
+            saved = _there_already(form)
+            if not saved:
+                form.form_errors.append(str(refused))
         else:
+            saved = True
+        if saved:
             toast(_("The plan is saved."))
             return go(url_for("plans.index"))
     return _page(form, None)
+
+
+def _there_already(form: PlanForm) -> bool:
+    """True for a plan that stands just so: of two clicks the browser shows the second answer alone."""
+    name = (form.name.data or "").strip()
+    wanted = (name, form.price.data or 0, form.down.data, form.up.data, True)
+    return any((plan.name, plan.price, plan.down, plan.up, plan.active) == wanted for plan in plans.plans())
 
 
 @bp.route("/<int:plan_id>/", methods=["GET", "POST"])

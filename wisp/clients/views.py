@@ -1,5 +1,6 @@
 """Pages of clients: list, file, edit, cancel. The upload of a CSV is in import_views, plans are in plan_views."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ from wisp.web.tables import COUNT_LIMIT, Listing, search_text
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
 
 SEARCH_COUNT = 1_000
+TWO_CLICKS = timedelta(minutes=1)
+"""A client added so short a time ago, with the same values, is the one that the form meant."""
 FIELD_OF = {
     "clients.code_taken": "code",
     "clients.address_taken": "address",
@@ -85,11 +88,27 @@ def add() -> Response:
                     code=form.code.data or "", zone=zone, plan=plan, **{**form.values(), **form.connection_values()}
                 )
         except Refused as refused:
-            _say(form, refused)
+            saved = _just_added(form)
+            if not saved:
+                _say(form, refused)
         else:
+            saved = True
+        if saved:
             toast(_("The client is saved."))
             return go(url_for("clients.show", code=form.code.data))
     return render("clients/add.html", status=status, form=form, has_zones=bool(form.zone.choices), texts=texts)
+
+
+def _just_added(form: NewClientForm) -> bool:
+    """True where this very form was saved a moment ago: of two clicks the browser shows the second answer alone."""
+    try:
+        client = service.find(form.code.data or "", scope())
+    except Refused:
+        return False
+    there = (client.name, client.zone_id, client.plan_id, client.connection, client.address or "")
+    meant = ((form.name.data or "").strip(), form.zone.data, form.plan.data, form.connection.data)
+    same = there == (*meant, (form.address.data or "").strip())
+    return same and clock.now() - client.created_at < TWO_CLICKS
 
 
 @bp.get("/<code>/")
@@ -114,11 +133,11 @@ def data(code: str) -> Response:
     try:
         with transaction():
             zone, plan = _chosen(form)
-            changed = service.edit(_client(code), zone=zone, plan=plan, **form.values())
+            service.edit(_client(code), zone=zone, plan=plan, **form.values())
     except Refused as refused:
         _say(form, refused)
         return _page("clients/data.html", _client(code), "data", form)
-    return _saved("clients.data", code, bool(changed))
+    return _saved("clients.data", code)
 
 
 @bp.route("/<code>/conexion/", methods=["GET", "POST"])
@@ -131,11 +150,11 @@ def connection(code: str) -> Response:
         return _page("clients/connection.html", client, "connection", form)
     try:
         with transaction():
-            changed = service.edit(_client(code), **form.connection_values())
+            service.edit(_client(code), **form.connection_values())
     except Refused as refused:
         _say(form, refused)
         return _page("clients/connection.html", _client(code), "connection", form)
-    return _saved("clients.connection", code, bool(changed))
+    return _saved("clients.connection", code)
 
 
 @bp.route("/<code>/facturacion/", methods=["GET", "POST"])
@@ -148,12 +167,12 @@ def billing(code: str) -> Response:
         return _billing_page(client, form, _billing_form(client))
     try:
         with transaction():
-            changed = service.edit(_client(code), **form.values())
+            service.edit(_client(code), **form.values())
     except Refused as refused:
         _say(form, refused)
         client = _client(code)
         return _billing_page(client, form, _billing_form(client))
-    return _saved("clients.billing", code, bool(changed))
+    return _saved("clients.billing", code)
 
 
 @bp.post("/<code>/facturacion/propia/")
@@ -175,7 +194,7 @@ def own_billing(code: str) -> Response:
         return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
     if hole:
         toast(texts.unbilled(hole), "warning")
-    return _saved("clients.billing", code, True)
+    return _saved("clients.billing", code)
 
 
 def _change_billing(client: Client, form: BillingForm) -> changeover.Unbilled | None:
@@ -278,9 +297,10 @@ def cancel(code: str) -> Response:
         with transaction():
             service.cancel(_client(code))
     except Refused as refused:
-        toast(str(refused), "warning")
-    else:
-        toast(_("%(name)s is cancelled. Invoices, payments and history are kept.", name=client.name))
+        if refused.code != "clients.cancelled":  # of two clicks only the second answer is seen
+            toast(str(refused), "warning")
+            return go(url_for("clients.show", code=code))
+    toast(_("%(name)s is cancelled. Invoices, payments and history are kept.", name=client.name))
     return go(url_for("clients.show", code=code))
 
 
@@ -308,8 +328,9 @@ def _submitted(form: Any) -> bool:
     return bool(form.validate_on_submit())
 
 
-def _saved(endpoint: str, code: str, changed: bool) -> Response:
-    toast(_("Saved.") if changed else _("There was nothing to change."), "success" if changed else "info")
+def _saved(endpoint: str, code: str) -> Response:
+    # "Saved" also where nothing differed: the second of two clicks has nothing left to change, and only it is seen.
+    toast(_("Saved."))
     return go(url_for(endpoint, code=code))
 
 
