@@ -1,7 +1,10 @@
 """The frame: deny by default, pages and partials, headers, error pages, CSRF."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask, abort
@@ -16,6 +19,15 @@ from wisp.factory import create_app
 from wisp.web import access, authenticated, go, public, render, render_dialog, requires, safe_path, toast
 from wisp.web.proxy import TrustedProxies
 
+ROOT = Path(__file__).resolve().parents[2]
+BOOT = """
+import wisp.demo
+from wisp.factory import create_app
+from wisp.web import public
+wisp.demo.setup = lambda app: app.add_url_rule("/t/bare", "bare_view", {view})
+create_app()
+print("started")
+"""
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Current-URL": "http://localhost/staff/"}
 
 
@@ -48,7 +60,7 @@ def add_views(app: Flask) -> None:
     @requires(Permission.CLIENTS_VIEW)
     def partial():  # type: ignore[no-untyped-def]
         return render(
-            "staff/list.html", "errors/problem.html", {"other": "auth/password.html"}, people=[], code=1, form=None
+            "frame/page_probe.html", "errors/problem.html", {"other": "auth/password.html"}, code=1, form=None
         )
 
     @app.get("/t/dialog")
@@ -90,7 +102,8 @@ def add_views(app: Flask) -> None:
 
     from jinja2 import ChoiceLoader, DictLoader
 
-    probe = DictLoader({"frame/dialog_probe.html": "<p id=probe>inside</p>"})
+    page = '{% extends "base.html" %}{% block content %}<div id="probe-table"></div>{% endblock %}'
+    probe = DictLoader({"frame/dialog_probe.html": "<p id=probe>inside</p>", "frame/page_probe.html": page})
     app.jinja_env.loader = ChoiceLoader([probe, app.jinja_env.loader])  # type: ignore[list-item]
 
 
@@ -98,6 +111,21 @@ def test_a_view_without_a_mark_stops_the_start(app: Flask) -> None:
     app.add_url_rule("/t/bare", "bare", lambda: "anybody")
     with pytest.raises(access.UnmarkedView, match="bare"):
         access.check(app)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_slice_with_an_unmarked_view_stops_the_start(environment: dict[str, str]) -> None:
+    """The real start, as gunicorn and every command make it: it ends, names the view, and serves nothing."""
+
+    def start(view: str) -> subprocess.CompletedProcess[str]:
+        code = BOOT.format(view=view)
+        return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    bare = start("lambda: 'anybody'")
+    assert (bare.returncode, bare.stdout) == (1, "")
+    assert "UnmarkedView: views without @requires, @authenticated or @public: bare_view" in bare.stderr
+    marked = start("public(lambda: 'anybody')")
+    assert (marked.returncode, marked.stdout) == (0, "started\n"), marked.stderr
 
 
 def test_every_view_of_the_program_says_who_may_open_it(app: Flask) -> None:
@@ -136,7 +164,7 @@ def test_the_page_and_its_partials_stand_at_the_same_address(app: Flask) -> None
     assert "errors" not in fragment.text
     assert '<h1 class="empty-title"' in fragment.text
     full = client.get("/t/partial", headers={"HX-Request": "true", "HX-Request-Type": "full"})
-    assert full.text.count('id="staff-table"') == page.text.count('id="staff-table"') == 1
+    assert full.text.count('id="probe-table"') == page.text.count('id="probe-table"') == 1
     for answer in (page, fragment):
         assert {"HX-Request-Type", "HX-Target"} <= set(answer.vary.as_set(preserve_casing=True))
         assert answer.headers["Cache-Control"] == "no-store"
