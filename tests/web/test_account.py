@@ -339,3 +339,14 @@ class TestSessions:
                 sessions.end_all(service.find("ana@example.com"))
         headers = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Current-URL": "http://localhost/staff/"}
         assert client.get("/staff/", headers=headers).headers["HX-Redirect"] == "/entrar/?next=/staff/"
+
+
+def test_a_link_is_not_written_into_the_log(app: Flask, smtp: MailServer, caplog: pytest.LogCaptureFixture) -> None:
+    post(signed_in(app), "/staff/agregar/", name="Eva", email="eva@example.com", role="cashier")
+    deliver(app)
+    path, browser = link_in(smtp, "eva@example.com"), app.test_client()
+    caplog.set_level("INFO")
+    assert browser.post(path, data={"new": NEW, "again": NEW}).status_code == 400
+    assert "CSRF check failed at auth.by_link" in caplog.text
+    assert path not in caplog.text
+    assert browser.get(path).status_code == 200

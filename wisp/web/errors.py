@@ -59,7 +59,8 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(CSRFError)
     def csrf(error: CSRFError) -> Response:
         # the form is older than the session (log-in in another tab, new key): a fresh page has a fresh token
-        log.info("CSRF check failed at %s: %s", request.path, error.description)
+        # the view, not the path: that of a link from an e-mail still opens
+        log.info("CSRF check failed at %s: %s", request.endpoint, error.description)
         if request.endpoint == "auth.login" and request.cookies:  # logged in meanwhile, in another tab
             toast(_("The page was out of date and has been loaded again. Nothing was changed."), "warning")
             return go(url_for("auth.login", next=safe_path(request.form.get("next"))))
