@@ -215,6 +215,11 @@ def entries_of(row_ids: Collection[int]) -> dict[int, list[RouterImportEntry]]:
     return found
 
 
+def clients_of(rows: Sequence[RouterImportRow]) -> dict[int, Client]:
+    """The clients that proposals are already, by id."""
+    return _whole([row.client_id for row in rows if row.client_id is not None])
+
+
 def zones(router: Router, scope: Scope) -> list[Zone]:
     """The zones that a proposed client may be put into."""
     return routers.zones_of(router, scope)

@@ -12,7 +12,7 @@ from wisp.clients.csvfile import Problem
 from wisp.core.errors import messages
 
 STATUSES: dict[str, Any] = {
-    "new": _l("New"),
+    "new": _l("New one"),
     "changed": _l("Would change"),
     "conflict": _l("Conflict"),
     "same": _l("Equal"),

@@ -4,6 +4,7 @@ The router is read outside any transaction and with a deadline. Whoever is limit
 these zones only.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -16,6 +17,7 @@ from wisp.access.texts import explain
 from wisp.clients import plans
 from wisp.clients import texts as client_texts
 from wisp.clients.domain import write_speed
+from wisp.clients.models import Client
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
@@ -236,13 +238,33 @@ def _review_page(router: Router, found: RouterImport, status: int = 200) -> Resp
     listing = Listing(
         service.rows_query(found, show, text), {"position": RouterImportRow.position}, "position", per_page=PER_PAGE
     )
-    company = settings.company()
+    clients = service.clients_of(listing.rows)
+    names = {plan.id: plan.name for plan in plans.plans()}
+
+    def changes(row: RouterImportRow) -> list[tuple[str, str, str]]:
+        return _changes(row, clients.get(row.client_id or 0), names)
+
     return render(
         "access/importing/review.html", status=status, router=router, tab="tools", review=found, listing=listing,
         show=show, text=text, counts=service.counts(found), zones=service.zones(router, scope()), plans=plans.plans(),
         entries=service.entries_of([row.id for row in listing.rows]), own=_own_lists(), texts=texts,
-        client_texts=client_texts, speed=_speed, may_remove=can(Permission.ROUTERS_EDIT), currency=company.currency,
+        client_texts=client_texts, speed=_speed, changes=changes, may_remove=can(Permission.ROUTERS_EDIT),
     )  # fmt: skip
+
+
+def _changes(row: RouterImportRow, client: Client | None, plan_names: Mapping[int, str]) -> list[tuple[str, str, str]]:
+    """What the router says otherwise: (label, as it is, as it would be); of a password only that it differs."""
+    found: list[tuple[str, str, str]] = []
+    for name in row.changes if client is not None else ():
+        before, after = getattr(client, name, ""), getattr(row, name, "")
+        if name == "password":
+            before = after = ""
+        elif name == "plan" and client is not None:
+            before, after = plan_names.get(client.plan_id, ""), plan_names.get(row.plan_id or 0, "")
+        elif name == "connection":
+            before, after = (str(client_texts.CONNECTIONS[value]) for value in (before, after))
+        found.append((client_texts.column(name), before or "", after))
+    return found
 
 
 def _speed(row: RouterImportRow) -> str:
