@@ -27,6 +27,12 @@ periodic("access-sweep", "access.sweep", seconds=60)
 periodic("access-reconcile", "access.reconcile", seconds=24 * 3600)
 
 
+@job(service.SYNC_AWAY, queue="away", timeout=600)
+def synchronise_away(router_id: int, force: bool = False) -> None:
+    """The same for a router that did not answer last time: its place in the queue is behind those that do."""
+    synchronise(router_id, force)
+
+
 @job(service.SYNC, queue="routers", timeout=600)
 def synchronise(router_id: int, force: bool = False) -> None:
     """Make a router's lists say what is wanted, and record what it answered.

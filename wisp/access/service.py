@@ -39,7 +39,7 @@ ClientIds = Collection[int] | sa.Select[Any]
 
 _Condition = ColumnElement[bool] | InstrumentedAttribute[bool]
 _CHUNK = 5_000  # ids in one statement: both databases limit the number of parameters
-SYNC = "access.sync"
+SYNC, SYNC_AWAY = "access.sync", "access.sync_away"
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,16 @@ def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
 
 
 def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
-    """Enqueue the synchronisation of routers, one waiting job for each. ``force``: without regard to a pause."""
+    """Enqueue the synchronisation of routers, one waiting job for each; those that did not answer last time come after
+    all others. ``force``: without regard to a pause."""
     kind = "now" if force else "due"
-    queue.enqueue_many([(SYNC, (router_id, force), f"sync-{router_id}-{kind}") for router_id in router_ids])
+    off = set(session().scalars(sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))))
+    queue.enqueue_many(
+        [
+            (SYNC_AWAY if router_id in off else SYNC, (router_id, force), f"sync-{router_id}-{kind}")
+            for router_id in router_ids
+        ]
+    )
 
 
 def routers_of(client_ids: ClientIds) -> list[int]:

@@ -8,6 +8,7 @@ whoever lost it (its time ran out) records nothing.
 import json
 import random
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -122,10 +123,12 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
 
 
 def _target(router: Router) -> Target | None:
+    """Where to reach the router; with less patience where it did not answer last time: the probe has more."""
     try:
-        return routers.target(router)
+        target = routers.target(router)
     except SecretUnreadable:
         return None
+    return replace(target, connect_timeout=3.0, reply_timeout=5.0) if router.online is False else target
 
 
 def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:

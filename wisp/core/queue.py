@@ -23,7 +23,9 @@ from rq.timeouts import TimerDeathPenalty
 from wisp.core import audit
 from wisp.core.db import session
 
-QUEUES = ("runs", "routers", "mail")
+QUEUES = ("runs", "routers", "mail", "away")
+"""In the order in which a worker looks at them; ``away`` holds what is to be tried with machines that did not answer
+last time, so that they never stand before those that do."""
 TIMEOUT = 600
 KEEP_FAILED = 7 * 24 * 3600
 KEEP_KEY = 24 * 3600
@@ -267,8 +269,9 @@ class _Drain(SimpleWorker):
         self.error = self.error or exc_info[1]
 
 
-def drain() -> int:
-    """Work all queues until they are empty, in this process, over the real Redis; for tests and the demo's set-up.
+def drain(most: int | None = None) -> int:
+    """Work all queues until they are empty, or ``most`` jobs are done, in this process, over the real Redis; for tests
+    and the demo's set-up.
 
     Returns how many jobs were done; the first error of a job is raised at the end.
     """
@@ -279,7 +282,7 @@ def drain() -> int:
     try:
         worker = _Drain(QUEUES, connection=client, serializer=SERIALIZER)
         worker.app = app
-        worker.work(burst=True, logging_level="ERROR")
+        worker.work(burst=True, max_jobs=most, logging_level="ERROR")
     finally:
         client.close()
     if worker.error is not None:

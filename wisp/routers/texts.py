@@ -1,12 +1,16 @@
 """Sentences of the routers: refusals, and the likely cause where a router cannot be used."""
 
+from datetime import timedelta
 from typing import Any
 
+from babel import dates
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from wisp.core.errors import messages
 from wisp.gateway import ErrorCode
-from wisp.routers.health import UNREADABLE
+from wisp.routers.health import CLOCK_WARNING, UNREADABLE
+from wisp.web.formats import locale
 
 REFUSALS: dict[str, Any] = {
     "routers.name": _l("A router needs a name of 1 to 80 characters."),
@@ -69,6 +73,21 @@ TYPES: dict[str, Any] = {"prepaid": _l("Prepaid"), "postpaid": _l("Postpaid")}
 def cause(code: str) -> str:
     """The sentence that names the likely cause of a failure."""
     return str(CAUSES.get(code, code))
+
+
+def clock(offset: int | None) -> str:
+    """How a router's clock stands against ours, ``offset`` in seconds."""
+    if offset is None:
+        return "–"
+    if abs(offset) <= 1:
+        return str(_("exact"))
+    span = dates.format_timedelta(timedelta(seconds=abs(offset)), threshold=2, locale=locale())
+    return str(_("%(span)s fast", span=span) if offset > 0 else _("%(span)s slow", span=span))
+
+
+def clock_is_wrong(offset: int | None) -> bool:
+    """True where the difference is worth a warning."""
+    return offset is not None and abs(offset) > CLOCK_WARNING
 
 
 def register() -> None:

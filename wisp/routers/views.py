@@ -31,7 +31,7 @@ def index() -> Response:
     zones: dict[int, list[str]] = {}
     for zone in service.zones(scope()):
         zones.setdefault(zone.router_id, []).append(zone.name)
-    return render("routers/list.html", partial="routers/_table.html", routers=routers, zones=zones, cause=texts.cause)
+    return render("routers/list.html", partial="routers/_table.html", routers=routers, zones=zones, texts=texts)
 
 
 @bp.route("/nuevo/", methods=["GET", "POST"])
@@ -157,7 +157,7 @@ def tools(router_id: int) -> Response:
 
 
 def _tools_page(router: Router) -> Response:
-    return render("routers/tools.html", partial="routers/_health.html", router=router, tab="tools", cause=texts.cause)
+    return render("routers/tools.html", partial="routers/_health.html", router=router, tab="tools", texts=texts)
 
 
 # Billing zones ---------------------------------------------------------------------------------------
