@@ -620,6 +620,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
             postgresql_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),
         )
+        batch_op.create_index(
+            "ix_client_address6",
+            ["address6"],
+            unique=False,
+            sqlite_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_client_name_key_id"), ["name_key", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_client_plan_id"), ["plan_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_client_zone_id_id"), ["zone_id", "id"], unique=False)
@@ -1512,6 +1519,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_client_zone_id_id"))
         batch_op.drop_index(batch_op.f("ix_client_plan_id"))
         batch_op.drop_index(batch_op.f("ix_client_name_key_id"))
+        batch_op.drop_index(
+            "ix_client_address6",
+            sqlite_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_client_address",
             sqlite_where=sa.text("cancelled_at IS NULL AND address IS NOT NULL"),

@@ -159,6 +159,49 @@ class TestWhoSeesWhat:
         other = client_of(app, site.clients[2])
         assert other.name in visit(client, f"::ffff:{other.address}").text
 
+    @pytest.mark.parametrize("own", ["2001:db8:0:40::5", "2001:db8:0:40::/60", "2001:db8::/32", "2001:db8:0:40::/64"])
+    def test_an_ipv6_address_or_prefix_is_the_clients(
+        self, app: Flask, client: FlaskClient, site: Site, own: str
+    ) -> None:
+        change(app, sa.update(Client).where(Client.id == site.clients[0]).values(address6=own))
+        owed = client_of(app, site.clients[0])
+        assert owed.name in visit(client, "2001:0DB8:0:40:0:0:0:5").text
+        assert owed.name in visit(client, owed.address).text
+        assert owed.name not in visit(client, "2001:db9:0:40::5").text
+        assert "<form" not in visit(client, "2001:db9:0:40::5").text
+
+    def test_a_prefix_around_anothers_tells_nobody_apart(self, app: Flask, client: FlaskClient, site: Site) -> None:
+        for number, own in enumerate(("2001:db8:0:40::/60", "2001:db8:0:40::/64")):
+            change(app, sa.update(Client).where(Client.id == site.clients[number]).values(address6=own))
+        page = visit(client, "2001:db8:0:40::5")
+        assert "$" not in page.text
+        assert "<form" not in page.text
+        assert client_of(app, site.clients[0]).name in visit(client, "2001:db8:0:41::5").text
+
+    def test_who_is_held_without_an_address_is_nobody_here(self, app: Flask, client: FlaskClient, site: Site) -> None:
+        """A secret or lease can hold the cut of a client whose address anybody may have next."""
+        cut = client_of(app, site.clients[1])
+        change(app, sa.update(Client).where(Client.id == cut.id).values(address=None, connection="pppoe"))
+        change(app, sa.update(Access).where(Access.client_id == cut.id).values(applied_address=None))
+        with app.app_context(), transaction():
+            settings.save_company({"page_servers": "203.0.113.10"})
+        for page in (visit(client, cut.address), visit(client, cut.address, "/", headers={"Host": "news.example.org"})):
+            assert "Avisos sobre su servicio" in page.text
+            assert cut.name not in page.text
+            assert "suspendido" not in page.text
+            assert "$" not in page.text
+
+    def test_a_fixed_address_beats_what_a_session_was_given_only_by_saying_nothing(
+        self, app: Flask, client: FlaskClient, site: Site
+    ) -> None:
+        fixed, given = (client_of(app, site.clients[number]) for number in (0, 1))
+        change(app, sa.update(Client).where(Client.id == given.id).values(address=None, connection="pppoe"))
+        change(app, sa.update(Access).where(Access.client_id == given.id).values(applied_address=fixed.address))
+        page = visit(client, fixed.address)
+        assert "$" not in page.text
+        assert fixed.name not in page.text
+        assert given.name not in page.text
+
     def test_a_given_address_says_why_but_not_who(self, app: Flask, client: FlaskClient, site: Site) -> None:
         owed = client_of(app, site.clients[0])
         change(app, sa.update(Client).where(Client.id == owed.id).values(address=None))
@@ -464,10 +507,11 @@ class TestTheDocument:
         with app.app_context():
             if session().get_bind().dialect.name != "sqlite":
                 return  # with three rows PostgreSQL reads the table
-            query = str(service._at("10.0.0.1").compile(compile_kwargs={"literal_binds": True}))
-            plan = " ".join(str(row) for row in session().execute(sa.text(f"EXPLAIN QUERY PLAN {query}")))
-        assert "ix_client_address" in plan
-        assert "ix_access_applied_address" in plan
+            for address, wanted in (("10.0.0.1", {"ix_client_address", "ix_access_applied_address"}),
+                                    ("2001:db8::5", {"ix_client_address6"})):  # fmt: skip
+                query = str(service._at(address).compile(compile_kwargs={"literal_binds": True}))
+                plan = " ".join(str(row) for row in session().execute(sa.text(f"EXPLAIN QUERY PLAN {query}")))
+                assert wanted <= set(re.findall(r"INDEX (\w+)", plan)), plan
 
     def test_looks_are_counted_but_a_storm_of_them_is_one(self, app: Flask, client: FlaskClient, site: Site) -> None:
         owed = client_of(app, site.clients[0])
@@ -492,8 +536,11 @@ class TestProbes:
         for number, port in ((0, 8082), (1, 8081)):
             answer = visit(client, client_of(app, site.clients[number]).address, path, headers=host)
             assert (answer.status_code, answer.location) == (302, f"http://203.0.113.10:{port}/aviso/")
-        for address in (client_of(app, site.clients[2]).address, "10.200.0.1"):
-            answer = visit(client, address, path, headers=host)
+        unknown = visit(client, "10.200.0.1", path, headers=host)  # a rule sent it here; whose it is nobody knows
+        assert (unknown.status_code, unknown.location) == (302, "http://203.0.113.10:8082/aviso/")
+        for address, there in ((client_of(app, site.clients[2]).address, host), ("10.200.0.1", {}),
+                               ("10.200.0.1", {"Host": "203.0.113.10:8082"}), ("127.0.0.1", host)):  # fmt: skip
+            answer = visit(client, address, path, headers=there)
             body, _kind, status = domain.PROBES[path]
             assert (answer.status_code, answer.text) == (status, body)
             assert "Set-Cookie" not in answer.headers

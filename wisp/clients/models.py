@@ -116,6 +116,11 @@ class Client(Base):
             sqlite_where=text("cancelled_at IS NULL AND address IS NOT NULL"),
             postgresql_where=text("cancelled_at IS NULL AND address IS NOT NULL"),
         ),
+        Index(
+            "ix_client_address6", "address6",
+            sqlite_where=text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+            postgresql_where=text("cancelled_at IS NULL AND address6 IS NOT NULL"),
+        ),
         Index(None, "zone_id", "id"),
         Index(None, "name_key", "id"),
     )  # fmt: skip

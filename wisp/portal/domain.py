@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 
 _VARIABLE = re.compile(r"\{([a-z]+)\}")
 _GOOGLE = ("", "text/plain", 204)
@@ -33,6 +33,18 @@ def normal(address: str | None) -> str | None:
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
     return None if found.is_loopback or found.is_unspecified else str(found)
+
+
+LONGEST_PREFIX = 32
+"""The largest IPv6 prefix that one client can have, in bits."""
+
+
+def prefixes(address: str) -> list[str]:
+    """Every way in which an IPv6 address can be a client's: itself and the prefixes around it; none for IPv4."""
+    if ":" not in address:
+        return []
+    around = [ip_network((address, bits), strict=False) for bits in range(LONGEST_PREFIX, 128)]
+    return [address, *map(str, around)]
 
 
 def fill(text: str, meanings: Mapping[str, str], values: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ from wisp.core import audit, clock
 from wisp.core.db import dialect, insert_into, session
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice
+from wisp.portal import domain
 from wisp.portal.models import PortalPause, PortalVisit
 from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
@@ -74,29 +75,34 @@ def by_id(client_id: int | None, firm: Company) -> Visitor | None:
     return found[0] if found else None
 
 
-def listed(address: str | None) -> str:
-    """What brings the screen of a client with this address here: ``cut``, else ``notice``; empty for nothing."""
+def listed(address: str | None) -> str | None:
+    """What brings the screen of a client with this address here: ``cut``, else ``notice``; empty for nothing, None
+    where no client is known to have it."""
     if address is None:
-        return ""
-    kinds = sa.case((Access.suspended, "cut"), else_="notice")
-    query = sa.select(kinds).where(Access.client_id.in_(_at(address)), sa.or_(Access.suspended, Access.notice))
-    return session().scalar(query.order_by(kinds).limit(1)) or ""
+        return None
+    kinds = sa.case((Access.suspended, "cut"), (Access.notice, "notice"), else_="")
+    found = set(session().scalars(sa.select(kinds).where(Access.client_id.in_(_at(address))).distinct()))
+    return next((kind for kind in ("cut", "notice", "") if kind in found), None)
 
 
 def _at(address: str) -> sa.CompoundSelect[Any]:
-    """Ids of the clients with this fixed address, or whose session had it when their router was last looked at."""
-    fixed = sa.select(Client.id).where(Client.address == address, Client.cancelled_at.is_(None))
+    """Ids of the clients with this fixed address or a prefix around it, or whose session had it when their router was
+    last looked at."""
+    here = Client.cancelled_at.is_(None)
+    fixed = [sa.select(Client.id).where(Client.address == address, here)]
+    if names := domain.prefixes(address):
+        fixed.append(sa.select(Client.id).where(Client.address6.in_(names), here))
     given = (
         sa.select(Access.client_id)
         .join(Client, Client.id == Access.client_id)
-        .where(Access.applied_address == address, Client.address.is_(None), Client.cancelled_at.is_(None))
+        .where(Access.applied_address == address, Client.address.is_(None), here)
     )
-    return sa.union_all(fixed, given)
+    return sa.union_all(*fixed, given)
 
 
 def _visitors(where: ColumnElement[bool], firm: Company, address: str | None = None) -> Sequence[Visitor]:
     """At most two visitors, in one statement."""
-    now = clock.now()
+    now, names = clock.now(), domain.prefixes(address or "")
     due = (
         sa.select(sa.func.min(Invoice.due))
         .where(Invoice.client_id == Client.id, Invoice.state.in_(invoices.OPEN_STATES))
@@ -104,7 +110,8 @@ def _visitors(where: ColumnElement[bool], firm: Company, address: str | None = N
     )
     query = (
         sa.select(
-            Client.id, Client.name, Client.language, Client.address, Access.suspended, Access.reason, Access.notice,
+            Client.id, Client.name, Client.language, Client.address, Client.address6,
+            Access.suspended, Access.reason, Access.notice,
             invoices.balance_of(Client.id).label("debt"), due.label("due"),
             PortalPause.confirmed_at, PortalPause.back_at, PortalVisit.last_seen_at, PortalVisit.notice_last_at,
         )
@@ -124,7 +131,7 @@ def _visitors(where: ColumnElement[bool], firm: Company, address: str | None = N
             reason=row.reason,
             debt=row.debt,
             due=row.due,
-            personal=address is None or row.address == address,
+            personal=address is None or row.address == address or row.address6 in names,
             may_confirm=bool(row.notice) and (row.confirmed_at is None or row.confirmed_at <= rested),
             confirmed_at=row.confirmed_at,
             back_at=row.back_at,

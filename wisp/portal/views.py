@@ -58,8 +58,11 @@ def confirm() -> Response:
 
 
 def _probe() -> Response:
-    """What an operating system asks to learn whether something stands in the way: for clients on a list, yes."""
-    if service.listed(_address()):
+    """What an operating system asks to learn whether something stands in the way: for clients on a list, yes. So too
+    for an address that we do not know, where only a router's rule can have sent the question here."""
+    address = _address()
+    kind = service.listed(address)
+    if kind or (kind is None and address is not None and _is_strange(_host(request.host))):
         return _to_page()
     body, kind, status = domain.PROBES[request.path]
     return Response(body, status, content_type=kind)
@@ -77,17 +80,27 @@ def gate() -> Response | None:
     """
     if (request.endpoint or "").startswith("portal."):
         return None
-    host, own = _host(request.host), urlsplit(current_app.config["WISP"].url).hostname
-    address = _address()
-    if address is None or host == own or not ("." in host or ":" in host):
+    host, address = _host(request.host), _address()
+    if address is None or host == _own() or not ("." in host or ":" in host):
         return None
     if host in company().page_servers.split():
         return _to_page() if request.path == "/" else None
     if service.listed(address):
         return _to_page()
-    if _is_address(host) or _is_loopback(own or "") or not (request.endpoint is None or request.path == "/"):
+    if not _is_strange(host) or not (request.endpoint is None or request.path == "/"):
         return None
     return _page(company())
+
+
+def _own() -> str:
+    """The name in this program's public address."""
+    return urlsplit(current_app.config["WISP"].url).hostname or ""
+
+
+def _is_strange(host: str) -> bool:
+    """Whether a name is certainly another site's: no address, not our name, and ours is known."""
+    own = _own()
+    return "." in host and not _is_address(host) and host != own and not (_is_loopback(own) and not _base(company()))
 
 
 def page_url(client_id: int) -> str:
