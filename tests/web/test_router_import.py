@@ -220,7 +220,7 @@ def test_a_router_that_is_off_is_a_clear_answer(place: Place) -> None:
 
 @sqlite
 def test_lists_are_taken_over_and_entries_leave_only_with_the_right_to_edit_routers(place: Place) -> None:
-    browser = signed_in(place.app)
+    browser = signed_in(place.app, "tec@example.com", "technician", clients_import=True)
     url = place.read(browser)
     choice = {"csrf_token": token_of(browser), "do": "save", "lists": "yes", "list0": "cut", "remove0": "on"}
     limited = signed_in(place.app, "poca@example.com", routers_edit=False, clients_import=True, role="support")
@@ -236,6 +236,11 @@ def test_lists_are_taken_over_and_entries_leave_only_with_the_right_to_edit_rout
     assert 'name="remove0" checked' in page
     with place.app.app_context(), transaction():
         session().execute(sa.update(RouterImportRow).values(zone_id=place.zone_id, plan_id=place.plan_id))
+    with place.app.app_context(), transaction():
+        service.revoke("tec@example.com", Permission.ROUTERS_EDIT)
+    assert place.post(browser, url, "confirm").status_code == 403
+    with place.app.app_context(), transaction():
+        service.grant("tec@example.com", Permission.ROUTERS_EDIT)
     assert place.post(browser, url, "confirm").status_code == 303
     assert "Por quitar (1)" in browser.get(place.url).text
     with place.app.app_context():
@@ -273,6 +278,11 @@ def test_who_is_limited_to_a_zone_imports_into_it_only(place: Place) -> None:
     assert place.clients()["ana"].zone_id == place.zone_id
     with place.app.app_context():
         elsewhere = factories.make_zone().router_id
+    open_review = place.read(browser)
+    assert browser.get(open_review).status_code == 200
+    with place.app.app_context(), transaction():
+        changes.set_zones(user_id, True, [place.other_zone_id], service.COMMAND_LINE)
+    assert browser.get(open_review).location == place.url
     assert browser.get(f"/router/{elsewhere}/importar/").status_code == 404
     assert browser.get(url.replace(f"/{place.router_id}/", f"/{elsewhere}/")).status_code == 404
 

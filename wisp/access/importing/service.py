@@ -18,7 +18,7 @@ from wisp.core import audit, clock, crypto
 from wisp.core.crypto import SecretUnreadable
 from wisp.core.db import session
 from wisp.core.errors import Refused
-from wisp.core.scope import Scope
+from wisp.core.scope import EVERYTHING, Scope
 from wisp.gateway import Target
 from wisp.routers import service as routers
 from wisp.routers.models import Router, Zone
@@ -137,10 +137,11 @@ def parts(values: Sequence[Any], size: int = CHUNK) -> list[Sequence[Any]]:
 # Finding ---------------------------------------------------------------------------------------------
 
 
-def find(token: str, router_id: int, *, lock: bool = False) -> RouterImport:
+def find(token: str, router_id: int, scope: Scope = EVERYTHING, *, lock: bool = False) -> RouterImport:
     """The open review of that token, for the person who began it; ``lock`` before it is changed.
 
-    Refused("access.import_gone") where there is none, "access.import_done" where it has been confirmed.
+    Refused("access.import_gone") where there is none, or where it holds clients whom this person may not see any more;
+    "access.import_done" where it has been confirmed.
     """
     query = sa.select(RouterImport).where(RouterImport.token == token, RouterImport.router_id == router_id)
     query = query.execution_options(populate_existing=True)
@@ -149,6 +150,10 @@ def find(token: str, router_id: int, *, lock: bool = False) -> RouterImport:
         raise Refused("access.import_gone")
     if review.done_at is not None:
         raise Refused("access.import_done", added=review.added, changed=review.changed)
+    if scope.zone_ids is not None:
+        outside = sa.select(Client.id).where(Client.zone_id.not_in(scope.zone_ids))
+        if _count(RouterImportRow.import_id == review.id, RouterImportRow.client_id.in_(outside)):
+            raise Refused("access.import_gone")
     return review
 
 
@@ -232,7 +237,7 @@ def edit(review: RouterImport, edits: Mapping[int, Mapping[str, Any]], zone_ids:
     """Keep what a person typed, right or wrong; returns the rows that were changed.
 
     ``edits`` by row: texts of TYPED, ``zone_id``, ``plan_id``, ``include``. The code of a client that is there already
-    is fixed, and a zone that is not among ``zone_ids`` (or the one that the row has) is none.
+    is fixed and its account is open, and a zone that is not among ``zone_ids`` (or the one that the row has) is none.
     """
     changed: set[int] = set()
     for part in parts(sorted(edits)):
@@ -249,6 +254,7 @@ def _edit(row: RouterImportRow, values: Mapping[str, Any], zone_ids: Collection[
     new: dict[str, Any] = {name: str(values[name]).strip()[:LONGEST] for name in TYPED if name in values}
     if row.client_id is not None:
         new.pop("code", None)
+        new.pop("balance", None)
     new |= {name: values[name] for name in ("zone_id", "plan_id") if name in values}
     if new.get("zone_id") not in (None, row.zone_id, *zone_ids):
         new["zone_id"] = None

@@ -86,7 +86,7 @@ def review(router_id: int, token: str) -> Response:
     """The table to review and to correct: filtered, paged."""
     router = _router(router_id)
     try:
-        found = service.find(token, router_id)
+        found = service.find(token, router_id, scope())
     except Refused as refused:
         return _gone(router, refused)
     return _review_page(router, found)
@@ -104,7 +104,7 @@ def save(router_id: int, token: str) -> Response:
     action, _colon, value = request.form.get("do", "save").partition(":")
     try:
         with transaction():
-            found = service.find(token, router_id, lock=True)
+            found = service.find(token, router_id, scope(), lock=True)
             changed = _keep(router, found, action, value)
             checked = confirming.check(found, scope()) if action == "save" else None
         if action == "confirm":
@@ -141,7 +141,9 @@ def _keep(router: Router, found: RouterImport, action: str, value: str) -> set[i
 def _confirm(router: Router, token: str) -> Response:
     """Import what is ticked; the token works once."""
     with transaction():
-        found = service.find(token, router.id, lock=True)
+        found = service.find(token, router.id, scope(), lock=True)
+        if any(choice["remove"] for choice in found.choices.values()) and not can(Permission.ROUTERS_EDIT):
+            abort(403)  # the permission was withdrawn since it was ticked
         if not service.counts(found)["chosen"]:
             raise Refused("access.import_nothing")
         done = confirming.confirm(found, scope())
@@ -164,7 +166,7 @@ def discard(router_id: int, token: str) -> Response:
     router = _router(router_id)
     try:
         with transaction():
-            service.discard(service.find(token, router_id, lock=True))
+            service.discard(service.find(token, router_id, scope(), lock=True))
     except Refused as refused:
         return _gone(router, refused)
     toast(_("The review is thrown away; nothing was written."))
