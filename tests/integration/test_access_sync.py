@@ -300,11 +300,17 @@ def test_two_clients_on_one_address(ctx: Flask, server: SimulatorServer) -> None
     site.close()
 
 
+def dial_by_radius(server: SimulatorServer, name: str, address: str) -> None:
+    """A session of a user that the router has no secret of."""
+    row = {"name": name, "service": "pppoe", "address": address, "radius": "true"}
+    server.router.load("/ppp/active", [row])
+
+
 def test_pppoe_addresses_come_from_client_secret_or_session(ctx: Flask, server: SimulatorServer) -> None:
     site = Site(server, clients=4, connection="pppoe")
-    fixed, secret, pool, away = site.clients
+    fixed, secret, radius, away = site.clients
     with transaction() as s:
-        for name, client_id in (("fijo", fixed), ("secreto", secret), ("pool", pool), ("ausente", away)):
+        for name, client_id in (("fijo", fixed), ("secreto", secret), ("radius", radius), ("ausente", away)):
             values = {"username": name, "address": "10.6.0.1" if client_id == fixed else None}
             s.execute(sa.update(Client).where(Client.id == client_id).values(**values))
     server.router.load(
@@ -312,27 +318,23 @@ def test_pppoe_addresses_come_from_client_secret_or_session(ctx: Flask, server: 
         [
             {"name": "fijo", "password": "x", "remote-address": "10.6.0.1"},
             {"name": "secreto", "password": "x", "remote-address": "10.6.0.2"},
-            {"name": "pool", "password": "x", "remote-address": "clientes"},
             {"name": "vecino", "password": "x"},
         ],
     )
     server.router.dial_all()
-    sessions = {row["name"]: row["address"] for row in server.router.snapshot("/ppp/active")}
-    assert sessions["pool"].startswith(POOL)
+    dial_by_radius(server, "radius", f"{POOL}77")
     site.cut()
     report = site.sync()
-    assert {row[1] for row in site.ours()} == {"10.6.0.1", "10.6.0.2", sessions["pool"]}
+    assert {row[1] for row in site.ours()} == {"10.6.0.1", "10.6.0.2", f"{POOL}77"}
     assert report.outcomes[away].detail == "no_address"
     assert site.access(away).error == "no_address"
     # the sessions of the three who were cut are ended, nobody else's is
     assert {row["name"] for row in server.router.snapshot("/ppp/active")} == {"vecino"}
     server.router.dial_all()
-    now = {row["name"]: row["address"] for row in server.router.snapshot("/ppp/active")}
-    assert now["pool"] != sessions["pool"]
+    dial_by_radius(server, "radius", f"{POOL}78")
     site.sync()
-    assert now["pool"] in {row[1] for row in site.ours()}
-    assert sessions["pool"] not in {row[1] for row in site.ours()}
-    assert {row["name"] for row in server.router.snapshot("/ppp/active")} == {"vecino", "fijo", "secreto", "pool"}
+    assert {row[1] for row in site.ours()} == {"10.6.0.1", "10.6.0.2", f"{POOL}78"}
+    assert {row["name"] for row in server.router.snapshot("/ppp/active")} == {"vecino", "fijo", "secreto", "radius"}
     site.close()
 
 
@@ -340,12 +342,11 @@ def test_who_may_come_back_with_another_address_is_looked_at_again(ctx: Flask, s
     site = Site(server, clients=1, connection="pppoe", username="ana")
     with transaction() as s:
         s.execute(sa.update(Client).values(address=None))
-    server.router.load("/ppp/secret", [{"name": "ana", "password": "x"}])
-    server.router.dial_all()
+    dial_by_radius(server, "ana", f"{POOL}77")
     site.cut()
     assert states(site.sync()) == ["written"]
     assert site.state().attempts == 0
-    server.router.dial_all()
+    dial_by_radius(server, "ana", f"{POOL}78")
     (row,) = server.router.snapshot("/ppp/active")
     assert row["address"] not in {address for _, address, _ in site.ours()}
     with clock.frozen(clock.now() + timedelta(seconds=31)):

@@ -35,10 +35,12 @@ def sync_command(name: str, wait: bool, as_json: bool) -> None:
     router_id = routers.find_router(name).id
     if not wait:
         with transaction():
+            sync.mind_ipv6(router_id)
             order = service.request_sync([router_id])[router_id]
         emit({"router": name, "order": order, "state": "ordered"}, as_json)
         return
     with queue.inline(), transaction():
+        sync.mind_ipv6(router_id)
         order = service.request_sync([router_id])[router_id]
     state = _state(name, router_id, order)
     emit(state, as_json)

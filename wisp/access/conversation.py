@@ -6,15 +6,17 @@ twice.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from wisp.access import domain
-from wisp.access.domain import Add, Change, Difference, Lists, Outcome, Verdict, Wanted
-from wisp.gateway import Connection, Entry, ErrorCode, GatewayError, NewEntry, Status, Target, connect
+from wisp.access import domain, ending
+from wisp.access.domain import Add, Change, Difference, Outcome, Verdict, Wanted
+from wisp.access.leverage import Leverage, Remember, forget
+from wisp.access.plan import Applied, Plan, Result, Subject
+from wisp.gateway import Connection, Entry, ErrorCode, GatewayError, NewEntry, Status, connect, menus
 from wisp.gateway import Outcome as Answer
+
+__all__ = ["Applied", "Conversation", "Plan", "Result", "Subject", "converse", "look"]
 
 DEADLINE = 90.0
 """Seconds that one connection may take in all."""
@@ -22,89 +24,17 @@ CONNECTIONS = 4
 """How often a job connects at most: again after the first break, then only while it gets on."""
 LOOKS = 3
 """How often the lists are read at most on one connection."""
-_MENU = "/ip/firewall/address-list"
-T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A client in one synchronisation: its connection, what is wanted (``cut``, ``notice``, ``none``) in which
-    ``version``, and what was recorded before. ``here``: the recorded state is that of this router."""
-
-    client_id: int
-    code: str
-    connection: str
-    address: str | None
-    username: str
-    wanted: str
-    version: int
-    applied_version: int
-    here: bool = False
-    cut: bool = False
-    notice: bool = False
-    applied_address: str | None = None
-    foreign: bool = False
-    error: str = ""
-    sent: bool = False
-
-    @property
-    def settled(self) -> bool:
-        """The router has confirmed what is wanted."""
-        return self.version == self.applied_version
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is wanted on one router at the moment of reading. ``target`` None: its password cannot be read.
-
-    ``held``: clients whose cut waits for the hours in which cuts are allowed, and until when. Among the subjects they
-    want what stands."""
-
-    router_id: int
-    order: int
-    target: Target | None
-    lists: Lists
-    subjects: Sequence[Subject]
-    held: Mapping[int, datetime] = field(default_factory=dict)
-
-    def list_of(self, wanted: str) -> str:
-        """The name of the list for ``cut`` and ``notice``; empty for ``none``."""
-        return {"cut": self.lists.cut, "notice": self.lists.notice}.get(wanted, "")
-
-
-@dataclass(frozen=True)
-class Applied:
-    """How it ended for one client, and on which of the two lists it stands now."""
-
-    outcome: Outcome
-    cut: bool
-    notice: bool
-
-
-@dataclass
-class Result:
-    """How a conversation ended. ``logged_in``: the router let us in at least once. ``sent``: clients for whom commands
-    went out. ``leftovers``: entries of nobody that could not be removed. ``look_again``: a client whose
-    session was ended may come back with another address."""
-
-    reached: bool
-    error: str = ""
-    detail: str = ""
-    logged_in: bool = False
-    clients: dict[int, Applied] = field(default_factory=dict)
-    sent: set[int | None] = field(default_factory=set)
-    leftovers: int = 0
-    look_again: bool = False
-
-
-def converse(plan: Plan, renew: Callable[[], None]) -> Result:
-    """Make the router's lists as ``plan`` wants them. ``renew`` is called before each further connection.
+def converse(plan: Plan, renew: Callable[[], None], remember: Remember = forget) -> Result:
+    """Make the router's lists as ``plan`` wants them. ``renew`` is called before each further connection, ``remember``
+    before a lever is moved.
 
     A break is an unknown outcome: connect again, read, send what still differs. Never raises GatewayError.
     """
     if plan.target is None:
         return Result(False, "unreadable")
-    talk = Conversation(plan)
+    talk = Conversation(plan, remember)
     error = GatewayError(ErrorCode.unreachable)
     for attempt in range(CONNECTIONS):
         answered = talk.answered
@@ -125,107 +55,150 @@ def converse(plan: Plan, renew: Callable[[], None]) -> Result:
 
 
 def look(plan: Plan) -> Difference:
-    """The difference as it stands, nothing changed. Raises GatewayError."""
+    """The difference as it stands, nothing changed: the lists of both families, and levers. Raises GatewayError."""
     if plan.target is None:
         raise GatewayError(ErrorCode.login, "unreadable")
-    talk = Conversation(plan)
+    talk = Conversation(replace(plan, ipv6=True))
     with connect(plan.target, deadline=DEADLINE) as connection:
-        return talk.compare(connection)
+        talk.compare(connection)
+    return talk.whole()
 
 
 class Conversation:
     """What has been learned and done so far, over one or more connections."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, remember: Remember = forget) -> None:
         self.plan = plan
+        self.levers = Leverage(plan, remember)
         self.logged_in = False
         self.answered = 0
         self.made: set[int | None] = set()
         """Clients whose entry was added or enabled, or who were taken off; perhaps unanswered."""
         self.fresh: set[int] = set()
-        """Clients wanted cut who had no entry of ours when we first looked."""
+        """Clients wanted on a list who stood there by nothing of ours when we first looked."""
         self.looked = False
         self.difference = Difference()
+        self.difference6 = Difference()
+        self.no_ipv6 = False
+        """The IPv6 lists should be written, and this router has none or does not let us."""
+        self.entries: list[Entry] = []
+        """What stood on the lists of both families when we last looked, but for what levers of ours made."""
         self.standing: dict[str, dict[str, str]] = {}
         self.failures: dict[int, str] = {}
         self.leftovers = 0
-        self.sessions: dict[int, str] = {}
-        self.addresses: dict[int, str | None] = {}
-        self.from_session: set[int] = set()
+        self.details: dict[int, str] = {}
         self.look_again = False
 
     def hold(self, connection: Connection) -> None:
         """The whole conversation on one connection. Raises GatewayError where it breaks."""
         for last in (False,) * (LOOKS - 1) + (True,):
-            self.difference = self.compare(connection)
+            self.compare(connection)
             if not self._send(connection, last):
                 break
-        self._end_sessions(connection)
+        self._end(connection)
 
     # Reading -----------------------------------------------------------------------------------------
 
     def compare(self, connection: Connection) -> Difference:
-        """Read the lists once and compare."""
+        """Read the lists and the rows of levers once and compare; the difference of the IPv4 lists."""
         entries = connection.read_lists(self.plan.lists.names)
-        busy = self._resolve(connection)
-        wanted = [
-            Wanted(s.client_id, s.code, self.addresses[s.client_id], self.plan.list_of(s.wanted))
-            for s in self.plan.subjects
-        ]
-        found = domain.difference(wanted, entries, self.plan.lists, busy)
-        self.standing = _standing(entries)
+        entries6 = self._read_ipv6(connection)
+        self.levers.look(connection)
+        explained = self.levers.explained
+        entries = [e for e in entries if not (e.dynamic and (e.list, domain.normal(e.address)) in explained)]
+        busy = frozenset(self.levers.facts.sessions.values())
+        wanted, wanted6 = map(self._wanted, self.plan.subjects), filter(None, map(self._wanted6, self.plan.subjects))
+        self.difference = domain.difference(list(wanted), entries, self.plan.lists, busy)
+        self.difference6 = domain.difference(
+            [] if self.no_ipv6 else list(wanted6), entries6, self.plan.lists, ipv6=True
+        )
+        self.standing, self.entries = _standing(entries, entries6), [*entries, *entries6]
         if not self.looked:
             self.looked = True
-            self.fresh = {
-                s.client_id for s in self.plan.subjects if s.wanted == "cut" and not found.verdicts[s.client_id].held
-            }
-        return found
+            self.fresh = {s.client_id for s in self.plan.subjects if s.wanted != "none" and not self._held(s)}
+        return self.difference
 
-    def _resolve(self, connection: Connection) -> frozenset[str]:
-        """Find out each client's address; returns those that PPP sessions use now, where they were read.
+    def _read_ipv6(self, connection: Connection) -> list[Entry]:
+        """The entries of the IPv6 lists; none where nobody needs them."""
+        needed = any(s.wanted != "none" and s.address6 for s in self.plan.subjects)
+        self.no_ipv6 = False
+        if not needed and not self.plan.ipv6:
+            return []
+        try:
+            return connection.read_lists(self.plan.lists.names, ipv6=True)
+        except GatewayError as error:
+            if error.code not in (ErrorCode.trap, ErrorCode.permission):
+                raise
+            self.no_ipv6 = True
+            return []
 
-        A fixed address is the client's own. PPPoE without one: the secret's, else that of the live session. To judge a
-        release the address that we last wrote will do.
-        """
-        subjects = self.plan.subjects
-        self.addresses = {s.client_id: s.address for s in subjects}
-        open_ones = [s for s in subjects if s.address is None and s.connection == "pppoe" and s.username]
-        busy: frozenset[str] = frozenset()
-        if any(s.wanted != "none" for s in open_ones):
-            secrets = {s.name: s.remote_address for s in _optional(connection.ppp_secrets) if not s.disabled}
-            active = {session.name: session.address for session in _optional(connection.active_ppp)}
-            busy = frozenset(filter(None, active.values()))
-            for s in open_ones:
-                fixed = secrets.get(s.username, "")
-                if domain.is_ipv4(fixed):
-                    self.addresses[s.client_id] = fixed
-                elif active.get(s.username):
-                    self.addresses[s.client_id] = active[s.username]
-                    self.from_session.add(s.client_id)
-        for s in subjects:
-            if s.wanted == "none" and self.addresses[s.client_id] is None:
-                self.addresses[s.client_id] = s.applied_address
-        return busy
+    def _wanted(self, subject: Subject) -> Wanted:
+        """What the IPv4 lists should say of a client. To judge a release the address that we last wrote will do."""
+        choice = self.levers.choices[subject.client_id]
+        if subject.wanted == "none":
+            return Wanted(subject.client_id, subject.code, subject.address or subject.applied_address, "")
+        only6 = subject.connection == "static" and choice.address is None and subject.address6 is not None
+        if not choice.listed or only6:
+            return Wanted(subject.client_id, subject.code, None, "")
+        return Wanted(subject.client_id, subject.code, choice.address, self.plan.list_of(subject.wanted))
+
+    def _wanted6(self, subject: Subject) -> Wanted | None:
+        """What the IPv6 lists should say of a client who has, or had, an address there."""
+        address = subject.address6 or subject.applied_address6
+        if address is None:
+            return None
+        name = self.plan.list_of(subject.wanted) if subject.address6 else ""
+        return Wanted(subject.client_id, subject.code, domain.normal(address), name)
+
+    def _held(self, subject: Subject) -> bool:
+        """Whether something of ours holds the client on the wanted list already."""
+        by_lever = self.levers.standing.get(subject.client_id) == self.plan.list_of(subject.wanted)
+        return by_lever or self.difference.verdicts[subject.client_id].held
+
+    def both(self) -> Difference:
+        """The difference of the lists of both families, in one."""
+        found, more = self.difference, self.difference6
+        return Difference(
+            found.remove + more.remove, found.enable + more.enable, found.add + more.add, found.verdicts,
+            found.foreign + more.foreign,
+        )  # fmt: skip
+
+    def whole(self) -> Difference:
+        """Everything that differs, in one: levers as if they were entries whose address is the user or the device."""
+        whole = self.both()
+        put, back = self.levers.as_entries()
+        return Difference(whole.remove + back, whole.enable, whole.add + put, whole.verdicts, whole.foreign)
 
     # Changing ----------------------------------------------------------------------------------------
 
     def _send(self, connection: Connection, last: bool) -> bool:
-        """Send the difference; True where the answers leave a doubt that another look must settle."""
-        found = self.difference
+        """Send the difference; True where the answers leave a doubt that another look must settle.
+
+        Entries first: where one of ours holds the address, the router makes none for a session or a lease.
+        """
         self.failures, self.leftovers = {}, 0
+        doubt = self._send_entries(connection, self.difference, last, ipv6=False)
+        doubt |= self._send_entries(connection, self.difference6, last, ipv6=True)
+        doubt |= self.levers.send(connection, last)
+        self.made |= self.levers.made
+        return doubt
+
+    def _send_entries(self, connection: Connection, found: Difference, last: bool, *, ipv6: bool) -> bool:
         free = {s.client_id for s in self.plan.subjects if s.wanted == "none"}
         self.made |= {change.client_id for change in found.remove if change.client_id in free}
         if found.remove:
-            self._take(connection, found.remove, connection.remove_entries([c.id for c in found.remove]), removed=True)
+            answers = connection.remove_entries([c.id for c in found.remove], ipv6=ipv6)
+            self._take(connection, found.remove, answers, removed=True)
         doubt = False
         self.made |= {change.client_id for change in found.enable}
         if found.enable:
-            answers = connection.set(_MENU, [change.id for change in found.enable], {"disabled": "no"})
+            menu = menus.LISTS6 if ipv6 else menus.LISTS
+            answers = connection.set(menu, [change.id for change in found.enable], {"disabled": "no"})
             doubt |= self._take(connection, found.enable, answers, last=last)
         self.made |= {add.client_id for add in found.add}
         if found.add:
             entries = [NewEntry(add.list, add.address, add.comment) for add in found.add]
-            doubt |= self._take(connection, found.add, connection.add_entries(entries), last=last)
+            doubt |= self._take(connection, found.add, connection.add_entries(entries, ipv6=ipv6), last=last)
         return doubt
 
     def _take(
@@ -241,7 +214,8 @@ class Conversation:
         doubt = False
         for command, answer in zip(sent, answers, strict=True):
             self.answered += answer.status is not Status.unknown
-            entry = command.id if isinstance(command, Change) else f"new:{command.list}"
+            family = 6 if ":" in command.address else 4
+            entry = f"{family}{command.id}" if isinstance(command, Change) else f"{family}new:{command.list}"
             if removed and answer.status in (Status.ok, Status.gone):
                 self.standing.get(command.code, {}).pop(entry, None)
             elif answer.status is Status.ok:
@@ -260,54 +234,88 @@ class Conversation:
         else:
             self.failures[client_id] = text
 
-    def _end_sessions(self, connection: Connection) -> None:
-        """End the live PPPoE sessions of those who were cut just now: without it what is open stays open."""
-        subjects = {
-            s.username: s
-            for s in self.plan.subjects
-            if s.connection == "pppoe" and s.username and s.wanted == "cut" and self._is_new(s) and self._stands(s)
-        }
-        if not subjects:
-            return
-        live = [session for session in _optional(connection.active_ppp) if session.name in subjects]
-        answers = connection.drop_active_ppp([session.id for session in live])
-        if connection.error is not None:
-            raise connection.error
-        for session, answer in zip(live, answers, strict=True):
-            client_id = subjects[session.name].client_id
-            if answer.status is Status.failed:
-                self.sessions[client_id] = answer.text
-            elif client_id in self.from_session:
-                self.look_again = True
+    def _end(self, connection: Connection) -> None:
+        """End what those have open who were cut just now, or whose profile is another one now: without it what is open
+        stays open. Then the connections of those who were cut."""
+        new = [s for s in self.plan.subjects if s.wanted != "none" and self._is_new(s) and self._stands(s)]
+        users: dict[str, int | None] = dict(self.levers.lifted_profiles())
+        users |= {s.username: s.client_id for s in new if s.connection == "pppoe" and s.username and self._drops(s)}
+        guests = {s.username: s.client_id for s in new if self.levers.choices[s.client_id].kind == "hotspot"}
+        ended = ending.ppp(connection, users)
+        out = ending.hotspot(connection, guests)
+        for name, why in [*ended.refused.items(), *out.refused.items()]:
+            client_id = (users | guests)[name]
+            if client_id is not None:
+                self.details[client_id] = f"session: {why}"
+        self.look_again |= any(
+            self.levers.choices[s.client_id].from_session and s.username in ended.addresses for s in new
+        )
+        addresses = [a for s in new if s.wanted == "cut" for a in self._addresses(s, ended, out)]
+        broke = ending.connections(connection, addresses) if addresses else ""
+        for subject in new if broke else ():
+            self.details.setdefault(subject.client_id, f"connections: {broke}")
+
+    def _drops(self, subject: Subject) -> bool:
+        """A session keeps the profile that it began with; a notice by an entry leaves it alone."""
+        return subject.wanted == "cut" or self.levers.choices[subject.client_id].kind == "profile"
+
+    def _addresses(self, subject: Subject, ended: ending.Ended, out: ending.Ended) -> list[str]:
+        """The addresses that a client who was cut just now may have connections from."""
+        choice = self.levers.choices[subject.client_id]
+        found = [self.difference.verdicts[subject.client_id].address, subject.address6]
+        found += (ended if subject.connection == "pppoe" else out).addresses.get(subject.username, [])
+        if choice.kind == "lease":
+            rows = self.levers.facts.rows(choice.kind, choice.name)
+            found += [row.get("active-address") or row.get("address") for row in rows]
+        return [domain.normal(address) for address in found if address]
 
     def _is_new(self, subject: Subject) -> bool:
-        return not (subject.here and subject.cut) or (
-            subject.client_id in self.fresh and subject.client_id in self.made
-        )
+        recorded = subject.here and (subject.cut if subject.wanted == "cut" else subject.notice)
+        return not recorded or (subject.client_id in self.fresh and subject.client_id in self.made)
 
     def _stands(self, subject: Subject) -> bool:
-        return self._judge(subject).state != "failed"
+        return self._judge(subject).state in ("written", "unchanged")
 
     # What came of it ---------------------------------------------------------------------------------
 
     def result(self) -> Result:
         """How it ended for each client."""
-        clients = {s.client_id: self._applied(s) for s in self.plan.subjects}
         return Result(
-            True, logged_in=True, clients=clients, sent=self.made, leftovers=self.leftovers, look_again=self.look_again
+            True,
+            logged_in=True,
+            clients={s.client_id: self._applied(s) for s in self.plan.subjects},
+            sent=self.made,
+            leftovers=self.leftovers + len(self.levers.stuck),
+            look_again=self.look_again,
+            undone=sorted(self.levers.undone),
+            ipv6=any(place.startswith("6") for standing in self.standing.values() for place in standing),
         )
 
     def _judge(self, subject: Subject) -> Outcome:
-        verdict = self.difference.verdicts[subject.client_id]
-        failure = self.failures.get(subject.client_id)
-        if failure is None and verdict.shared_with is not None:
-            failure = self.failures.get(verdict.shared_with)
-        if failure is not None or verdict.problem:
-            detail = verdict.problem if failure is None else f"router: {failure}"
-            return Outcome("failed", subject.wanted, verdict.address, detail, verdict.foreign)
-        written = not verdict.foreign and self._ours(subject, verdict)
-        detail = f"session: {self.sessions[subject.client_id]}" if subject.client_id in self.sessions else ""
-        return Outcome("written" if written else "unchanged", subject.wanted, verdict.address, detail, verdict.foreign)
+        client_id, wanted = subject.client_id, subject.wanted
+        verdict = self.difference.verdicts[client_id]
+        verdict6 = self.difference6.verdicts.get(client_id, Verdict())
+        foreign = verdict.foreign or verdict6.foreign or self.levers.foreign(subject)
+        problem = self._problem(subject, verdict, verdict6)
+        if problem == "no_session":
+            return Outcome("waits", wanted, None, problem)
+        if problem:
+            held = foreign or problem.startswith("foreign: ")
+            return Outcome("failed", wanted, verdict.address, problem, held)
+        written = self._ours(subject, verdict) and (not foreign or client_id in self.levers.made)
+        state = "written" if written else "unchanged"
+        return Outcome(state, wanted, verdict.address, self.details.get(client_id, ""), foreign)
+
+    def _problem(self, subject: Subject, verdict: Verdict, verdict6: Verdict) -> str:
+        """What stands in the way of what is wanted; empty for nothing. What the router refused comes first."""
+        client_id = subject.client_id
+        for one in (client_id, verdict.shared_with, verdict6.shared_with):
+            if one is not None and one in self.failures:
+                return f"router: {self.failures[one]}"
+        problem = self.levers.problems.get(client_id) or self.levers.choices[client_id].problem
+        if not problem and self.no_ipv6 and subject.wanted != "none" and subject.address6:
+            problem = "no_ipv6"
+        return problem or verdict.problem or self.levers.blocked.get(client_id, "") or verdict6.problem
 
     def _ours(self, subject: Subject, verdict: Verdict) -> bool:
         """Whether a command of ours made it so: in this conversation, or in an earlier one that broke off."""
@@ -317,28 +325,28 @@ class Conversation:
     def _applied(self, subject: Subject) -> Applied:
         outcome = self._judge(subject)
         lists = set(self.standing.get(subject.code, {}).values())
-        if outcome.state != "failed":
+        if outcome.state in ("written", "unchanged"):
             lists = {self.plan.list_of(subject.wanted)}
-        elif outcome.foreign:
-            lists.add(outcome.detail.removeprefix("foreign: "))
-        return Applied(outcome, self.plan.lists.cut in lists, self.plan.lists.notice in lists)
+        else:
+            lists.add(self.levers.standing.get(subject.client_id, ""))
+            if outcome.foreign:
+                lists.add(outcome.detail.removeprefix("foreign: "))
+        verdict6 = self.difference6.verdicts.get(subject.client_id)
+        return Applied(
+            outcome,
+            self.plan.lists.cut in lists,
+            self.plan.lists.notice in lists,
+            verdict6.address if verdict6 is not None and subject.address6 and not self.no_ipv6 else None,
+            self.levers.lever(subject),
+        )
 
 
-def _standing(entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
-    """The enabled entries of ours by code: id and list."""
+def _standing(entries: Iterable[Entry], entries6: Iterable[Entry]) -> dict[str, dict[str, str]]:
+    """The enabled entries of ours by code: family and id, and list."""
     standing: dict[str, dict[str, str]] = defaultdict(dict)
-    for entry in entries:
-        code = domain.code_of(entry)
-        if code is not None and not entry.disabled:
-            standing[code][entry.id] = entry.list
+    for family, rows in ((4, entries), (6, entries6)):
+        for entry in rows:
+            code = domain.code_of(entry)
+            if code is not None and not entry.disabled:
+                standing[code][f"{family}{entry.id}"] = entry.list
     return standing
-
-
-def _optional(read: Callable[[], list[T]]) -> list[T]:
-    """What a menu holds; nothing where this router has no such menu or does not let us read it."""
-    try:
-        return read()
-    except GatewayError as error:
-        if error.code in (ErrorCode.trap, ErrorCode.permission):
-            return []
-        raise

@@ -2,23 +2,22 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from wisp.access import domain, sync
 from wisp.access.conversation import DEADLINE, Conversation, Plan
-from wisp.access.domain import TAG, Change, Difference
+from wisp.access.domain import TAG, Add, Change, Difference
 from wisp.access.models import RouterDifference
 from wisp.clients.models import Client
 from wisp.core import audit, clock
 from wisp.core.db import session
 from wisp.core.errors import Refused
-from wisp.gateway import Entry, ErrorCode, GatewayError, Status, connect
+from wisp.gateway import Entry, ErrorCode, GatewayError, Status, connect, menus
 from wisp.routers.models import Router
 
-_MENU = "/ip/firewall/address-list"
 KEPT = timedelta(days=400)
 """How long counts are kept."""
 
@@ -27,9 +26,9 @@ KEPT = timedelta(days=400)
 class Line:
     """One entry that differs, or that is not ours.
 
-    ``why``: ``absent``, ``disabled``; ``free``, ``other_list``, ``address``, ``gone``, ``moved``; empty for a foreign
-    one. ``code``: its client; for a foreign one the client of this router who has the address (empty: nobody, so
-    it cannot be adopted).
+    ``why``: ``absent``, ``disabled``, ``lever`` (the ``address`` is the user or the device whose row does not say what
+    is wanted); ``free``, ``other_list``, ``address``, ``gone``, ``moved``; empty for a foreign one. ``code``: its
+    client; for a foreign one the client of this router who has the address (empty: nobody, so it cannot be adopted).
     """
 
     list: str
@@ -49,6 +48,8 @@ class Found:
     extra: list[Line] = field(default_factory=list)
     stale: list[Line] = field(default_factory=list)
     foreign: list[Line] = field(default_factory=list)
+    ipv6: bool = False
+    """Entries of ours stand on the IPv6 lists."""
 
     @property
     def empty(self) -> bool:
@@ -62,20 +63,24 @@ class Found:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of a router."""
+    """What was read of a router: its lists, and levers to be ``put`` or taken ``back`` as Leverage.as_entries says."""
 
     plan: Plan
     difference: Difference
     entries: Sequence[Entry]
+    put: Sequence[Add] = ()
+    back: Sequence[Change] = ()
 
 
 def read(plan: Plan) -> Reading:
-    """Read a router's lists and compare; nothing is changed. Network only. Raises GatewayError."""
+    """Read a router's lists of both families, and levers, and compare; nothing is changed. Network only. Raises
+    GatewayError."""
     if plan.target is None:
         raise GatewayError(ErrorCode.login, "unreadable")
+    talk = Conversation(replace(plan, ipv6=True))
     with connect(plan.target, deadline=DEADLINE) as connection:
-        difference = Conversation(plan).compare(connection)
-        return Reading(plan, difference, connection.read_lists(plan.lists.names))
+        talk.compare(connection)
+    return Reading(plan, talk.both(), talk.entries, *talk.levers.as_entries())
 
 
 def look(router_id: int) -> Found:
@@ -91,10 +96,13 @@ def look(router_id: int) -> Found:
 def sort(reading: Reading, fates: Mapping[str, str], owners: Mapping[str, str]) -> Found:
     """The difference in groups. ``fates`` of codes: ``here`` or ``moved``, none where the client is gone; ``owners``:
     codes by address. Pure."""
-    found = Found()
+    found = Found(ipv6=any(":" in entry.address and domain.code_of(entry) for entry in reading.entries))
     wanted = {subject.code: reading.plan.list_of(subject.wanted) for subject in reading.plan.subjects}
     found.missing = [Line(e.list, e.address, e.code, "absent") for e in reading.difference.add]
     found.missing += [Line(e.list, e.address, e.code, "disabled", e.id) for e in reading.difference.enable]
+    found.missing += [Line(e.list, e.address, e.code, "lever") for e in reading.put]
+    found.extra += [Line(e.list, e.address, e.code, "free", e.id) for e in reading.back if e.client_id is not None]
+    found.stale += [Line(e.list, e.address, e.code, "moved", e.id) for e in reading.back if e.client_id is None]
     for change in reading.difference.remove:
         why = _why(change, wanted, fates)
         group = found.extra if why in ("free", "other_list") else found.stale
@@ -135,10 +143,11 @@ def owners(router_id: int, addresses: Collection[str]) -> dict[str, str]:
     """The clients of a router by fixed address."""
     found: dict[str, str] = {}
     for part in _parts(sorted(set(addresses))):
-        query = sa.select(Client.address, Client.code).where(
-            Client.router_id == router_id, Client.address.in_(part), Client.cancelled_at.is_(None)
-        )
-        found |= {str(address): code for address, code in session().execute(query)}
+        for column in (Client.address, Client.address6):
+            query = sa.select(column, Client.code).where(
+                Client.router_id == router_id, column.in_(part), Client.cancelled_at.is_(None)
+            )
+            found |= {domain.normal(str(address)): code for address, code in session().execute(query)}
     return found
 
 
@@ -176,12 +185,14 @@ def adopt(wish: Adoption) -> str:
     if wish.plan.target is None:
         raise GatewayError(ErrorCode.login, "unreadable")
     with connect(wish.plan.target, deadline=DEADLINE) as connection:
-        entries = {entry.id: entry for entry in connection.read_lists(wish.plan.lists.names)}
+        ipv6 = ":" in wish.address
+        entries = {entry.id: entry for entry in connection.read_lists(wish.plan.lists.names, ipv6=ipv6)}
         entry = entries.get(wish.entry_id)
         shown = (wish.list, wish.address)
         if entry is None or not _foreign(entry) or (entry.list, domain.normal(entry.address)) != shown:
             raise Refused("access.entry_changed", address=wish.address)
-        outcome = connection.set(_MENU, [entry.id], {"comment": TAG + wish.code})[0]
+        menu = menus.LISTS6 if ipv6 else menus.LISTS
+        outcome = connection.set(menu, [entry.id], {"comment": TAG + wish.code})[0]
         if connection.error is not None:
             raise connection.error
         if outcome.status is not Status.ok:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv6Network, ip_network
 from typing import Protocol
 
 TAG = "wisp:"
@@ -84,7 +84,7 @@ class Change:
 class Verdict:
     """Where a client stands before any command is sent.
 
-    ``problem`` not empty = cannot be as wanted, whatever is sent: ``no_address``, ``not_ipv4``,
+    ``problem`` not empty = cannot be as wanted, whatever is sent: ``no_address``, ``not_ipv4``, ``not_ipv6``,
     ``foreign: <list>`` (somebody else's entry holds a client who should be free), ``shared: <code>`` (the address
     is held for another client). ``foreign``: somebody else's entry does the work ("ajena"). ``shared_with``: the
     client whose entry serves this one too. ``held``: an enabled entry of ours was on the wanted list already,
@@ -127,12 +127,18 @@ def code_of(entry: Row) -> str | None:
 
 
 def normal(address: str) -> str:
-    """An address as the router prints it: a /32 is the bare address."""
-    return address.strip().removesuffix("/32")
+    """An address in one form, however the router prints it: a /32 or a /128 is the bare address, IPv6 is shortened."""
+    bare = address.strip()
+    if ":" not in bare:
+        return bare.removesuffix("/32")
+    try:
+        return str(IPv6Network(bare, strict=False)).removesuffix("/128")
+    except ValueError:
+        return bare
 
 
 def is_ipv4(address: str) -> bool:
-    """Whether this is one IPv4 address: the only thing that we put on a list."""
+    """Whether this is one IPv4 address: the only thing that we put on an IPv4 list."""
     try:
         IPv4Address(address)
     except AddressValueError:
@@ -140,10 +146,24 @@ def is_ipv4(address: str) -> bool:
     return True
 
 
+def is_ipv6(address: str) -> bool:
+    """Whether this is an IPv6 address or prefix: what we put on an IPv6 list."""
+    try:
+        IPv6Network(address, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def difference(
-    wanted: Sequence[Wanted], entries: Iterable[Row], lists: Lists, busy: Collection[str] = frozenset()
+    wanted: Sequence[Wanted],
+    entries: Iterable[Row],
+    lists: Lists,
+    busy: Collection[str] = frozenset(),
+    *,
+    ipv6: bool = False,
 ) -> Difference:
-    """Compare what is wanted now with what the router's lists hold.
+    """Compare what is wanted now with what the router's lists hold, of one family: ``ipv6`` or IPv4.
 
     ``wanted`` holds everybody who belongs on a list and those whose release is to be judged; an entry of ours
     for anybody else is removed. Two clients on one address share one entry, since the router takes an address
@@ -151,13 +171,16 @@ def difference(
     told so. A client whose address is not known keeps the entry that it has, unless that address is among
     ``busy``: those that somebody else uses now.
     """
-    return _Comparison(wanted, entries, lists, busy).run()
+    return _Comparison(wanted, entries, lists, busy, ipv6).run()
 
 
 class _Comparison:
     """The work of ``difference``: choose for each client the entry that serves it, then clear away the rest of ours."""
 
-    def __init__(self, wanted: Sequence[Wanted], entries: Iterable[Row], lists: Lists, busy: Collection[str]) -> None:
+    def __init__(
+        self, wanted: Sequence[Wanted], entries: Iterable[Row], lists: Lists, busy: Collection[str], ipv6: bool
+    ) -> None:
+        self.ipv6 = ipv6
         self.lists = lists
         self.busy = busy
         self.result = Difference()
@@ -212,12 +235,12 @@ class _Comparison:
         candidates = sorted(self._entries_at(client), key=lambda entry: entry.disabled)
         if client.address is not None:
             address = normal(client.address)
-            if not is_ipv4(address):
-                return Verdict(address, problem="not_ipv4", held=held)
+            if not (is_ipv6 if self.ipv6 else is_ipv4)(address):
+                return Verdict(address, problem="not_ipv6" if self.ipv6 else "not_ipv4", held=held)
         elif candidates:
             address = normal(candidates[0].address)
         else:
-            return Verdict(problem="no_address", held=held)
+            return Verdict(problem="no_ipv6" if self.ipv6 else "no_address", held=held)
         key = (client.list, address)
         if key in self.claims:
             return Verdict(address, shared_with=self.claims[key].client_id, held=held)
@@ -249,12 +272,12 @@ class _Comparison:
 
 
 class _Cover:
-    """Which IPv4 addresses a set of addresses, prefixes and ranges covers; names are not followed."""
+    """Which addresses a set of addresses, prefixes and IPv4 ranges covers; names are not followed."""
 
     def __init__(self, addresses: Iterable[str]) -> None:
         spans = sorted(span for span in map(_span, addresses) if span is not None)
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        self._starts: list[_Place] = []
+        self._ends: list[_Place] = []
         for start, end in spans:
             if self._ends and start <= self._ends[-1]:
                 self._ends[-1] = max(self._ends[-1], end)
@@ -263,31 +286,37 @@ class _Cover:
                 self._ends.append(end)
 
     def holds(self, address: str) -> bool:
-        if not is_ipv4(address):
+        """Whether any of that address or prefix is covered."""
+        span = _span(address)
+        if span is None:
             return False
-        number = int(IPv4Address(address))
-        at = bisect_right(self._starts, number) - 1
-        return at >= 0 and number <= self._ends[at]
+        at = bisect_right(self._starts, span[1]) - 1
+        return at >= 0 and span[0] <= self._ends[at]
 
 
-def _span(address: str) -> tuple[int, int] | None:
-    """First and last address of an entry, as numbers; None for a name or an IPv6 address."""
+_Place = tuple[int, int]
+"""Family and number of an address."""
+
+
+def _span(address: str) -> tuple[_Place, _Place] | None:
+    """First and last address of an entry; None for a name."""
     try:
         first, dash, last = address.partition("-")
         if dash:
-            return int(IPv4Address(first.strip())), int(IPv4Address(last.strip()))
-        network = IPv4Network(address.strip(), strict=False)
-        return int(network.network_address), int(network.broadcast_address)
-    except (AddressValueError, NetmaskValueError, ValueError):
+            return (4, int(IPv4Address(first.strip()))), (4, int(IPv4Address(last.strip())))
+        network = ip_network(address.strip(), strict=False)
+    except ValueError:
         return None
+    return (network.version, int(network.network_address)), (network.version, int(network.broadcast_address))
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a synchronisation did for one client.
 
-    ``state``: ``written`` (a command of ours made it so), ``unchanged`` (read on the router as wanted) or ``failed``
-    (``detail`` says why: a problem of Verdict, or ``router: <its answer>``). ``wanted``: ``cut``, ``notice``, ``none``.
+    ``state``: ``written`` (a command of ours made it so), ``unchanged`` (read on the router as wanted), ``failed``
+    (``detail`` says why: a problem of Verdict, or ``router: <its answer>``) or ``waits`` (``detail`` ``no_session``:
+    nobody is logged in who could be shown a notice; looked at again). ``wanted``: ``cut``, ``notice``, ``none``.
     """
 
     state: str

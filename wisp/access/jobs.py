@@ -59,7 +59,11 @@ def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
         return False
     plan = _write(lambda: sync.make_plan(router_id, order))
     with transcripts.transcribed() as transcript:
-        result = converse(plan, lambda: _write(lambda: sync.renew(router_id, owner)))
+        result = converse(
+            plan,
+            lambda: _write(lambda: sync.renew(router_id, owner)),
+            lambda records: _write(lambda: sync.remember(plan, owner, records)),
+        )
     again = _write(lambda: sync.record(plan, result, owner, keep=keep))
     _write(lambda: transcripts.record(router_id, transcript, result.error))
     return again
@@ -122,4 +126,6 @@ def count(router_id: int) -> None:
         session().rollback()
     with transaction():
         differences.record(router_id, found, error)
+        if found is not None and found.ipv6:
+            sync.mind_ipv6(router_id)
         service.request_sync([router_id])

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
 
-from wisp.access import hours, outages
+from wisp.access import hours, left, outages
 from wisp.access.domain import Outcome, SyncReport
 from wisp.access.models import Access, RouterSync
 from wisp.access.outages import note_waiting
@@ -280,7 +280,9 @@ def _client_groups(client_ids: Collection[int]) -> list[ColumnElement[bool]]:
 
 def _follow(group: ColumnElement[bool]) -> set[int]:
     """Take the access rows of clients to the router that they are on; the routers concerned, where anything stands."""
-    something = sa.or_(Access.suspended, Access.notice, Access.applied_suspended, Access.applied_notice)
+    something = sa.or_(
+        Access.suspended, Access.notice, Access.applied_suspended, Access.applied_notice, Access.lever != ""
+    )
     moved = (
         sa.select(Access.client_id, something, Access.router_id, Access.applied_router_id, Client.router_id)
         .join(Client, Client.id == Access.client_id)
@@ -292,6 +294,7 @@ def _follow(group: ColumnElement[bool]) -> set[int]:
         by_new.setdefault(new, []).append(client_id)
         concerned |= {router_id for router_id in (old, applied, new) if stands and router_id is not None}
     for new, ids in sorted(by_new.items()):
+        left.leave_all(ids)
         _change(ids, [something])
         _change(ids, [], version=False, router_id=new)
     return concerned
@@ -320,7 +323,7 @@ def client_moved(client_ids: Collection[int], old_router_id: int, new_router_id:
 def clients_cancelled(client_ids: Collection[int], **_: Any) -> None:
     """Receiver: cancelled clients want nothing on any router, whatever the reason of their suspension was."""
     lift(client_ids, reasons=("debt", "manual", "pause"))
-    _change(client_ids, [sa.or_(Access.applied_suspended, Access.applied_notice)])
+    _change(client_ids, [sa.or_(Access.applied_suspended, Access.applied_notice, Access.lever != "")])
     request_sync_of(client_ids)
 
 

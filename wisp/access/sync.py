@@ -7,17 +7,18 @@ whoever lost it (its time ran out) records nothing.
 
 import json
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
 
-from wisp.access import hours, outages, service
-from wisp.access.conversation import Applied, Plan, Result, Subject
+from wisp.access import hours, left, outages, service
 from wisp.access.domain import Lists, SyncReport, pause
+from wisp.access.levers import Lever
 from wisp.access.models import Access, RouterSync
+from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
 from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
@@ -37,6 +38,8 @@ _KEPT_OUT = frozenset(code.value for code in (
 _REFUSED = frozenset((ErrorCode.trap.value, ErrorCode.permission.value))
 """The router answered: it is there, but will not."""
 SESSION_PAUSE = timedelta(seconds=30)
+WAIT_PAUSE = timedelta(minutes=15)
+"""How often it is looked whether somebody has logged in who is to see a notice."""
 JITTER = 0.2
 _table = cast(sa.Table, Access.__table__)
 
@@ -102,12 +105,16 @@ def _update_own(router_id: int, owner: str, **values: object) -> int:
 def make_plan(router_id: int, order: int) -> Plan:
     """Lift what the debt no longer justifies, then read everything that the conversation needs.
 
-    The names of the lists are remembered before anything is sent, so that lists renamed later are emptied.
+    The names of the lists are remembered before anything is sent, so that lists renamed later are emptied; and that the
+    IPv6 lists hold something, so that they are read until they do not.
     """
     service.recheck(router_id)
     plan = read_plan(router_id, order)
+    ipv6 = plan.ipv6 or any(subject.wanted != "none" and subject.address6 for subject in plan.subjects)
     session().execute(
-        sa.update(RouterSync).where(RouterSync.router_id == router_id).values(lists=json.dumps(plan.lists.names))
+        sa.update(RouterSync)
+        .where(RouterSync.router_id == router_id)
+        .values(lists=json.dumps(plan.lists.names), ipv6=ipv6)
     )
     return plan
 
@@ -116,10 +123,31 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
     """What is wanted on a router now. Only reads."""
     router = session().get_one(Router, router_id)
     company = settings.company()
-    known = session().scalar(sa.select(RouterSync.lists).where(RouterSync.router_id == router_id))
-    lists = Lists(company.list_overdue, company.list_notice, tuple(json.loads(known or "[]")))
+    known = (
+        session()
+        .execute(sa.select(RouterSync.lists, RouterSync.ipv6).where(RouterSync.router_id == router_id))
+        .one_or_none()
+    )
+    former, ipv6 = (known.lists, known.ipv6) if known is not None else ("", False)
+    lists = Lists(company.list_overdue, company.list_notice, tuple(json.loads(former or "[]")))
     held = hours.held(router_id)
-    return Plan(router_id, order, _target(router), lists, _subjects(router_id, held), held)
+    return Plan(
+        router_id, order, _target(router), lists, _subjects(router_id, held), held,
+        pppoe_cut=router.pppoe_cut, ipv6=ipv6, left=left.of_router(router_id),
+    )  # fmt: skip
+
+
+def mind_ipv6(router_id: int) -> None:
+    """Let the next synchronisation look at the IPv6 lists, whether or not anybody of the router has IPv6."""
+    session().execute(
+        insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
+    )
+    session().execute(
+        sa.update(RouterSync)
+        .where(RouterSync.router_id == router_id)
+        .values(ipv6=True)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _target(router: Router) -> Target | None:
@@ -139,7 +167,8 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
             Access.client_id, Client.code, Client.connection, Client.address, Client.username, Access.suspended,
             Access.notice, Client.cancelled_at, Access.wanted_version, Access.applied_version,
             Access.applied_router_id, Access.applied_suspended, Access.applied_notice, Access.applied_address,
-            Access.foreign, Access.error, Access.sent_version,
+            Access.foreign, Access.error, Access.sent_version, Client.address6, Client.mac, Access.applied_address6,
+            Access.lever, Access.lever_name, Access.lever_before,
         )
         .join(Client, Client.id == Access.client_id)
         .where(
@@ -165,6 +194,10 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
             foreign=row.foreign,
             error=row.error,
             sent=row.sent_version == row.wanted_version,
+            address6=row.address6 or None,
+            mac=row.mac,
+            applied_address6=row.applied_address6 if row.applied_router_id == router_id else None,
+            lever=Lever(row.lever, row.lever_name, row.lever_before),
         )
         for row in session().execute(query)
     ]
@@ -180,6 +213,12 @@ def _wanted(row: Any, held: bool) -> str:
 
 
 # Recording -------------------------------------------------------------------------------------------
+
+
+def remember(plan: Plan, owner: str, records: Sequence[Record]) -> list[Left]:
+    """Write down levers before they are moved (see left.write_down). Raises LeaseLost."""
+    renew(plan.router_id, owner)
+    return left.write_down(plan.router_id, records)
 
 
 def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool:
@@ -224,6 +263,7 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
             "done": plan.order,
             "synced_at": clock.now(),
             "lists": json.dumps([plan.lists.cut, plan.lists.notice]),
+            "ipv6": result.ipv6,
         }
         if result.leftovers:
             values["lists"] = json.dumps(plan.lists.names)
@@ -247,7 +287,9 @@ def _next_attempt(attempts: int, planned: datetime | None, result: Result) -> di
     )
     values: dict[str, object] = {"error": result.error[:16], "error_detail": result.detail[:500]}
     if not failed:
-        return values | {"attempts": 0, "next_attempt_at": now + SESSION_PAUSE if result.look_again else None}
+        waits = any(applied.outcome.state == "waits" for applied in result.clients.values())
+        rest = SESSION_PAUSE if result.look_again else WAIT_PAUSE if waits else None
+        return values | {"attempts": 0, "next_attempt_at": None if rest is None else now + rest}
     if planned is not None and planned > now and attempts:
         return values
     seconds = pause(attempts + 1) * (1 + JITTER * random.random())  # noqa: S311  (spreads the load, keeps no secret)
@@ -284,12 +326,20 @@ def _store(plan: Plan, result: Result) -> None:
             .values({name: sa.bindparam(name) for name in names})
         )
         session().connection().execute(statement, changes)
+    if result.undone:
+        left.forget(plan.router_id, result.undone)
     if not result.leftovers:
         # Clients who are on another router by now have nothing left here.
         session().execute(
             sa.update(Access)
             .where(Access.applied_router_id == plan.router_id, Access.router_id != plan.router_id)
-            .values(applied_suspended=False, applied_notice=False, applied_address=None, applied_router_id=None)
+            .values(
+                applied_suspended=False,
+                applied_notice=False,
+                applied_address=None,
+                applied_address6=None,
+                applied_router_id=None,
+            )
             .execution_options(synchronize_session=False)
         )
     if health.seen(plan.router_id):  # the probe writes what it is called now
@@ -306,7 +356,7 @@ def _values(plan: Plan, subject: Subject, applied: Applied) -> dict[str, object]
     Settled is only what the router confirmed in the version that was read: a change since then stays open.
     """
     outcome = applied.outcome
-    failed = outcome.state == "failed"
+    failed = outcome.state in ("failed", "waits")
     version = subject.version
     if failed:
         version = subject.applied_version if not subject.settled else subject.version - 1
@@ -316,6 +366,8 @@ def _values(plan: Plan, subject: Subject, applied: Applied) -> dict[str, object]
         "applied_suspended": applied.cut,
         "applied_notice": applied.notice,
         "applied_address": outcome.address if stands else None,
+        "applied_address6": applied.address6 if stands else None,
+        **left.values_of(applied.lever),
         "applied_router_id": plan.router_id if stands else None,
         "foreign": outcome.foreign,
         "error": outcome.detail,
@@ -325,6 +377,8 @@ def _values(plan: Plan, subject: Subject, applied: Applied) -> dict[str, object]
         "applied_suspended": subject.cut,
         "applied_notice": subject.notice,
         "applied_address": subject.applied_address,
+        "applied_address6": subject.applied_address6,
+        **left.values_of(subject.lever),
         "applied_router_id": plan.router_id if subject.here else None,
         "foreign": subject.foreign,
         "error": subject.error,

@@ -17,6 +17,13 @@ REFUSALS: dict[str, Any] = {
 }
 
 PROBLEMS: dict[str, Any] = {
+    "not_ipv6": _l("The client's IPv6 address is no address and no prefix, so it can't be put on a list."),
+    "no_ipv6": _l("The router has no IPv6 address list that we may write to: the client's IPv6 stays open."),
+    "no_user": _l("The router has no hotspot user of that name, and the client has no fixed address."),
+    "no_lease": _l("The router has no lease for the client's device, and the client has no fixed address."),
+    "no_session": _l("Nobody is logged in: the notice is put on as soon as the client is on line."),
+    "no_profile": _l("The PPP profile “%(value)s” is not on the router any more: give the user another one there."),
+    "profile_taken": _l("A PPP profile “%(value)s” that is not ours is on the router: rename it there."),
     "no_address": _l("The client has no known address: give it a fixed one, or wait until it is connected."),
     "not_ipv4": _l("The client's address is not a single IPv4 address, so it can't be put on a list."),
     "foreign": _l(
@@ -24,6 +31,7 @@ PROBLEMS: dict[str, Any] = {
     ),
     "shared": _l("Client %(value)s has the same address and belongs on the list."),
     "router": _l("The router refused: %(value)s"),
+    "connections": _l("The cut stands, but open connections could not be ended: %(value)s"),
     "session": _l("The entry stands, but the live session could not be ended: %(value)s"),
 }
 
@@ -52,14 +60,21 @@ REASONS: dict[str, Any] = {
     "fasttrack_below": _l("FastTrack stands below the cut."),
     "fasttrack_none": _l("The router does not use FastTrack."),
     "dns_named": _l("Suspended clients may ask the name servers of the settings."),
-    "dns_rules": _l("The rules that leave the name servers open are missing, so no page appears."),
+    "dns_rules": _l(
+        "The rules that leave the name servers open are missing, so no page appears. Install the rules again."
+    ),
     "dns_router": _l("The router itself answers names. Clients who ask another server get no answer while suspended."),
     "dns_none": _l(
         "The router answers no names and the settings name no name servers: suspended clients see no page. "
         "Write the name servers into the settings."
     ),
-    "not_read": _l("The router did not say."),
-    "server_none": _l("The settings name no server of the clients' pages: the cut works, but shows no page."),
+    "not_read": _l(
+        "The router did not say. Check again; the group of the program's user on it needs the rights “read” and “test”."
+    ),
+    "server_none": _l(
+        "The settings name no server of the clients' pages: the cut works, but shows no page. Write its address into "
+        "the panel “Client pages” and install the rules again."
+    ),
     "server_answers": _l("The router reaches %(address)s."),
     "server_silent": _l("The router does not reach %(address)s (no answer to a ping): look at the route or the VPN."),
     "kept": _l("Nothing hides the client's address on the way to the server."),
@@ -70,20 +85,32 @@ REASONS: dict[str, Any] = {
     ),
     "ipv6_none": _l("The router gives out no IPv6."),
     "ipv6_open": _l("IPv6 stays open: suspended clients who have it go on. Install the rules again."),
-    "ipv6_empty": _l("The rules are there, but the IPv6 list “%(list)s” is empty: who has IPv6 may go on."),
+    "ipv6_empty": _l(
+        "The rules are there, but the IPv6 list “%(list)s” is empty: who has IPv6 may go on. Write the clients' IPv6 "
+        "addresses or prefixes into their connections."
+    ),
     "ipv6_closed": _l("The cut holds for IPv6 too."),
     "unread": _l("Nobody reads %(lists)s: whoever stands there is not cut and sees no notice. Install the rules."),
     "read": _l("Every list that has entries is read by a rule."),
-    "payments_none": _l("The settings name no payment sites: suspended clients can't pay on line."),
+    "payments_none": _l(
+        "The settings name no payment sites: suspended clients can't pay on line. Write them into the panel “Lists on "
+        "the routers”, if there are any."
+    ),
     "payments_closed": _l("Closed to suspended clients: %(sites)s. Install the rules again."),
     "payments_open": _l("The payment sites of the settings stay open."),
     "own_cut": _l("On the list “%(list)s” stand addresses of your own: %(addresses)s. Take them off."),
     "own_free": _l("No address of the router, the server or the name servers is on the list of the suspended."),
     "proxy_off": _l("The router's web proxy is off."),
     "proxy_guarded": _l("The web proxy is on (port %(port)s); a rule seems to guard it. Make sure that it does."),
-    "proxy_open": _l("The web proxy is on (port %(port)s) and no rule keeps strangers out: it will be abused."),
+    "proxy_open": _l(
+        "The web proxy is on (port %(port)s) and no rule keeps strangers out: it will be abused. Switch it off, or "
+        "close its port in the chain “input”."
+    ),
     "single": _l("No two clients share an address."),
-    "shared": _l("Several clients share an address, whoever of them is cut takes the others along: %(addresses)s."),
+    "shared": _l(
+        "Several clients share an address, whoever of them is cut takes the others along: %(addresses)s. Give each "
+        "its own."
+    ),
 }
 
 STATES: dict[str, Any] = {
@@ -96,6 +123,7 @@ STATES: dict[str, Any] = {
 WHY: dict[str, Any] = {
     "absent": _l("is not there"),
     "disabled": _l("is there, but disabled"),
+    "lever": _l("the user or the lease on the router says something else"),
     "free": _l("the client is on no list"),
     "other_list": _l("the client belongs on the other list"),
     "address": _l("old address of the client"),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from wisp.access import differences, service, sessions, texts, transcripts
+from wisp.access import differences, service, sessions, sync, texts, transcripts
 from wisp.access.rules import script, talk
 from wisp.access.rules import service as rules_service
 from wisp.access.rules.wanted import FILTER6, MENUS
@@ -42,6 +42,7 @@ def sync_now(router_id: int) -> Response:
     """Order a synchronisation; it begins at once, also in a pause between attempts."""
     _router(router_id)
     with transaction():
+        sync.mind_ipv6(router_id)
         service.request_sync([router_id])
     toast(_("The synchronisation is ordered; it begins at once."))
     if is_partial():
