@@ -105,7 +105,7 @@ def test_the_complete_list_is_a_file_before_and_after(
     done = confirmed(browser, shown.text, **CUT_OFF)
     assert f"{done.location}cambios.csv" in browser.get(done.location).text
     made = browser.get(f"{done.location}cambios.csv").text
-    assert "Norte,,Se factura con su zona,Corte de servicio,Activa,Inactiva,Cambiado" in made
+    assert "Norte,,Facturación por zona,Corte de servicio,Activa,Inactiva,Cambiado\r\n" in made
     assert len(made.strip().splitlines()) == 1 + 4
 
 

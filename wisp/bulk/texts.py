@@ -19,7 +19,7 @@ STATES: dict[str, Any] = {
 }
 LOOKS = {"queued": "pending", "running": "running", "done": "success", "undoing": "running", "undone": "off"}
 OUTCOMES: dict[str, Any] = {
-    "": _l("Changed"),
+    "": _l("Was changed"),
     "failed": _l("Could not be changed"),
     "restored": _l("Restored"),
     "kept": _l("Changed since by somebody else: left alone"),

@@ -69,7 +69,7 @@ def _listed(chosen: BulkAction, values: dict[str, Any]) -> Response:
     header = [_("Zone"), _("Code"), _("Client"), _("Periodic task"), _("Now"), _("Afterwards")]
     lines = (
         [
-            zone.name, client.code if client else "", client.name if client else _("Billed with its zone"),
+            zone.name, client.code if client else "", client.name if client else _("Zone billing"),
             _subject(chosen, change.found.subject), chosen.words(change.found.value), chosen.words(change.after),
         ]
         for change, zone, client in service.everything(chosen, values, scope())
@@ -138,7 +138,7 @@ def run_export(run_id: int) -> Response:
     )
     lines = (
         [
-            zone.name, client.code if client else "", client.name if client else _("Billed with its zone"),
+            zone.name, client.code if client else "", client.name if client else _("Zone billing"),
             _subject(chosen, change.subject), chosen.words(change.before), chosen.words(change.after),
             str(texts.OUTCOMES[change.outcome]),
         ]
