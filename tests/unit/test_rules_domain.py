@@ -1,12 +1,16 @@
 """The rules that belong on a router, how what stands there differs, the script to paste, the verdicts."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from flask import Flask
+from flask_babel import force_locale
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wisp.access import texts
 from wisp.access.rules import checks, script
 from wisp.access.rules.comparing import anchor, difference, ours
 from wisp.access.rules.wanted import FILTER, FILTER6, LIST, LIST6, NAT, Rule, Settings, generate, key_of
@@ -217,34 +221,96 @@ def adding(found: checks.Subject, menu: str, *rows: dict[str, str], first: bool 
 
 
 def test_what_each_check_finds() -> None:
-    good = subject()
+    good, seen = subject(), set()
+
+    def finds(found: checks.Subject, key: str, *expected: str) -> None:
+        told = state(found, key)
+        seen.add(told[1])
+        assert told == expected, key
+
+    bare = replace(FULL, resolvers=())
     fast = {".id": "*E", "chain": "forward", "action": "fasttrack-connection"}
-    assert state(adding(good, FILTER, fast, first=True), "order") == ("bad", "misplaced")
-    assert state(adding(good, FILTER, fast, first=True), "fasttrack") == ("bad", "fasttrack_first")
+    finds(good, "order", "good", "order")
+    finds(adding(good, FILTER, fast, first=True), "order", "bad", "misplaced")
+    finds(without(good, FILTER, "ov-drop"), "order", "bad", "incomplete")
+    finds(good, "fasttrack", "good", "fasttrack_below")
+    finds(replace(good, tables=rows_of(good.rules)), "fasttrack", "good", "fasttrack_none")
+    finds(adding(good, FILTER, fast, first=True), "fasttrack", "bad", "fasttrack_first")
+    finds(adding(good, FILTER6, fast, first=True), "fasttrack", "bad", "fasttrack_first")
+    finds(adding(good, FILTER, {**fast, "disabled": "true"}, first=True), "fasttrack", "good", "fasttrack_below")
     spared = {**fast, "src-address-list": "!wisp-overdue"}
-    assert state(adding(good, FILTER, spared, first=True), "fasttrack")[0] == "good"
-    assert state(without(good, FILTER, "ov-drop"), "order") == ("bad", "incomplete")
-    assert state(without(good, FILTER, "ov-dns-udp"), "dns") == ("bad", "dns_rules")
-    assert state(replace(good, settings=replace(FULL, resolvers=()), answers_dns=False), "dns") == ("bad", "dns_none")
-    assert state(replace(good, settings=replace(FULL, resolvers=()), answers_dns=True), "dns")[0] == "good"
-    assert state(replace(good, ping=False), "server") == ("bad", "server_silent")
-    assert state(replace(good, ping=None), "server") == ("unknown", "not_read")
-    assert state(without(good, NAT, "keep-client-address"), "kept") == ("bad", "masqueraded")
-    assert state(adding(good, NAT, MASQUERADE, first=True), "kept") == ("bad", "masqueraded")
-    assert state(replace(good, addresses=("203.0.113.1/24",)), "kept") == ("warning", "same_network")
+    finds(adding(good, FILTER, spared, first=True), "fasttrack", "good", "fasttrack_below")
+    finds(good, "dns", "good", "dns_named")
+    finds(without(good, FILTER, "ov-dns-udp"), "dns", "bad", "dns_rules")
+    finds(without(good, LIST, "resolver-203.0.113.53"), "dns", "bad", "dns_rules")
+    finds(replace(good, settings=bare, answers_dns=False), "dns", "bad", "dns_none")
+    finds(replace(good, settings=bare, answers_dns=True), "dns", "good", "dns_router")
+    finds(replace(good, settings=bare, answers_dns=None), "dns", "unknown", "not_read")
+    finds(good, "server", "good", "server_answers")
+    finds(replace(good, ping=False), "server", "bad", "server_silent")
+    finds(replace(good, ping=None), "server", "unknown", "not_read")
+    finds(replace(good, settings=Settings()), "server", "warning", "server_none")
+    finds(good, "kept", "good", "kept")
+    finds(replace(good, settings=Settings()), "kept", "warning", "server_none")
+    finds(without(good, NAT, "keep-client-address"), "kept", "bad", "masqueraded")
+    finds(adding(good, NAT, MASQUERADE, first=True), "kept", "bad", "masqueraded")
+    finds(replace(good, addresses=("203.0.113.1/24",)), "kept", "warning", "same_network")
+    _lists_and_ipv6(finds)
+    _what_is_ones_own(finds)
+    assert seen == set(texts.REASONS)
+
+
+def _lists_and_ipv6(finds: Callable[..., None]) -> None:
+    good = subject()
     six = replace(good, addresses6=("fe80::1/64", "2001:db8::1/64"))
-    assert state(six, "ipv6") == ("good", "ipv6_closed")
-    assert state(without(six, FILTER6, "fwd-overdue6"), "ipv6") == ("bad", "ipv6_open")
     cut = {".id": "*9", "list": "wisp-overdue", "address": "10.0.0.9", "comment": "wisp:ANA"}
-    assert state(adding(six, LIST, cut), "ipv6") == ("warning", "ipv6_empty")
-    assert state(without(adding(good, LIST, cut), FILTER, "none"), "unread") == ("good", "read")
-    unread = without(without(without(adding(good, LIST, cut), FILTER, "fwd-overdue"), NAT, "nat-overdue"), NAT,
-                     "nat-allowed")  # fmt: skip
-    assert state(unread, "unread") == ("bad", "unread")
-    assert state(without(good, LIST, "payment-pay.example.net"), "payments") == ("bad", "payments_closed")
-    own = {**cut, "address": "10.0.0.0/24"}
-    assert state(adding(good, LIST, own), "own") == ("bad", "own_cut")
-    assert state(replace(good, proxy=True, proxy_port="8080"), "proxy") == ("bad", "proxy_open")
+    finds(good, "ipv6", "good", "ipv6_none")
+    finds(six, "ipv6", "good", "ipv6_closed")
+    finds(without(six, FILTER6, "fwd-overdue6"), "ipv6", "bad", "ipv6_open")
+    finds(adding(six, LIST, cut), "ipv6", "warning", "ipv6_empty")
+    finds(adding(adding(six, LIST, cut), LIST6, {**cut, "address": "2001:db8:9::/48"}), "ipv6", "good", "ipv6_closed")
+    listed = adding(good, LIST, cut, {**cut, "list": "wisp-notice"})
+    finds(listed, "unread", "good", "read")
+    finds(without(listed, FILTER, "fwd-overdue"), "unread", "bad", "unread")  # the page alone cuts nobody
+    finds(without(without(listed, FILTER, "fwd-seen"), NAT, "nat-notice"), "unread", "bad", "unread")
+    listed6 = adding(good, LIST6, {**cut, "address": "2001:db8:9::/48"})
+    finds(listed6, "unread", "good", "read")
+    finds(without(listed6, FILTER6, "fwd-overdue6"), "unread", "bad", "unread")
+
+
+def _what_is_ones_own(finds: Callable[..., None]) -> None:
+    good = subject()
+    finds(good, "payments", "good", "payments_open")
+    finds(replace(good, settings=replace(FULL, payments=())), "payments", "warning", "payments_none")
+    finds(without(good, LIST, "payment-pay.example.net"), "payments", "bad", "payments_closed")
+    finds(without(good, FILTER, "ov-allowed"), "payments", "bad", "payments_closed")
+    finds(good, "own", "good", "own_free")
+    own = {".id": "*9", "list": "wisp-overdue", "address": "10.0.0.0/24", "comment": "wisp:ANA"}
+    for address in ("10.0.0.0/24", "203.0.113.10", "203.0.113.53"):  # the router's, the page's, the name server's
+        finds(adding(good, LIST, {**own, "address": address}), "own", "bad", "own_cut")
+    finds(adding(good, LIST6, {**own, "address": "2001:db8::/64"}), "own", "bad", "own_cut")
+    finds(good, "proxy", "good", "proxy_off")
+    proxy = replace(good, proxy=True, proxy_port="8080")
     guard = {".id": "*G", "chain": "input", "protocol": "tcp", "dst-port": "8080", "action": "drop"}
-    assert state(adding(replace(good, proxy=True, proxy_port="8080"), FILTER, guard), "proxy")[0] == "warning"
-    assert state(replace(good, duplicates={"10.0.0.7": ["ANA", "EVA"]}), "duplicates") == ("bad", "shared")
+    finds(proxy, "proxy", "bad", "proxy_open")
+    finds(adding(proxy, FILTER, {**guard, "dst-port": "8291"}), "proxy", "bad", "proxy_open")
+    finds(adding(proxy, FILTER, guard), "proxy", "warning", "proxy_guarded")
+    finds(good, "duplicates", "good", "single")
+    finds(replace(good, duplicates={"10.0.0.7": ["ANA", "EVA"]}), "duplicates", "bad", "shared")
+
+
+IMPERATIVES = re.compile(
+    r"\b(instale|mire|escr[ií]b(a|alos)|compru[eé]be(lo)?|ponga|quítelas|asegúrese|apáguelo|dé|revise)\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_not_right_says_what_to_do(ctx: Flask) -> None:
+    """The Spanish sentence of everything that is not good names an action."""
+    right = {"order", "fasttrack_below", "fasttrack_none", "dns_named", "dns_router", "server_answers", "kept",
+             "ipv6_none", "ipv6_closed", "read", "payments_open", "own_free", "proxy_off", "single"}  # fmt: skip
+    filled = dict.fromkeys(("rules", "address", "network", "list", "lists", "sites", "addresses", "port"), "X")
+    with force_locale("es"):
+        for reason in texts.REASONS.keys() - right:
+            said = texts.verdict(reason, filled)
+            assert IMPERATIVES.search(said), (reason, said)

@@ -81,6 +81,7 @@ def _dns(s: Subject) -> Verdict:
     """Without names no site is asked for, and no page appears."""
     if s.settings.resolvers:
         held = all(s.row(FILTER, f"ov-dns-{protocol}") is not None for protocol in ("udp", "tcp"))
+        held = held and not any(rule.key.startswith("resolver-") for rule in s.difference.missing)
         return Verdict("dns", GOOD, "dns_named") if held else Verdict("dns", BAD, "dns_rules")
     if s.answers_dns:
         return Verdict("dns", GOOD, "dns_router")
@@ -125,13 +126,14 @@ def _ipv6(s: Subject) -> Verdict:
 
 
 def _unread(s: Subject) -> Verdict:
-    """A list that no rule reads cuts nobody."""
-    readers = {row.get("src-address-list", "") for menu in (FILTER, NAT) for row in s.enabled(menu)}
-    readers6 = {row.get("src-address-list", "") for row in s.enabled(FILTER6)}
-    names = (s.settings.cut, s.settings.notice)
-    unread = [name for name in names if _members(s, LIST, name) and name not in readers]
-    if _members(s, LIST6, s.settings.cut) and s.settings.cut not in readers6:
-        unread.append(f"{s.settings.cut} (IPv6)")
+    """A list that no rule reads does nothing. To send web pages elsewhere is not yet to cut: a filter must read it."""
+    cut, notice = s.settings.cut, s.settings.notice
+    places = ((LIST, cut, (FILTER,), ""), (LIST, notice, (FILTER, NAT), ""), (LIST6, cut, (FILTER6,), " (IPv6)"))
+    unread = []
+    for menu, name, readers, mark in places:
+        read = {row.get("src-address-list", "") for reader in readers for row in s.enabled(reader)}
+        if _members(s, menu, name) and name not in read:
+            unread.append(name + mark)
     return Verdict("unread", BAD, "unread", {"lists": ", ".join(unread)}) if unread else Verdict("unread", GOOD, "read")
 
 
