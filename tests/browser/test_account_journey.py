@@ -81,7 +81,7 @@ def turned_on(page: Any) -> tuple[pyotp.TOTP, list[str]]:
     axe.check(page)
     codes = page.locator("#recovery-codes li").all_inner_texts()
     page.click("text=Ya los guardé")
-    page.wait_for_selector("text=El segundo factor está activado")
+    page.wait_for_selector("text=La verificación en dos pasos está activada")
     axe.check(page)
     return phone, codes
 

@@ -13,7 +13,8 @@ from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import PRESETS, Permission, Role
 from wisp.outbox.models import Message
-from wisp.staff import passwords, service
+from wisp.staff import links, passwords, service
+from wisp.staff.models import StaffLink
 from wisp.staff.texts import PERMISSIONS, ROLES
 
 
@@ -123,6 +124,44 @@ class TestCommand:
         with app.app_context():
             assert service.authenticate("eva@example.com", PASSWORD) is not None
             assert session().query(audit.AuditEntry).first().actor.startswith("cli:")  # type: ignore[union-attr]
+
+    def test_a_password_from_the_command_line_ends_sessions_and_links(self, app: Flask) -> None:
+        browser = signed_in(app)
+        with app.app_context(), transaction():
+            link = links.send(service.find("ana@example.com"), links.RESET).id
+        assert run(app, "password", "ana@example.com", "--password-stdin", stdin="short\n").exit_code == 1
+        assert run(app, "password", "nobody@example.com", "--password-stdin", stdin=PASSWORD).exit_code == 1
+        assert browser.get("/cuenta/clave/").status_code == 200
+        done = run(app, "password", "ana@example.com", "--password-stdin", stdin="a wholly new password\n")
+        assert done.exit_code == 0, done.output
+        assert "a wholly new password" not in done.output
+        assert browser.get("/cuenta/clave/").status_code == 302
+        with app.app_context():
+            assert service.authenticate("ana@example.com", "a wholly new password") is not None
+            assert session().get_one(StaffLink, link).used_at is not None
+
+    def test_name_and_address_change(self, app: Flask) -> None:
+        make_staff(app)
+        changed = run(app, "edit", "ana@example.com", "--name", "Ana T.", "--email", "Ana.T@example.com", "--json")
+        assert (json.loads(changed.stdout)["email"], json.loads(changed.stdout)["name"]) == (
+            "ana.t@example.com",
+            "Ana T.",
+        )
+        assert run(app, "edit", "ana.t@example.com").exit_code == 2
+        assert run(app, "edit", "ana.t@example.com", "--email", "no address").exit_code == 1
+
+    def test_the_audit_log_is_listed(self, app: Flask) -> None:
+        make_staff(app)
+        run(app, "grant", "ana@example.com", "runs:undo")
+        make_staff(app, "eva@example.com", "cashier")
+        run(app, "grant", "eva@example.com", "runs:undo")
+        audited = app.test_cli_runner().invoke(args=["audit", "list", "--actor", "cli:", "--json"])
+        (entry,) = json.loads(audited.stdout)
+        assert (entry["action"], entry["target"]) == ("staff.grant", "staff:eva@example.com")
+        assert entry["after"] == {"permission": "runs:undo"}
+        never = app.test_cli_runner().invoke(args=["audit", "list", "--until", "2001-01-01", "--json"])
+        assert json.loads(never.stdout) == []
+        assert app.test_cli_runner().invoke(args=["audit", "list", "--since", "yesterday"]).exit_code == 2
 
     @pytest.mark.parametrize("arguments, stdin, words", [
         (["add", "--email", "e@e.mx", "--name", "E", "--role", "admin", "--password-stdin"], "", "password"),

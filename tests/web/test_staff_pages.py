@@ -80,6 +80,18 @@ class TestInvitation:
         assert log_in(app.test_client(), "eva@example.com").status_code == 303
         assert held(app, "eva@example.com") == PRESETS[Role.CASHIER]
 
+    def test_without_a_mail_server_it_is_said_to_wait(self, app: Flask, request: pytest.FixtureRequest) -> None:
+        boss = signed_in(app)
+        post(boss, "/staff/agregar/", name="Eva", email="eva@example.com", role="cashier")
+        assert "no hay servidor de correo" in boss.get("/staff/").text
+        asked = app.test_client()
+        fields = {"csrf_token": token(asked.get("/entrar/recuperar/").text), "email": "eva@example.com"}
+        assert "Ahora no sale ningún correo" in asked.post("/entrar/recuperar/", data=fields).text
+        request.getfixturevalue("smtp")
+        post(boss, f"/staff/{number(app, 'eva@example.com')}/invitar/")
+        assert "Otra invitación va en camino" in boss.get("/staff/").text
+        assert "Ahora no sale" not in asked.post("/entrar/recuperar/", data=fields).text
+
     def test_an_invitation_sent_again_ends_the_one_before(self, app: Flask, smtp: MailServer) -> None:
         boss = signed_in(app)
         post(boss, "/staff/agregar/", name="Eva", email="eva@example.com", role="cashier")

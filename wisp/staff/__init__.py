@@ -18,6 +18,7 @@ def setup(app: Flask) -> None:
     app.register_blueprint(audit_views.bp)
     app.register_blueprint(auth.bp)
     app.register_blueprint(views.bp)
+    app.cli.add_command(cli.audit_group)
     app.cli.add_command(cli.group)
     errors.messages.update(texts.MESSAGES)
     navigation.add("system", _l("Staff"), "staff.index", Permission.STAFF_MANAGE, "user-shield", 80)

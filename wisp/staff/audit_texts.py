@@ -53,8 +53,9 @@ _BILLING = {
     "activate": _l("Give the service back"), "again": _l("Invoice this month again"), "amount": _l("Amount"),
     "client": _l("Client"), "credit": _l("Credit"), "credits": _l("Credits"), "invoices": _l("Invoices"),
     "method": _l("Method"), "paid": _l("Paid so far"), "paid_on": _l("Date"), "price": _l("Price"),
-    "reactivated": _l("Reactivated"), "reason": _l("Reason"), "reference": _l("Reference"), "settled": _l("Settled"),
-    "state": _l("State"), "taken_back": _l("Open again"), "total": _l("Total"), "until": _l("Until"),
+    "reactivated": _l("Reactivated"), "reason": _l("Reason"), "reference": _l("Reference"),
+    "settled": _l("Applied to invoices"), "state": _l("State"), "taken_back": _l("Open again"),
+    "total": _l("Total"), "until": _l("Until"),
     "void": _l("Voided"), "down": _l("Download"), "up": _l("Upload"), "router_profile": _l("Profile on the router"),
 }  # fmt: skip
 _NETWORK = {

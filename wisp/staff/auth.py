@@ -18,6 +18,7 @@ from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.extensions import limiter, login_manager
 from wisp.core.locales import LANGUAGES
+from wisp.outbox import transport
 from wisp.staff import links, mail, service, sessions, totp
 from wisp.staff.forms import CodeForm, LoginForm, NewPasswordForm, ResetForm
 from wisp.staff.identity import load
@@ -168,7 +169,8 @@ def forgotten() -> Response:
         return render("auth/forgotten.html", form=form, status=WRONG if form.is_submitted() else 200)
     with transaction():
         links.request_reset(form.email.data or "")
-    return render("auth/forgotten.html", form=None, address=(form.email.data or "").strip())
+    waits = not transport.configured()
+    return render("auth/forgotten.html", form=None, address=(form.email.data or "").strip(), waits=waits)
 
 
 @bp.route(mail.PATH + "<token>/", methods=["GET", "POST"])

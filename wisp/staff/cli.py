@@ -1,15 +1,20 @@
-"""``flask staff``: add, invite, grant, revoke, role, zones, activate, deactivate, list."""
+"""``flask staff``: add, invite, edit, grant, revoke, role, zones, password, activate, deactivate, list; and ``flask
+audit list``: what was changed, by whom, from where."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
+from wisp.core.audit import AuditEntry
 from wisp.core.commands import command, emit, json_option, password_option, read_password
 from wisp.core.db import transaction
 from wisp.core.permissions import Role
+from wisp.core.scope import EVERYTHING
 from wisp.routers import service as routers
-from wisp.staff import changes, links, service, totp
+from wisp.settings import service as settings
+from wisp.staff import audit_log, changes, links, service, totp
 from wisp.staff.models import StaffUser
 from wisp.staff.service import COMMAND_LINE
 
@@ -118,6 +123,38 @@ def zones_(email: str, zone: tuple[str, ...], everything: bool, as_json: bool) -
     emit(answer, as_json, f"{email} sees " + ("all zones" if everything else ", ".join(zone)))
 
 
+@group.command("edit")
+@click.argument("email")
+@click.option("--name", help="Another name.")
+@click.option("--email", "address", help="Another address; links that were sent to the earlier one end.")
+@json_option
+@command
+def edit(email: str, name: str | None, address: str | None, as_json: bool) -> None:
+    """Change name or address."""
+    if name is None and address is None:
+        raise click.UsageError("nothing to change: --name or --email")
+    with transaction():
+        user = service.find(email)
+        changes.edit(user.id, address or user.email, name or user.name, user.role, COMMAND_LINE)
+        answer = shown(user)
+    emit(answer, as_json, f"{answer['email']} changed")
+
+
+@group.command("password")
+@click.argument("email")
+@password_option
+@json_option
+@command
+def password(email: str, password_stdin: bool, as_json: bool) -> None:
+    """Set a password, for whoever cannot have a link sent; all sessions end. The second factor stays."""
+    new = read_password()
+    with transaction():
+        user = service.set_password(email, new)
+        links.end_earlier(user.id)
+        answer = shown(user)
+    emit(answer, as_json, f"{email} has a new password; all sessions have ended")
+
+
 @group.command("activate")
 @click.argument("email")
 @json_option
@@ -162,3 +199,36 @@ def second_factor(email: str, state: str, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """All staff users with their permissions."""
     emit([shown(user) for user in service.everybody()], as_json)
+
+
+audit_group = AppGroup("audit", help="The log of every change.")
+_day = click.DateTime(["%Y-%m-%d"])
+
+
+def entry_shown(entry: AuditEntry) -> dict[str, Any]:
+    """A line of the log as JSON, with the names as they are stored."""
+    return {
+        "at": entry.at, "actor": entry.actor, "ip": entry.ip, "action": entry.action, "target": entry.target,
+        "before": entry.before, "after": entry.after,
+    }  # fmt: skip
+
+
+@audit_group.command("list")
+@click.option("--text", default="", help="In the object, the actor, the address or the values.")
+@click.option("--action", default="", help="Such as client.edit.")
+@click.option(
+    "--actor",
+    default="",
+    help="Such as staff:ana@example.com, cli:root, system; with a colon at the end all of a kind.",
+)
+@click.option("--since", type=_day, help="First day.")
+@click.option("--until", type=_day, help="Last day.")
+@json_option
+@command
+def audit_list(
+    text: str, action: str, actor: str, since: datetime | None, until: datetime | None, as_json: bool
+) -> None:
+    """Changes, newest first."""
+    only = audit_log.Filters(text, action, actor, since.date() if since else None, until.date() if until else None)
+    found = audit_log.query(EVERYTHING, only, settings.timezone())
+    emit([entry_shown(entry) for entry in audit_log.everything(found)], as_json)

@@ -1,24 +1,17 @@
-"""The list of the staff: searched, narrowed down, sorted, exported."""
+"""The list of the staff: searched, narrowed down, sorted."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import selectinload
 
 from wisp.core.db import session
-from wisp.core.permissions import Role
-from wisp.core.scope import Scope
-from wisp.staff import service, totp
 from wisp.staff.models import StaffUser
-from wisp.staff.texts import PERMISSIONS, ROLES
-from wisp.web.formats import format_moment
 
-STATES = {"active": _l("Active"), "invited": _l("Invited"), "off": _l("Deactivated")}
+STATES = ("active", "invited", "off")
 _state = sa.case(
     (StaffUser.active.is_(False), 2), (StaffUser.password_hash == "", 1), else_=0
 )  # fmt: skip
@@ -46,7 +39,7 @@ def query(only: Filters) -> sa.Select[StaffUser]:
     if only.role:
         found = found.where(StaffUser.role == only.role)
     if only.state in STATES:
-        found = found.where(_state == list(STATES).index(only.state))
+        found = found.where(_state == STATES.index(only.state))
     return found.where(StaffUser.id.in_(_matching(only.text))) if only.text.strip() else found
 
 
@@ -63,7 +56,7 @@ def _folded(text: str) -> str:
 
 
 def state_of(user: StaffUser) -> str:
-    """A key of STATES."""
+    """One of STATES."""
     if not user.active:
         return "off"
     return "active" if user.password_hash else "invited"
@@ -75,35 +68,3 @@ def prepared(people: Sequence[StaffUser]) -> Sequence[StaffUser]:
     options = selectinload(StaffUser.grants), selectinload(StaffUser.zones)
     session().scalars(sa.select(StaffUser).where(StaffUser.id.in_(ids)).options(*options)).all()
     return people
-
-
-def zones_text(user: StaffUser, names: dict[int, str], scope: Scope) -> str:
-    """The zones that the user sees. Whoever looks and is limited itself reads only the names of its own ones."""
-    if user.role == Role.ADMIN or not user.limited:
-        return str(_("All zones"))
-    mine = [zone.zone_id for zone in user.zones if scope.allows(zone.zone_id)]
-    others = len(user.zones) - len(mine)
-    shown = sorted(names[zone_id] for zone_id in mine if zone_id in names)
-    if others:
-        shown.append(_("others (%(count)s)", count=others))
-    return ", ".join(shown) or _("None")
-
-
-def csv_head() -> list[str]:
-    """The names of the columns of the CSV file."""
-    return [
-        _("Name"), _("E-mail"), _("Role"), _("State"), _("Permissions"), _("Zones"), _("Second factor"),
-        _("Last log-in"), _("Added"),
-    ]  # fmt: skip
-
-
-def csv_rows(people: Iterable[StaffUser], names: dict[int, str], scope: Scope) -> Iterator[list[str]]:
-    """The rows of the CSV file, in words."""
-    for user in people:
-        granted = ", ".join(str(PERMISSIONS[item]) for item in sorted(service.permissions_of(user)))
-        yield [
-            user.name, user.email, str(ROLES[Role(user.role)]), str(STATES[state_of(user)]),
-            _("All") if user.role == Role.ADMIN else granted, zones_text(user, names, scope),
-            _("yes") if totp.enabled(user) else _("no"),
-            format_moment(user.last_login_at) if user.last_login_at else "", format_moment(user.created_at),
-        ]  # fmt: skip

@@ -211,6 +211,17 @@ def change_password(user_id: int, old: str, new: str) -> StaffUser:
     return user
 
 
+def set_password(email: str, new: str) -> StaffUser:
+    """Give a password from the command line and end every session of the user. Refused for an unknown person or a
+    weak password."""
+    user = find(email)
+    passwords.check_new(new, user.email)
+    user.password_hash = passwords.hashed(new)
+    sessions.end_all(user)
+    audit.record("staff.password", f"staff:{user.email}", None, {"password": "changed"})
+    return user
+
+
 def set_active(email: str, active: bool) -> StaffUser:
     """Deactivate (out at the next request) or activate again. The last active administrator cannot be deactivated."""
     user = find(email)

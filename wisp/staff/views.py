@@ -10,9 +10,10 @@ from flask_login import current_user
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.outbox import transport
 from wisp.routers import service as routers
 from wisp.settings import service as settings
-from wisp.staff import changes, links, listing, service, totp
+from wisp.staff import changes, links, listing, presenters, service, totp
 from wisp.staff.forms import StaffForm
 from wisp.staff.models import StaffUser
 from wisp.staff.texts import GROUPS, HELP, PERMISSIONS, ROLES, group_of
@@ -39,8 +40,8 @@ def index() -> Response:
     people = [(user, sorted(service.permissions_of(user))) for user in listing.prepared(found.rows)]
     return render(
         "staff/list.html", partial="staff/_table.html", listing=found, people=people, only=only, roles=ROLES,
-        states=listing.STATES, permissions=PERMISSIONS, state_of=listing.state_of,
-        zones_text=lambda user: listing.zones_text(user, names, scope()),
+        states=presenters.STATES, permissions=PERMISSIONS, state_of=listing.state_of,
+        zones_text=lambda user: presenters.zones_text(user, names, scope()),
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def export() -> Response:
     ordered = listing.query(_filters()).order_by(*listing.SORTS["state"], StaffUser.id)
     people = listing.prepared(session().scalars(ordered).all())
     return csv_response(
-        f"personal-{settings.today()}.csv", listing.csv_head(), listing.csv_rows(people, names, scope())
+        f"personal-{settings.today()}.csv", presenters.csv_head(), presenters.csv_rows(people, names, scope())
     )
 
 
@@ -71,8 +72,16 @@ def add() -> Response:
             user_id = user.id
     except Refused as refused:
         return _refused(refused, lambda: render("staff/add.html", form=form, status=422), form)
-    toast(_("The invitation is on its way. Check now what the person may do."))
+    _say_mailed(_("The invitation is on its way. Check now what the person may do."))
     return go(url_for("staff.data" if form.role.data == Role.ADMIN else "staff.permissions", user_id=user_id))
+
+
+def _say_mailed(text: str) -> None:
+    """The e-mail goes out at once, or waits until there is a mail server: nobody must wait for it in vain."""
+    if transport.configured():
+        toast(text)
+    else:
+        toast(_("The invitation waits: no mail server is set. It goes out once there is one."), "warning")
 
 
 def _roles(user: StaffUser | None) -> list[tuple[str, Any]]:
@@ -202,7 +211,7 @@ def activate(user_id: int) -> Response:
 def invite(user_id: int) -> Response:
     """Send another invitation; the link before it ends."""
     done = _("Another invitation is on its way.")
-    return _act(user_id, lambda: changes.invite_again(user_id, current_user.manager), done)
+    return _act(user_id, lambda: changes.invite_again(user_id, current_user.manager), done, _say_mailed)
 
 
 @bp.post("/<int:user_id>/quitar-segundo-factor/")
@@ -213,7 +222,7 @@ def remove_second_factor(user_id: int) -> Response:
     return _act(user_id, lambda: changes.remove_second_factor(user_id, current_user.manager), done)
 
 
-def _act(user_id: int, action: Callable[[], Any], done: str) -> Response:
+def _act(user_id: int, action: Callable[[], Any], done: str, say: Callable[[str], None] = toast) -> Response:
     back = url_for("staff.data", user_id=user_id)
     _person(user_id)
     try:
@@ -221,7 +230,7 @@ def _act(user_id: int, action: Callable[[], Any], done: str) -> Response:
             action()
     except Refused as refused:
         return _refused(refused, lambda: go(back))
-    toast(done)
+    say(done)
     return go(back)
 
 
