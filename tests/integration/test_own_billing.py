@@ -303,3 +303,21 @@ def test_own_billing_begins_with_the_zones_switches(world: Zone) -> None:
     back()
     own()
     assert tasks()["cut"].enabled
+
+
+@pytest.mark.parametrize(
+    ("day", "next_at"),
+    [("2026-11-20", "2026-11-27 08:00"), ("2026-11-25", "2026-11-27 08:00"), ("2026-11-28", "2026-12-22 08:00")],
+)
+def test_a_cut_that_moved_with_late_invoices_stays_moved(world: Zone, day: str, next_at: str) -> None:
+    """Before the due day, which moved too, the cut of November would find nobody."""
+    from wisp.routers import service as routers
+
+    with transaction():
+        cut = session().scalars(sa.select(PeriodicTask).where(PeriodicTask.kind == "cut")).one()
+        cut.shift_days, cut.next_at = 5, moment("2026-11-27 08:00")
+    for wanted in (False, True):
+        with clock.frozen(moment(f"{day} 10:00")), transaction():
+            routers.switch_zone(session().get_one(Zone, world.id), {Kind.cut: wanted})
+    session().expire_all()
+    assert session().get_one(PeriodicTask, cut.id).next_at == moment(next_at)

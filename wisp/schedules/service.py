@@ -208,15 +208,21 @@ def switch(schedules: Iterable[BillingSchedule], kinds: Mapping[Kind, bool]) -> 
 
 
 def switch_task(task: PeriodicTask, wanted: bool) -> bool:
-    """Switch one task on or off; False where it stands so already."""
+    """Switch one task on or off; False where it stands so already.
+
+    Switched on it takes its next future occurrence. One that was moved with late invoices stays moved: before the moved
+    due day it would find nobody, and the month would be lost.
+    """
     if wanted == task.enabled:
         return False
-    task.enabled = wanted
-    task.shift_days, task.forced = 0, False
+    task.enabled, task.forced = wanted, False
     if wanted and task.archived_at is None:
-        tz = timezone_of(task.schedule)
-        task.next_month = max(task.next_month, domain.next_month(clock.now(), task.day, task.minute, tz))
-        task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz)
+        now, tz = clock.now(), timezone_of(task.schedule)
+        moved = domain.occurrence_at(task.next_month, task.day, task.minute, tz, task.shift_days)
+        if not task.shift_days or moved <= now:
+            task.shift_days = 0
+            task.next_month = max(task.next_month, domain.next_month(now, task.day, task.minute, tz))
+        task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz, task.shift_days)
     else:
         task.next_at = None
     audit.record("task.switch", f"task:{task.id}", {"enabled": not wanted}, {"enabled": wanted})
