@@ -61,7 +61,8 @@ _BILLING = {
 _NETWORK = {
     "archived": _l("Archived"), "billing_type": _l("Type"), "comment": _l("Comment"), "cut": _l("Cut"),
     "due_day": _l("Payment day"), "fingerprint": _l("Certificate's fingerprint"), "host": _l("Address"),
-    "hotspot_base": _l("Hotspot base profile"), "list": _l("List"), "port": _l("Port"),
+    "hotspot_base": _l("Hotspot base profile"), "list": _l("List"), "lists": _l("Lists"),
+    "menu": _l("Menu on the router"), "ordered_by": _l("Ordered by"), "port": _l("Port"),
     "ppp_base": _l("PPP base profile"), "pppoe_cut": _l("How PPPoE clients are cut"),
     "provision": _l("Write clients to the router"), "timezone": _l("Time zone"), "tls": _l("API-SSL"),
 }  # fmt: skip

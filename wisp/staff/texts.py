@@ -113,6 +113,8 @@ ACTIONS = {
     "router.rules_install": _l("Installation of the firewall rules ordered"),
     "router.rules_remove": _l("Removal of the firewall rules ordered"),
     "router.adopt_entry": _l("Entry of others adopted on a router"),
+    "router.adopt_object": _l("Object of others adopted on a router"),
+    "router.provision": _l("Clients' objects on a router ordered"),
     "router.remove_entry": _l("Entry removed from a router"),
     "schedule.change": _l("Days and hours changed"),
     "settings.logo": _l("Logo changed"),
