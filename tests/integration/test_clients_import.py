@@ -354,7 +354,7 @@ def test_an_export_rebuilds_the_clients_elsewhere() -> None:
     text = "".join(csvexport.export(passwords=True))
     session().rollback()
     with transaction() as s:
-        for table in ("client_term", "access", "client"):
+        for table in ("client_term", "client_provision", "access", "client"):
             s.execute(sa.text(f"DELETE FROM {table}"))
     imported(text.encode())
     assert service.describe(get("A")) == before

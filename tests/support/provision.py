@@ -1,5 +1,7 @@
 """A provider with a simulated router, for tests of what stands on it for each client."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,7 +61,7 @@ class Tower:
     def whole(self) -> RouterProvision:
         """Compare and write everything in this process; the counts."""
         self.server.counters.reset()
-        with queue.inline(), transaction():
+        with doing():
             service.write_router(session().get_one(Router, self.router_id))
         return self.work()
 
@@ -67,6 +69,14 @@ class Tower:
         """The row of its work as it is now."""
         session().rollback()
         return session().get_one(RouterProvision, self.router_id, populate_existing=True)
+
+
+@contextmanager
+def doing() -> Iterator[None]:
+    """A transaction, and what follows from it, in this process; what is read then is what it has left."""
+    with queue.inline(), transaction():
+        yield
+    session().rollback()
 
 
 def company() -> None:
@@ -77,22 +87,21 @@ def company() -> None:
 def add(tower: Tower, plan: Plan | None = None, code: str = "C1", **values: Any) -> Client:
     """Save a new client the way the pages do, and do what follows in this process."""
     plan = plan or make_plan()
-    with queue.inline(), transaction():
-        client = clients.add(
+    with doing():
+        return clients.add(
             code=code, zone=tower.zone, plan=session().get_one(Plan, plan.id), name=f"Cliente {code}", **values
         )
-    return client
 
 
 def edit(code: str, **values: Any) -> set[str]:
     """Change a client the way the pages do, and do what follows in this process."""
-    with queue.inline(), transaction():
+    with doing():
         return clients.edit(clients.find(code), **values)
 
 
 def cancel(code: str) -> None:
     """Cancel a client, and do what follows in this process."""
-    with queue.inline(), transaction():
+    with doing():
         clients.cancel(clients.find(code))
 
 

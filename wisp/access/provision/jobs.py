@@ -12,7 +12,7 @@ from wisp.access import sync, transcripts
 from wisp.access.provision import service, talk, work
 from wisp.access.provision.talk import Result
 from wisp.core import clock
-from wisp.core.db import after_commit, transaction
+from wisp.core.db import transaction
 from wisp.core.queue import job, periodic
 
 CHUNKS = 10
@@ -48,6 +48,12 @@ def provision(router_id: int, force: bool = False, after: int = 0, order: int = 
         raise
 
 
+@job(service.JOB_AWAY, queue="away", timeout=600)
+def provision_away(router_id: int, force: bool = False) -> None:
+    """The same for a router that did not answer last time: its place in the queue is behind those that do."""
+    provision(router_id, force)
+
+
 def _chunk(router_id: int, owner: str, force: bool, after: int, order: int) -> work.Task | None:
     """One chunk; the task, where another one is due at once."""
     task = _write(lambda: work.begin(router_id, owner, force=force, after=after, order=order))
@@ -81,8 +87,7 @@ def _write(step: Callable[[], T]) -> T:
 def sweep() -> None:
     """Every minute: start the work that is due (lost orders, ended pauses)."""
     with transaction():
-        due = service.due(clock.now())
-        after_commit(lambda: service.enqueue(due, force=False))
+        service.enqueue(service.due(clock.now()), force=False)
 
 
 @job("access.provision_all", queue="routers", timeout=300)

@@ -31,9 +31,9 @@ PROPERTIES = {menu: (".id", "name", "rate-limit", "comment", *names) for menu, n
 
 @dataclass
 class Profiles:
-    """What must become of the profiles of one menu. ``add`` and ``change`` (by id) in the router's bytes, ``unset`` names
-    of properties by id, ``remove`` ids. ``problems`` by name of profile; ``later``: one is free only after what is sent
-    now."""
+    """What must become of the profiles of one menu. ``add`` and ``change`` (by id) in the router's bytes, ``unset``
+    names of properties by id, ``remove`` ids. ``problems`` by name of profile; ``later``: one is free only after what
+    is sent now."""
 
     add: list[dict[str, str]] = field(default_factory=list)
     change: list[tuple[str, dict[str, str]]] = field(default_factory=list)

@@ -20,7 +20,7 @@ from wisp.core.db import after_commit, insert_into, session
 from wisp.core.errors import Refused
 from wisp.routers.models import Router
 
-JOB = "access.provision"
+JOB, JOB_AWAY = "access.provision", "access.provision_away"
 SERVED = frozenset({"connection", "address", "address6", "mac", "username", "password", "plan"})
 """What of a client its object on the router depends on."""
 SERVING = frozenset({"provision", "ppp_base", "hotspot_base"})
@@ -74,14 +74,20 @@ def request(router_ids: Iterable[int], *, whole: bool = False) -> dict[int, int]
     statement = insert_into(RouterProvision).values(rows)
     statement = statement.on_conflict_do_update(index_elements=[RouterProvision.router_id], set_=changes)
     orders = dict(session().execute(statement.returning(RouterProvision.router_id, RouterProvision.requested)).all())
-    after_commit(lambda: enqueue(ids, force=True))
+    enqueue(ids, force=True)
     return orders
 
 
 def enqueue(router_ids: Collection[int], *, force: bool) -> None:
-    """Enqueue the work at routers, one waiting job for each. ``force``: without regard to a pause."""
+    """Enqueue the work at routers, one waiting job for each; those that did not answer last time come after all others.
+    ``force``: without regard to a pause. To be called inside the transaction; it takes effect after the commit."""
     kind = "now" if force else "due"
-    queue.enqueue_many([(JOB, (router_id, force), f"provision-{router_id}-{kind}") for router_id in router_ids])
+    off = set(session().scalars(sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))))
+    calls: list[queue.Call] = [
+        (JOB_AWAY if router_id in off else JOB, (router_id, force), f"provision-{router_id}-{kind}")
+        for router_id in router_ids
+    ]
+    after_commit(lambda: queue.enqueue_many(calls))
 
 
 def go_on(router_id: int, after: int, order: int) -> None:
@@ -190,7 +196,7 @@ def router_returned(router_id: int, **_: Any) -> None:
     """Receiver: a router answers again; what waits for it is written at once."""
     row = session().get(RouterProvision, router_id)
     if row is not None and (row.requested > row.done or row.next_attempt_at is not None):
-        after_commit(lambda: enqueue([router_id], force=True))
+        enqueue([router_id], force=True)
 
 
 def router_synced(router_id: int, **_: Any) -> None:
@@ -205,7 +211,7 @@ def router_synced(router_id: int, **_: Any) -> None:
         _mark_rows(held)
         request([router_id])
     elif session().scalar(sa.select(RouterProvision.router_id).where(pending(clock.now()), _of(router_id))):
-        after_commit(lambda: enqueue([router_id], force=False))
+        enqueue([router_id], force=False)
 
 
 def _of(router_id: int) -> ColumnElement[bool]:

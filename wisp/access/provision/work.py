@@ -242,7 +242,7 @@ def record(task: Task, result: Result, owner: str) -> bool:
     if more and waits:
         after_commit(lambda: service.go_on(task.router_id, task.cursor, task.order))
     elif result.reached and task.last and row.requested > task.order:
-        after_commit(lambda: service.enqueue([task.router_id], force=True))
+        service.enqueue([task.router_id], force=True)
     return more and not waits
 
 
