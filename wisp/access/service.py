@@ -20,7 +20,7 @@ from wisp.access.outages import note_waiting
 from wisp.clients import csvimport
 from wisp.clients.models import Client
 from wisp.core import clock, queue
-from wisp.core.db import after_commit, dialect, insert_into, session
+from wisp.core.db import after_commit, db, dialect, insert_into, session
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import service as invoices
 from wisp.routers.models import Router, Zone
@@ -165,7 +165,10 @@ def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
     """Enqueue the synchronisation of routers, one waiting job for each; those that did not answer last time come after
     all others. ``force``: without regard to a pause."""
     kind = "now" if force else "due"
-    off = set(session().scalars(sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))))
+    # On a connection of its own: after a commit the session must not begin to read what others are about to change.
+    with db.engine.connect() as connection:
+        silent = sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))
+        off = set(connection.scalars(silent))
     queue.enqueue_many(
         [
             (SYNC_AWAY if router_id in off else SYNC, (router_id, force), f"sync-{router_id}-{kind}")
