@@ -203,6 +203,9 @@ def test_clients_of_other_zones_are_neither_shown_nor_named() -> None:
     hidden = KnownClient(3, "C3", "Oculto", "static", "10.0.0.6", hidden=True)
     result = found([ANA, hidden], queues=[{"name": "q", "target": "10.0.0.6/32"}])
     assert (result.proposals, result.passed_over["hidden"]) == ([], 1)
+    mine = {"name": "oculto", "comment": "wisp:C3", "remote-address": "10.0.0.99"}
+    twice = one([hidden], secrets=[mine], leases=[{"address": "10.0.0.99", "comment": "Visible"}])
+    assert (twice.reason, twice.values) == ("address_twice", {"value": "10.0.0.99", "name": ""})
     made = one([ANA, hidden], secrets=[SECRET | {"remote-address": "10.0.0.6"}])
     assert (made.reason, made.values) == ("address_taken", {"value": "10.0.0.6", "code": "", "name": ""})
 

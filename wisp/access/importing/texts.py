@@ -75,7 +75,7 @@ def reason(code: str, values: Mapping[str, str]) -> str:
     """Why a proposal is in conflict, in words; who holds what is not named where the reader may not see that client."""
     if not code:
         return ""
-    if code.endswith("_taken") and not values.get("code"):
+    if not (values.get("code") or values.get("name")):
         return str(_("%(value)s belongs to a client of another zone.", value=values.get("value", "")))
     return str(REASONS[code]) % dict(values)
 
