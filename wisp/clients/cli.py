@@ -235,7 +235,7 @@ def add_plan(name: str, price: str, down: str, up: str, router_profile: str, as_
     except ValueError:
         raise click.BadParameter(f"{price!r} is not an amount", param_hint="--price") from None
     try:
-        speeds = [domain.read_speed(text) for text in (down, up)]
+        speeds = domain.read_speed(down), domain.read_speed(up)
     except ValueError:
         raise click.BadParameter("speeds are written like 20M or 512k", param_hint="--down, --up") from None
     with transaction():

@@ -198,7 +198,7 @@ class _Checker:
             wanted = [key[-1] for key in self.taken if key[0] == name]
             for part in chunks(wanted):
                 for other in session().execute(_holders().where(column.in_(part))):
-                    keys = dict(_keys(other.router_id, other.connection, other._mapping))
+                    keys = dict(_keys(other.router_id, other.connection, other._asdict()))
                     mine = self.taken.get(keys.get(name, ()))
                     if mine is not None and other.code not in known:
                         values = {"value": keys[name][-1], "code": other.code, "name": other.name}

@@ -60,10 +60,18 @@ def normal(values: RouterValues) -> RouterValues:
         raise Refused("routers.fingerprint")
     if values.pppoe_cut not in PPPOE_CUTS:
         raise Refused("routers.pppoe_cut")
-    bases = {name: getattr(values, name).strip() or "default" for name in ("ppp_base", "hotspot_base")}
-    if any(len(base) > 64 or not base.isprintable() for base in bases.values()):
+    ppp_base, hotspot_base = _base(values.ppp_base), _base(values.hotspot_base)
+    return replace(
+        values, name=name, host=host, username=username, fingerprint=fingerprint, ppp_base=ppp_base,
+        hotspot_base=hotspot_base,
+    )  # fmt: skip
+
+
+def _base(name: str) -> str:
+    name = name.strip() or "default"
+    if len(name) > 64 or not name.isprintable():
         raise Refused("routers.base")
-    return replace(values, name=name, host=host, username=username, fingerprint=fingerprint, **bases)
+    return name
 
 
 def target_of(values: RouterValues, password: str) -> Target:
