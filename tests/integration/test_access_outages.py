@@ -162,6 +162,76 @@ def test_a_router_off_for_long_is_told_once_and_so_is_its_return(site: Site) -> 
     assert session().scalars(sa.select(Outage.ended_at)).one() is not None
 
 
+def test_the_return_is_told_after_what_waited_was_applied_and_says_what(site: Site) -> None:
+    cut, notified, released = site.clients
+    site.cut([released])
+    site.sync()
+    probe(site.router_id)
+    site.server.switch(off=True)
+    probe(site.router_id)
+    site.lift([released])
+    site.cut([cut])
+    site.notify([notified])
+    queue.drain()
+    with clock.frozen(clock.now() + timedelta(minutes=6)):
+        sweep()
+        queue.drain()
+    assert [mail["kind"] for mail in mails()] == ["alert_router_off"]
+    site.server.switch(off=False)
+    with clock.frozen(clock.now() + timedelta(minutes=7)):
+        probe(site.router_id)
+        assert [mail["kind"] for mail in mails()] == ["alert_router_off"]  # nothing is applied yet
+        queue.drain()
+        back = mails("alert_router_back")
+        assert [(b["cut"], b["notified"], b["restored"], b["failed"], b["held"]) for b in back] == [(1, 1, 1, 0, 0)]
+        site.agree()
+        for _ in range(3):
+            site.order()
+            queue.drain()
+            sweep()
+    assert len(mails()) == 2
+
+
+def test_a_return_on_which_the_router_refuses_is_told_with_what_failed(site: Site) -> None:
+    site.server.switch(off=True)
+    site.cut()
+    site.sync()
+    wait_for(site, run_of(site))
+    queue.drain()
+    site.server.switch(off=False, full=True)
+    site.sync()
+    (back,) = mails("alert_router_back")
+    assert (back["cut"], back["failed"]) == (0, 3)
+
+
+def test_a_return_for_which_nothing_waited_says_so(site: Site) -> None:
+    from wisp.outbox.rendering import preview
+
+    site.server.switch(off=True)
+    probe(site.router_id)
+    with clock.frozen(clock.now() + timedelta(minutes=10)):
+        sweep()
+        site.server.switch(off=False)
+        probe(site.router_id)
+        queue.drain()
+    (message,) = session().scalars(sa.select(Message).where(Message.kind == "alert_router_back"))
+    text = preview(message).text
+    assert "Nada lo esperaba" in text
+    assert "Clientes cortados" not in text
+
+
+def test_a_router_that_comes_and_goes_is_not_told_each_time(site: Site) -> None:
+    begin = clock.now()
+    for minute in range(12):
+        with clock.frozen(begin + timedelta(minutes=minute)):
+            site.server.switch(off=minute % 2 == 0)
+            probe(site.router_id)
+            sweep()
+            queue.drain()
+    assert mails() == []
+    assert session().scalar(sa.select(sa.func.count()).select_from(Outage)) == 6
+
+
 def test_a_short_outage_in_which_nothing_waited_is_not_worth_an_e_mail(site: Site) -> None:
     site.server.switch(off=True)
     site.order()

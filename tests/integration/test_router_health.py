@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from redis import Redis
 
 from tests.factories import make_clients, make_company, make_router, make_zone
 from tests.support.access import Site, owe
@@ -71,8 +72,8 @@ class Elsewhere:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Routers that say nothing are waited for as long as a test needs, however slow the machine is."""
-    monkeypatch.setattr(health, "ask", partial(health.ask, deadline=300))
-    monkeypatch.setattr(health, "_target_or_none", lambda router: replace(service.target(router), reply_timeout=300))
+    monkeypatch.setattr(health, "ask", partial(health.ask, deadline=60))
+    monkeypatch.setattr(health, "_target_or_none", lambda router: replace(service.target(router), reply_timeout=60))
 
 
 @pytest.fixture
@@ -135,12 +136,13 @@ def test_what_a_synchronisation_finds_corrects_what_the_probe_believed(router_si
 
 @pytest.mark.usefixtures("ctx")
 def test_a_router_that_goes_in_the_middle_of_a_synchronisation_is_not_left_as_online(
-    router_sim: SimulatorServer,
+    router_sim: SimulatorServer, redis: Redis
 ) -> None:
     site = Site(router_sim)
     jobs.probe_due()
     router_sim.fault("drop_before", "/ip/firewall/address-list", count=None)  # it lets in, and then breaks off
     site.cut()
+    redis.flushdb()
     site.sync()
     router_sim.switch(off=True)
     queue.drain()
