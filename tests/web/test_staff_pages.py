@@ -165,6 +165,45 @@ class TestPermissions:
             assert (entry.actor, entry.ip) == ("staff:ana@example.com", "127.0.0.1")  # type: ignore[union-attr]
             assert entry.after["taken"] == ["outbox:view"]  # type: ignore[union-attr, index]
 
+    def test_an_old_page_gives_nothing_back(self, app: Flask) -> None:
+        """Two administrators at once: what the one takes, the other's open page does not give again."""
+        with app.app_context():
+            near, far = factories.make_zone(name="Centro"), factories.make_zone(name="Lejos")
+        boss, other = signed_in(app), signed_in(app, "bea@example.com")
+        make_staff(app, "eva@example.com", "cashier", runs_undo=True)
+        eva = number(app, "eva@example.com")
+        hidden = re.compile(r'name="seen" value="([^"]*)"')
+        seen = hidden.search(boss.get(f"/staff/{eva}/permisos/").text)[1]  # type: ignore[index]
+        post(other, f"/staff/{eva}/permisos/", permission=["clients:view"])
+        late = post(boss, f"/staff/{eva}/permisos/", seen=seen, permission=["runs:undo", "clients:view"])
+        assert late.status_code == 422
+        assert "no se guardó nada" in late.text
+        assert late.text.count("checked") == 1
+        assert held(app, "eva@example.com") == {"clients:view"}
+        seen = hidden.search(late.text)[1]  # type: ignore[index]
+        assert post(boss, f"/staff/{eva}/permisos/", seen=seen, permission=["outbox:view"]).status_code == 303
+        assert held(app, "eva@example.com") == {"outbox:view"}
+
+        zones = f"/staff/{eva}/zonas/"
+        seen = hidden.search(boss.get(zones).text)[1]  # type: ignore[index]
+        post(other, zones, limited="yes", zone=[str(near.id)])
+        assert post(boss, zones, seen=seen, limited="yes", zone=[str(far.id)]).status_code == 422
+        seen = hidden.search(boss.get(zones).text)[1]  # type: ignore[index]
+        assert post(boss, zones, seen=seen, limited="no").status_code == 303
+
+    def test_an_old_page_makes_nobody_an_administrator_again(self, app: Flask) -> None:
+        boss, other = signed_in(app), signed_in(app, "bea@example.com")
+        make_staff(app, "eva@example.com")
+        eva = f"/staff/{number(app, 'eva@example.com')}/"
+        assert 'name="seen" value="admin"' in boss.get(eva).text
+        fields = {"email": "eva@example.com", "name": "Eva", "role": "cashier"}
+        assert post(other, eva, **fields).status_code == 303
+        late = post(boss, eva, **{**fields, "name": "Eva R.", "role": "admin"}, seen="admin")
+        assert late.status_code == 422
+        assert "no se guardó nada" in late.text
+        assert '<option selected value="cashier">' in late.text
+        assert held(app, "eva@example.com") == PRESETS[Role.CASHIER]
+
     def test_a_preset_fills_in_and_saves_nothing(self, app: Flask) -> None:
         boss = signed_in(app)
         make_staff(app, "eva@example.com", "cashier")

@@ -71,7 +71,8 @@ def _line(cells: list[str]) -> str:
 def _actors() -> list[tuple[str, str]]:
     """Who can be chosen in the filter: the staff, the program itself, the command line."""
     people = [(f"staff:{user.email}", user.name) for user in service.everybody()]
-    return [*people, ("system", actor_text("system")), ("cli:", _("Command line"))]
+    others = [("system", actor_text("system")), ("visitor", actor_text("visitor")), ("cli:", _("Command line"))]
+    return [*people, *others]
 
 
 def _filters() -> audit_log.Filters:

@@ -44,10 +44,13 @@ def locked(user_id: int, by: Manager, *, also_yourself: bool = False) -> StaffUs
     return user
 
 
-def edit(user_id: int, email: str, name: str, role: str, by: Manager) -> StaffUser:
+def edit(user_id: int, email: str, name: str, role: str, by: Manager, seen: str | None = None) -> StaffUser:
     """Change address, name and role. Another role brings its preset's permissions; the last administrator keeps the
-    role, and nobody changes the own one. Links sent to an earlier address end."""
+    role, and nobody changes the own one. Links sent to an earlier address end. Refused("staff.changed") where the role
+    is no longer the one that ``by`` has ``seen``: an old page must not give it back."""
     user = locked(user_id, by, also_yourself=True)
+    if seen is not None and seen != user.role:
+        raise Refused("staff.changed")
     address = service.free_address(email, user.id)
     service.check_values(name, role)
     before = {"email": user.email, "name": user.name, "role": user.role}
@@ -67,13 +70,18 @@ def edit(user_id: int, email: str, name: str, role: str, by: Manager) -> StaffUs
     return user
 
 
-def set_permissions(user_id: int, wanted: Collection[Permission], by: Manager) -> None:
+def set_permissions(
+    user_id: int, wanted: Collection[Permission], by: Manager, seen: Collection[str] | None = None
+) -> None:
     """Replace the granted permissions. What ``by`` does not have itself can be neither given nor taken: ``not_yours``.
-    Refused for an administrator, who has every permission."""
+    Refused for an administrator, who has every permission, and (``staff.changed``) where the permissions are no longer
+    those that ``by`` has ``seen``: an old page must not give back what somebody else has taken meanwhile."""
     user = locked(user_id, by)
     if user.role == Role.ADMIN:
         raise Refused("staff.admin_has_all", email=user.email)
     before, after = service.permissions_of(user), frozenset(wanted)
+    if seen is not None and before != frozenset(seen):
+        raise Refused("staff.changed")
     outside = (before ^ after) - by.permissions
     if outside:
         raise Refused("staff.not_yours", permission=", ".join(sorted(outside)))
@@ -91,13 +99,18 @@ def _replace(user: StaffUser, wanted: frozenset[Permission]) -> None:
     session().flush()
 
 
-def set_zones(user_id: int, limited: bool, zone_ids: Collection[int], by: Manager) -> None:
+def set_zones(
+    user_id: int, limited: bool, zone_ids: Collection[int], by: Manager, seen: Collection[int] | None = None
+) -> None:
     """Limit the user to some zones, or lift the limit. Refused: ``staff.no_zone`` where limited to nothing or to a zone
-    that does not exist; ``staff.zones_yours`` where ``by`` is limited itself and would give more than it sees; and for
-    administrators, who see everything."""
+    that does not exist; ``staff.zones_yours`` where ``by`` is limited itself and would give more than it sees;
+    ``staff.changed`` where the zones are no longer those that ``by`` has ``seen``; and for administrators, who see
+    everything."""
     user = locked(user_id, by)
     if user.role == Role.ADMIN and limited:
         raise Refused("staff.admin_has_all", email=user.email)
+    if seen is not None and set(seen) != {zone.zone_id for zone in user.zones}:
+        raise Refused("staff.changed")
     wanted = set(zone_ids) if limited else set()
     names = zone_names(wanted)
     if limited and (not wanted or set(names) != wanted):

@@ -170,6 +170,9 @@ def browser_text(user_agent: str) -> str:
 
 
 MESSAGES = {
+    "staff.changed": _l(
+        "Somebody has changed this meanwhile: nothing was saved. Look at it as it is now, then save again."
+    ),
     "staff.gone": _l("This person does not exist any more."),
     "staff.yourself": _l("You cannot change your own role, permissions, zones or access."),
     "staff.only_admins": _l("Only an administrator may do this: the person is one, or may do or see more than you."),

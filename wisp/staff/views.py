@@ -123,8 +123,11 @@ def data(user_id: int) -> Response:
         return _data_page(form, user)
     try:
         with transaction():
-            changes.edit(user_id, form.email.data or "", form.name.data or "", form.role.data, current_user.manager)
+            values = form.email.data or "", form.name.data or "", form.role.data
+            changes.edit(user_id, *values, current_user.manager, request.form.get("seen"))
     except Refused as refused:
+        if refused.code == "staff.changed":
+            form.role.data = form.role.default = _person(user_id).role
         return _refused(refused, lambda: _data_page(form, _person(user_id)), form)
     toast(_("Saved."))
     return go(url_for("staff.data", user_id=user_id))
@@ -146,14 +149,22 @@ def permissions(user_id: int) -> Response:
         kept = service.permissions_of(user) - current_user.permissions  # their boxes cannot be changed, so not sent
         try:
             with transaction():
-                changes.set_permissions(user_id, wanted | kept, current_user.manager)
+                changes.set_permissions(user_id, wanted | kept, current_user.manager, _seen())
         except Refused as refused:
-            return _refused(refused, lambda: _permissions_page(_person(user_id), frozenset(wanted), 422))
+            user = _person(user_id)
+            chosen = service.permissions_of(user) if refused.code == "staff.changed" else frozenset(wanted)
+            return _refused(refused, lambda: _permissions_page(user, chosen, 422))
         toast(_("Saved. It counts from the person's next click."))
         return go(url_for("staff.permissions", user_id=user_id))
     preset = request.args.get("preset", "")
     chosen = PRESETS[Role(preset)] if preset in set(Role) - {Role.ADMIN} else service.permissions_of(user)
     return _permissions_page(user, chosen, 200, preset)
+
+
+def _seen() -> list[str] | None:
+    """What the page showed when it was opened; None where the request does not say."""
+    text = request.form.get("seen")
+    return None if text is None else [part for part in text.split(",") if part]
 
 
 def _permissions_page(user: StaffUser, chosen: frozenset[Permission], status: int, preset: str = "") -> Response:
@@ -164,6 +175,7 @@ def _permissions_page(user: StaffUser, chosen: frozenset[Permission], status: in
     return _tab(
         "staff/permissions.html", user, "permissions", status=status, groups=groups, titles=GROUPS, chosen=chosen,
         labels=PERMISSIONS, help=HELP, presets=presets, preset=preset,
+        seen=",".join(sorted(service.permissions_of(user))),
     )  # fmt: skip
 
 
@@ -177,9 +189,14 @@ def zones(user_id: int) -> Response:
         limited = request.form.get("limited") == "yes"
         try:
             with transaction():
-                changes.set_zones(user_id, limited, ids, current_user.manager)
+                seen = _seen()
+                known = None if seen is None else {int(text) for text in seen if text.isascii() and text.isdigit()}
+                changes.set_zones(user_id, limited, ids, current_user.manager, known)
         except Refused as refused:
-            return _refused(refused, lambda: _zones_page(_person(user_id), limited, set(ids), 422))
+            user = _person(user_id)
+            now = {zone.zone_id for zone in user.zones}
+            chosen = (user.limited, now) if refused.code == "staff.changed" else (limited, set(ids))
+            return _refused(refused, lambda: _zones_page(user, *chosen, 422))
         toast(_("Saved. It counts from the person's next click."))
         return go(url_for("staff.zones", user_id=user_id))
     return _zones_page(user, user.limited, {zone.zone_id for zone in user.zones}, 200)
@@ -189,7 +206,16 @@ def _zones_page(user: StaffUser, limited: bool, chosen: set[int], status: int) -
     offered: dict[str, list[Any]] = {}
     for zone in routers.zones(scope()):
         offered.setdefault(zone.router.name, []).append(zone)
-    return _tab("staff/zones.html", user, "zones", status=status, limited=limited, chosen=chosen, offered=offered)
+    return _tab(
+        "staff/zones.html",
+        user,
+        "zones",
+        status=status,
+        limited=limited,
+        chosen=chosen,
+        offered=offered,
+        seen=",".join(str(zone.zone_id) for zone in user.zones),
+    )
 
 
 @bp.post("/<int:user_id>/desactivar/")
