@@ -84,7 +84,8 @@ def read_address6(text: str) -> str | None:
     except ValueError:
         raise ValueError("address6") from None
     first = network.network_address
-    if first.is_unspecified or first.is_loopback or first.is_multicast or network.prefixlen < 32:
+    nobodys = first.is_unspecified or first.is_loopback or first.is_multicast or first.is_link_local
+    if nobodys or network.prefixlen < 32 or "%" in text:
         raise ValueError("address6")
     return str(first if network.prefixlen == 128 else network)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wisp.access.provision import service, work
 from wisp.access.provision.comparing import Row
 from wisp.access.provision.talk import DEADLINE, Plan, Talk
+from wisp.access.provision.wanted import MARK
 from wisp.clients.models import Client
 from wisp.core import audit
 from wisp.core.errors import Refused
@@ -51,6 +52,11 @@ def adopt(wish: Wish) -> Row:
 
 def record(router: Router, client: Client, menu: str, row: Row) -> None:
     """A line in the audit log with what it was, and the order to make it what the client needs."""
-    before = {name: value for name, value in row.items() if name not in ("password", ".id")}
-    audit.record("router.adopt_object", f"router:{router.name}", before, {"client": client.code, "menu": menu})
+    values = " ".join(f"{name}={value}" for name, value in row.items() if name not in (".id", "password", "comment"))
+    audit.record(
+        "router.adopt_object",
+        f"router:{router.name}",
+        {"comment": row.get("comment", ""), "object": f"{menu} {values}"},
+        {"comment": MARK + client.code, "object": menu},
+    )
     service.write_client(client)
