@@ -201,6 +201,50 @@ def test_what_is_not_one_ipv4_address_is_not_sent(address):
     assert found.verdicts[1].problem == "not_ipv4"
 
 
+# IPv6 -----------------------------------------------------------------------------------------------------
+
+
+def cut6(number: int, address: str | None = "2001:db8::1", name: str = CUT) -> Wanted:
+    return Wanted(number, f"C{number}", address, name)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "standing"),
+    [("2001:db8::1", "2001:db8::1/128"), ("2001:db8::/64", "2001:db8::/64"), ("2001:DB8:0::1", "2001:db8::1/128")],
+)
+def test_an_ipv6_address_is_the_same_however_it_is_written(wanted, standing):
+    found = difference([cut6(1, wanted)], [Entry("*1", CUT, standing, "wisp:C1")], LISTS, ipv6=True)
+    assert found.empty
+    assert found.verdicts[1].problem == ""
+
+
+def test_families_refuse_each_others_addresses():
+    assert difference([cut6(1, "10.0.0.1")], [], LISTS, ipv6=True).verdicts[1].problem == "not_ipv6"
+    assert difference([cut6(1)], [], LISTS).verdicts[1].problem == "not_ipv4"
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "problem"),
+    [
+        ("2001:db8:5::7", "2001:db8:5::/64", f"foreign: {CUT}"),
+        ("2001:db8:5::/56", "2001:db8:5:1::9/128", f"foreign: {CUT}"),
+        ("2001:db8:5::7", "2001:db8:6::/64", ""),
+        ("2001:db8:5::7", "::/0", f"foreign: {CUT}"),
+        ("2001:db8:5::7", "host.example.net", ""),
+    ],
+)
+def test_a_foreign_ipv6_entry_that_touches_a_freed_client_is_a_failure(mine, theirs, problem):
+    found = difference([cut6(1, mine, "")], [Entry("*2", CUT, theirs, "x")], LISTS, ipv6=True)
+    assert found.verdicts[1].problem == problem
+
+
+def test_a_shared_ipv6_prefix_keeps_one_entry():
+    both = [cut6(1, "2001:db8::/64"), cut6(2, "2001:db8::/64")]
+    found = difference(both, [], LISTS, ipv6=True)
+    assert added(found) == {(CUT, "2001:db8::/64", "wisp:C1")}
+    assert found.verdicts[2].shared_with == 1
+
+
 def test_a_list_that_was_renamed_is_emptied():
     lists = Lists("morosos", "avisos", former=(CUT,))
     found = difference([Wanted(1, "C1", "10.0.0.1", "morosos")], [ours("*1", 1), Entry("*2", CUT, "10.0.0.2")], lists)
