@@ -1,5 +1,9 @@
 """The same confirmation sent fifty times at once changes everything once."""
 
+import threading
+import time
+
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 
@@ -65,6 +69,36 @@ def test_fifty_submissions_of_one_form_change_once(app: Flask) -> None:
 
     assert len(set(at_once(app, 50, send))) == 1
     assert changed(app) == (1, 6, 6, 6)
+
+
+def test_others_write_while_a_large_one_is_worked_off(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who only wants to save a client is not kept out until the last change is made."""
+    provider(app)
+    monkeypatch.setattr(service, "STEP", 1)
+    begun, step = threading.Event(), service.step
+
+    def slow(run_id: int) -> bool:
+        more = step(run_id)
+        begun.set()
+        time.sleep(0.05)  # the transaction is still open
+        return more
+
+    monkeypatch.setattr(service, "step", slow)
+    with app.app_context(), transaction():
+        run_id = service.order(get(KEY), {"zone": None, "kinds": {"cut": False}}, "t" * 16).id
+
+    def work() -> None:
+        with app.app_context():
+            jobs.work(run_id)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(10)
+    with app.app_context(), transaction():
+        state = session().scalar(sa.select(BulkRun.state).where(BulkRun.id == run_id))
+    thread.join()
+    assert state in ("queued", "running")  # its first step may not be committed yet
+    assert changed(app)[3] == 6
 
 
 def test_two_people_who_undo_at_once_restore_once(app: Flask) -> None:

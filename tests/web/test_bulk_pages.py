@@ -93,7 +93,7 @@ def test_the_complete_list_is_a_file_before_and_after(
     app: Flask, zones: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "SHOWN", 2)
-    monkeypatch.setattr(service, "STEP", 3)
+    monkeypatch.setattr(service, "LISTED", 3)
     browser = signed_in(app)
     shown = post(browser, SWITCH, **CUT_OFF)
     assert "… y 2 más" in shown.text

@@ -1,8 +1,13 @@
 """Jobs of bulk actions. They may run twice, and at once, without changing anything twice."""
 
+import time
+
 from wisp.bulk import service
 from wisp.core import queue
 from wisp.core.db import transaction
+
+PAUSE = 0.01
+"""Seconds between two steps: who waits for SQLite's one lock asks every few milliseconds, and gets in here."""
 
 
 @queue.job("bulk.run", queue="runs", timeout=3600)
@@ -12,6 +17,8 @@ def work(run_id: int) -> None:
     while more:
         with transaction():
             more = service.step(run_id)
+        if more:
+            time.sleep(PAUSE)
 
 
 @queue.job("bulk.sweep", queue="runs")

@@ -18,8 +18,10 @@ from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.routers.models import Zone
 
-STEP = 500
-"""Changes in one transaction."""
+STEP = 50
+"""Changes in one transaction: whoever else writes waits for no more than these on SQLite."""
+LISTED = 500
+"""Changes of a complete list in memory at a time."""
 ABANDONED = timedelta(minutes=2)
 """A run that nobody has touched for so long is taken up again: its worker was killed, or its job lost."""
 OPEN = ("queued", "running", "undoing")
@@ -182,7 +184,7 @@ def everything(action: BulkAction, values: Values, scope: Scope) -> Iterator[tup
     """All changes that an action would make, in the order of their targets, a part in memory at a time."""
     query, last = action.targets(values, scope), 0
     column = query.selected_columns[0]
-    while ids := session().scalars(query.where(column > last).order_by(column).limit(STEP)).all():
+    while ids := session().scalars(query.where(column > last).order_by(column).limit(LISTED)).all():
         last = ids[-1]
         yield from owners([Change(found, action.wanted(values, found)) for found in action.look(ids)])
 

@@ -134,7 +134,7 @@ def run_export(run_id: int) -> Response:
     chosen = get(found.action)
     header = [_("Zone"), _("Code"), _("Client"), _("Periodic task"), _("Before"), _("Afterwards"), _("Result")]
     rows = session().execute(
-        service.changes_of(run_id).order_by(BulkChange.target).execution_options(yield_per=service.STEP)
+        service.changes_of(run_id).order_by(BulkChange.target).execution_options(yield_per=service.LISTED)
     )
     lines = (
         [
