@@ -254,6 +254,7 @@ def test_the_pages_say_that_it_waits_and_until_when(app: Flask, router_sim: Simu
         assert "Retenido" in page
         listed = browser.get("/tareas-periodicas/?kind=cut").text
         assert "3 esperan el horario de cortes" in listed
+        assert "esperan su horario" in browser.get("/").text
         answer = browser.post(
             f"/tareas-periodicas/{task_id}/simular", data={"csrf_token": token(listed)}, follow_redirects=True
         )

@@ -418,7 +418,8 @@ def unsettled() -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits for one router: clients to cut, to notify, to release; why, and when it is tried again."""
+    """What waits for one router: clients to cut, to notify, to release; why, and when it is tried again. ``held``: of
+    the cuts, those that wait for the hours in which they are allowed."""
 
     router_id: int
     router: str
@@ -427,6 +428,12 @@ class Waiting:
     release: int
     error: str
     next_attempt_at: datetime | None
+    held: int = 0
+
+    @property
+    def only_held(self) -> bool:
+        """Nothing waits but cuts for their hours."""
+        return self.held > 0 and self.held == self.cut + self.notice + self.release
 
 
 def waiting(scope: Scope = EVERYTHING) -> list[Waiting]:
@@ -447,7 +454,7 @@ def waiting(scope: Scope = EVERYTHING) -> list[Waiting]:
     )  # fmt: skip
     if scope.zone_ids is not None:
         query = query.where(Router.id.in_(sa.select(Zone.router_id).where(Zone.id.in_(scope.zone_ids))))
-    return [Waiting(*row) for row in session().execute(query)]
+    return [Waiting(*row, held=len(hours.held(row[0]))) for row in session().execute(query).all()]
 
 
 def _count_where(condition: _Condition) -> ColumnElement[int]:

@@ -207,8 +207,8 @@ def _weekdays() -> list[SelectChoice]:
 class BrakesForm(Panel):
     """When clients may be cut."""
 
-    cut_from = StringField(_l("From"), [rule("cut_from")], render_kw={"type": "time"})
-    cut_until = StringField(_l("Until"), [rule("cut_until")], render_kw={"type": "time"})
+    cut_from = StringField(_l("Cut from"), [rule("cut_from")], render_kw={"type": "time"})
+    cut_until = StringField(_l("Cut until"), [rule("cut_until")], render_kw={"type": "time"})
     cut_days = DaysField(_l("Days"), choices=_weekdays)
 
     def validate_cut_days(self, field: Field) -> None:
