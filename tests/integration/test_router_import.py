@@ -193,7 +193,7 @@ def test_what_differs_is_changed_and_only_that(work: Import) -> None:
     rows = {row.code: row for row in work.rows(again).values()}
     assert (rows["ana"].status, rows["ana"].changes) == ("changed", ["address", "password"])
     assert not rows["ana"].include
-    work.correct(again, ana={"include": True})
+    work.correct(again, ana={"include": True, "code": "OTRA", "balance": "5"})
     with transaction():  # somebody edits the client while the review is open
         client = session().scalar(sa.select(Client).where(Client.code == "ana"))
         assert client is not None
@@ -201,9 +201,23 @@ def test_what_differs_is_changed_and_only_that(work: Import) -> None:
     done = work.confirm(again)
     assert done is not None
     assert (done.added, done.changed) == (0, 1)
+    assert len(work.clients()) == 6
+    assert session().scalar(sa.select(sa.func.count()).select_from(Invoice)) == 0
     ana = work.clients()["ana"]
     assert (ana.address, crypto.decrypt(ana.password)) == ("10.1.0.55", "nueva")
     assert (ana.email, ana.phone, ana.name) == ("nuevo@example.com", "555", "Ana Núñez, señora")
+
+
+def test_a_queue_changes_the_plan_and_not_how_a_client_is_attached(work: Import) -> None:
+    zone = session().get_one(factories.Zone, work.site.zone_id)
+    factories.make_client(zone, code="P", connection="pppoe", username="luis", address="10.1.0.6", mac="")
+    review = work.read()
+    work.correct(review, P={"include": True})
+    done = work.confirm(review)
+    assert done is not None
+    assert (done.added, done.changed) == (5, 1)
+    client = work.clients()["P"]
+    assert (client.connection, client.username, client.plan_id) == ("pppoe", "luis", work.plan.id)
 
 
 def test_one_wrong_row_and_nothing_is_written(work: Import) -> None:
@@ -263,10 +277,12 @@ def test_only_zones_of_ones_own(work: Import) -> None:
     review = work.read(scope)
     assert "Ana Núñez, señora" not in work.rows(review)
     assert review.passed_over["hidden"] == 1
-    with transaction():  # a zone that this person may not see, however it came there
-        service.fill(work.mine(review), zone_id=other.id, plan_id=work.plan.id)
-    assert work.confirm(review, scope) is None
-    assert {name for row in work.rows(review).values() for name in row.problems or {}} == {"zone"}
+    elsewhere = factories.make_zone().id
+    for zone_id, seen in ((other.id, scope), (elsewhere, EVERYTHING)):  # however it came there
+        with transaction():
+            service.fill(work.mine(review), zone_id=zone_id, plan_id=work.plan.id)
+        assert work.confirm(review, seen) is None
+        assert {name for row in work.rows(review).values() for name in row.problems or {}} == {"zone"}
 
 
 # Lists of another system -----------------------------------------------------------------------------
@@ -307,6 +323,17 @@ def test_a_notice_is_put_on_where_there_is_a_debt(work: Import) -> None:
     assert work.entries("Avisos") == set()
 
 
+def test_where_no_notice_is_put_on_the_old_entry_stays(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Avisos=("notice", True))
+    done = work.confirm(review)
+    assert done is not None
+    assert (done.notice, done.no_debt, done.leaving) == (0, 1, 0)
+    queue.drain()
+    assert work.entries("Avisos") == {("10.1.0.8", "")}
+
+
 def test_ticked_entries_go_once_ours_stand_and_not_before(work: Import) -> None:
     others = [row for row in work.router.snapshot(LISTS) if row["address"] not in ("10.1.0.5", "10.1.0.6")]
     review = work.read()
@@ -331,6 +358,21 @@ def test_ticked_entries_go_once_ours_stand_and_not_before(work: Import) -> None:
     assert {(line.before or {})["address"] for line in lines} == {"10.1.0.5", "10.1.0.6"}
     assert {(line.before or {})["client"] for line in lines} == {"ana", "Luis"}
     assert confirming.leaving(work.site.router_id) == []
+
+
+def test_while_ours_does_not_stand_the_old_entry_stays(work: Import) -> None:
+    work.router.load(LISTS, [{"list": CUT, "address": "10.1.0.6", "comment": "de otro programa"}])
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Morosos=("cut", True))
+    work.confirm(review)
+    jobs.remove(work.site.router_id)  # before any synchronisation
+    assert len(work.entries("Morosos")) == 3
+    queue.drain()
+    assert work.entries("Morosos") == {("10.1.0.6", ""), ("10.1.0.99", "de nadie")}
+    assert ("10.1.0.6", "de otro programa") in work.entries(CUT)
+    session().rollback()
+    assert [entry[:2] for entry in confirming.leaving(work.site.router_id)] == [("Morosos", "10.1.0.6")]
 
 
 def test_an_entry_that_is_another_by_now_stays(work: Import) -> None:
@@ -360,6 +402,24 @@ def test_our_own_list_by_name_is_never_emptied_from_here(work: Import) -> None:
     assert work.site.access(client.id).foreign
 
 
+def test_an_entry_of_the_ipv6_list_leaves_too(work: Import) -> None:
+    lists6 = "/ipv6/firewall/address-list"
+    queue_id = next(row[".id"] for row in work.router.snapshot("/queue/simple") if row["name"] == "Paz")
+    work.router.table("/queue/simple").set(queue_id, {"target": "10.1.0.8/32,2001:db8:8::/64"})
+    stranger = {"list": "Morosos", "address": "2001:db8:9::/64"}
+    work.router.load(lists6, [{"list": "Morosos", "address": "2001:db8:8::/64", "comment": "viejo"}, stranger])
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Morosos=("cut", True))
+    done = work.confirm(review)
+    assert done is not None
+    assert (done.cut, done.leaving) == (3, 3)
+    queue.drain()
+    assert work.clients()["Paz"].address6 == "2001:db8:8::/64"
+    assert [row["address"] for row in work.router.snapshot(lists6) if row["list"] == "Morosos"] == ["2001:db8:9::/64"]
+    assert ("10.1.0.8", "wisp:Paz") in work.entries(CUT)
+
+
 def test_a_client_that_is_there_already_is_taken_over_too(work: Import) -> None:
     review = work.read()
     work.correct(review)
@@ -385,16 +445,20 @@ def test_a_router_that_is_off_or_forbids_it_says_so(work: Import) -> None:
     assert off.value.code is ErrorCode.refused
 
 
-def test_five_thousand_rows(work: Import) -> None:
+def test_five_thousand_rows_take_few_statements(work: Import) -> None:
     work.router.load(
         "/ppp/secret",
         [{"name": f"u{n:05}", "password": "x", "service": "pppoe", "comment": f"Cliente {n}"} for n in range(5_000)],
     )
     review = work.read()
     work.correct(review)
+    statements: list[str] = []
+    engine = session().get_bind()
+    sa.event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     done = work.confirm(review)
     assert done is not None
     assert done.added == 5_006
+    assert len(statements) < 300
 
 
 # The command -----------------------------------------------------------------------------------------

@@ -169,12 +169,13 @@ def confirm(review: RouterImport, scope: Scope) -> Done | None:
     checked = check(review, scope)
     if checked.review.problem_count or checked.problems:
         return None
+    ticked = [(row.id, row.position, row.client_id) for row in checked.rows]  # the rows expire with what is written
     csvimport.apply(checked.review)
     added = {planned.line: planned.client_id for planned in checked.review.added}
-    ids = {row.id: client for row in checked.rows if (client := row.client_id or added.get(row.position))}
+    ids = {row_id: client for row_id, position, own in ticked if (client := own or added.get(position))}
     cut, notice, no_debt = _take_over(
-        [ids[row.id] for row in checked.rows if row.client_id and checked.takes.get(row.id) == "cut"],
-        [ids[row.id] for row in checked.rows if checked.takes.get(row.id) == "notice"],
+        [own for row_id, _position, own in ticked if own and checked.takes.get(row_id) == "cut"],
+        [client for row_id, client in ids.items() if checked.takes.get(row_id) == "notice"],
     )
     cut += sum(planned.state == "suspended" for planned in checked.review.added)
     leaving = _mark(review, {row: client for row, client in ids.items() if client not in no_debt})
