@@ -758,6 +758,19 @@ def test_a_secret_that_is_refused_is_a_failure_with_its_words(ctx: Flask, server
     site.close()
 
 
+def test_a_lift_is_not_done_while_the_old_session_goes_on(ctx: Flask, server: SimulatorServer) -> None:
+    site = ppp(server)
+    go(site, "cut")
+    server.fault("trap", f"{ACTIVE}/remove", message="failure: busy")
+    assert go(site, "lift") == ("failed", "old_session: failure: busy")
+    assert (column(server, SECRET, "profile"), remembered(site)[0]) == (["oro"], "profile")
+    assert listed(server) == [(CUT, "10.9.0.3", "router")]
+    assert site.unsettled() == 1
+    assert again(site)[0] in ("written", "unchanged")
+    assert (listed(server), site.unsettled(), remembered(site)[0]) == ([], 0, "")
+    site.close()
+
+
 def test_nobody_is_shown_the_page_of_one_who_is_held_by_a_lever(ctx: Flask, server: SimulatorServer) -> None:
     """The address that the session had is another's tomorrow: the page knows nobody by it."""
     for site in (ppp(server), dhcp(server)):

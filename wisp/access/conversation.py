@@ -247,6 +247,7 @@ class Conversation:
             client_id = (users | guests)[name]
             if client_id is not None:
                 self.details[client_id] = f"session: {why}"
+        self.levers.keep_lifted(ended.refused)
         self.look_again |= any(
             self.levers.choices[s.client_id].from_session and s.username in ended.addresses for s in new
         )

@@ -1,7 +1,7 @@
 """Moving levers on a router: compare the rows with what they should be, remember, send what differs. Network only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from wisp.access import facts as reading
@@ -315,6 +315,16 @@ class Leverage:
         if client_id in self.problems or client_id in self.blocked or self.choices[client_id].kind:
             return self.recorded[client_id]
         return Lever()
+
+    def keep_lifted(self, refused: Mapping[str, str]) -> None:
+        """Sessions with the old profile go on: their users are not free yet, and it is tried again."""
+        for subject in self.plan.subjects:
+            old = self._old.get(subject.client_id)
+            if old is not None and old.kind == "profile" and subject.wanted == "none" and old.name in refused:
+                self.problems.setdefault(subject.client_id, f"old_session: {refused[old.name]}")
+        self.undone -= {
+            one.id for one in self.left.values() if one.lever.kind == "profile" and one.lever.name in refused
+        }
 
     def lifted_profiles(self) -> dict[str, int | None]:
         """Users whose profile was put back: their sessions still have the other one. By name, the client."""

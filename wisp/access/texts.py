@@ -13,6 +13,9 @@ REFUSALS: dict[str, Any] = {
     "access.not_read": _l("The router “%(router)s” could not be read: %(cause)s"),
     "access.no_owner": _l("No client of this router has the address %(address)s, so its entry can't be adopted."),
     "access.entry_changed": _l("The entry of %(address)s is not what it was any more. Nothing was changed."),
+    "access.nothing_ticked": _l("Nothing was ticked."),
+    "access.too_many_ticked": _l("At most %(limit)s lines at once."),
+    "access.busy": _l("The router is being synchronised at this moment. Read it again in a minute."),
     "access.rules_failed": _l("The rules on router “%(router)s” are not as they should be: %(detail)s"),
 }
 
@@ -32,6 +35,7 @@ PROBLEMS: dict[str, Any] = {
     "shared": _l("Client %(value)s has the same address and belongs on the list."),
     "router": _l("The router refused: %(value)s"),
     "connections": _l("The cut stands, but open connections could not be ended: %(value)s"),
+    "old_session": _l("The profile is put back, but the session with the old one could not be ended: %(value)s"),
     "session": _l("The entry stands, but the live session could not be ended: %(value)s"),
 }
 
