@@ -76,6 +76,7 @@ ROUTES: dict[str, Row] = {
     "routers.zone_add": WHOLE_ROUTER, "routers.zone_edit": ROUTER_FORM, "routers.zone_dates": FREE,
     "routers.zone_switch": ZONED, "access.sync_now": WHOLE_ROUTER, "access.rules": WHOLE_ROUTER,
     "access.rules_order": WHOLE_ROUTER, "access.difference": WHOLE_ROUTER, "access.adopt": WHOLE_ROUTER,
+    "access.repair_some": WHOLE_ROUTER,
     "access.log": WHOLE_ROUTER, "access.client_sessions": WHOLE_ROUTER,
     "provision.index": WHOLE_ROUTER, "provision.write_all": WHOLE_ROUTER, "provision.adopt": WHOLE_ROUTER,
     "provision.of_client": ZONED, "provision.write": ZONED,

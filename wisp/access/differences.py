@@ -29,6 +29,7 @@ class Line:
     ``why``: ``absent``, ``disabled``, ``lever`` (the ``address`` is the user or the device whose row does not say what
     is wanted); ``free``, ``other_list``, ``address``, ``gone``, ``moved``; empty for a foreign one. ``code``: its
     client; for a foreign one the client of this router who has the address (empty: nobody, so it cannot be adopted).
+    ``lever``: it is no entry, but the row of a user or a device.
     """
 
     list: str
@@ -38,6 +39,7 @@ class Line:
     id: str = ""
     comment: str = ""
     disabled: bool = False
+    lever: bool = False
 
 
 @dataclass
@@ -100,9 +102,11 @@ def sort(reading: Reading, fates: Mapping[str, str], owners: Mapping[str, str]) 
     wanted = {subject.code: reading.plan.list_of(subject.wanted) for subject in reading.plan.subjects}
     found.missing = [Line(e.list, e.address, e.code, "absent") for e in reading.difference.add]
     found.missing += [Line(e.list, e.address, e.code, "disabled", e.id) for e in reading.difference.enable]
-    found.missing += [Line(e.list, e.address, e.code, "lever") for e in reading.put]
-    found.extra += [Line(e.list, e.address, e.code, "free", e.id) for e in reading.back if e.client_id is not None]
-    found.stale += [Line(e.list, e.address, e.code, "moved", e.id) for e in reading.back if e.client_id is None]
+    found.missing += [Line(e.list, e.address, e.code, "lever", lever=True) for e in reading.put]
+    for e in reading.back:
+        here = e.client_id is not None
+        line = Line(e.list, e.address, e.code, "free" if here else "moved", e.id, lever=True)
+        (found.extra if here else found.stale).append(line)
     for change in reading.difference.remove:
         why = _why(change, wanted, fates)
         group = found.extra if why in ("free", "other_list") else found.stale

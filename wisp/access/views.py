@@ -5,12 +5,14 @@ does not get in: rules and lists are those of the whole router.
 """
 
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
-from wisp.access import differences, service, sessions, sync, texts, transcripts
+from wisp.access import differences, repair, service, sessions, sync, texts, transcripts
 from wisp.access.rules import script, talk
 from wisp.access.rules import service as rules_service
 from wisp.access.rules.wanted import FILTER6, MENUS
@@ -118,7 +120,7 @@ def difference(router_id: int) -> Response:
     session().rollback()
     return render(
         "access/difference.html", router=_router(router_id), tab="tools", found=found, error=error, cause=cause,
-        history=differences.history(router_id), texts=texts,
+        history=differences.history(router_id), texts=texts, line_key=repair.key,
     )  # fmt: skip
 
 
@@ -143,6 +145,52 @@ def adopt(router_id: int) -> Response:
         service.request_sync([router_id])
     toast(_("The entry of %(address)s is ours now, for client %(code)s.", address=wish.address, code=wish.code))
     return go(url_for("access.difference", router_id=router_id))
+
+
+@bp.post("/<int:router_id>/diferencia/reparar/")
+@requires(Permission.ROUTERS_SYNC)
+def repair_some(router_id: int) -> Response:
+    """Put right the entries that were ticked, and say what came of it; the page then reads the router again."""
+    _router(router_id)
+    owner = uuid4().hex
+    try:
+        wanted = repair.chosen(request.form.getlist("line"))
+        with transaction():
+            plan = repair.begin(router_id, owner)
+    except Refused as refused:
+        toast(str(refused), "danger")
+        return go(url_for("access.difference", router_id=router_id))
+    done, error = None, ""
+    with transcripts.transcribed() as transcript:
+        try:
+            done = repair.work(plan, wanted)
+        except GatewayError as failure:
+            error = failure.code.value
+        finally:
+            with transaction():
+                repair.end(router_id, owner)
+    with transaction():
+        transcripts.record(router_id, transcript, error)
+        if done is not None:
+            repair.record(_router(router_id), done)
+    _say_repaired(done, error)
+    return go(url_for("access.difference", router_id=router_id))
+
+
+def _say_repaired(done: repair.Done | None, error: str) -> None:
+    if done is None:
+        toast(_("The repair broke off: %(cause)s Part of it may be done.", cause=cause(error)), "danger")
+        return
+    count = len(done.repaired)
+    if count:
+        toast(ngettext("%(count)s entry was put right.", "%(count)s entries were put right.", count, count=count))
+    if done.gone:
+        text = ngettext(
+            "%(count)s had changed meanwhile.", "%(count)s had changed meanwhile.", done.gone, count=done.gone
+        )
+        toast(text, "info")
+    if done.failed:
+        toast(_("The router refused: %(value)s", value="; ".join(done.failed[:3])), "danger")
 
 
 # Log -------------------------------------------------------------------------------------------------

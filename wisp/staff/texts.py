@@ -112,6 +112,7 @@ ACTIONS = {
     "router.edit": _l("Router changed"),
     "router.rules_install": _l("Installation of the firewall rules ordered"),
     "router.rules_remove": _l("Removal of the firewall rules ordered"),
+    "router.repair": _l("Entries on a router put right by hand"),
     "router.adopt_entry": _l("Entry of others adopted on a router"),
     "router.adopt_object": _l("Object of others adopted on a router"),
     "router.provision": _l("Clients' objects on a router ordered"),
