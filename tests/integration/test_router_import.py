@@ -439,10 +439,50 @@ def test_a_client_that_is_there_already_is_taken_over_too(work: Import) -> None:
 
 def test_a_router_that_is_off_or_forbids_it_says_so(work: Import) -> None:
     target = service.target(session().get_one(Router, work.site.router_id))
+    work.site.server.fault("trap", "/ppp/secret/print", message="not enough permissions (9)")
+    with pytest.raises(GatewayError) as forbidden:
+        talk.read(target)
+    assert forbidden.value.code is ErrorCode.permission
     work.site.server.switch(off=True)
     with pytest.raises(GatewayError) as off:
         talk.read(target)
     assert off.value.code is ErrorCode.refused
+
+
+def test_a_menu_that_the_router_does_not_have_is_empty(work: Import) -> None:
+    for path in ("/ip/hotspot/user/print", "/ip/hotspot/user/profile/print", "/ipv6/firewall/address-list/print"):
+        work.site.server.fault("trap", path, message="no such command prefix")
+    tables = talk.read(service.target(session().get_one(Router, work.site.router_id)))
+    assert (tables.users, tables.user_profiles, tables.lists6) == ((), (), ())
+    assert len(tables.secrets) == 2
+
+
+def test_a_break_after_the_command_is_looked_at_again(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Morosos=("cut", True))
+    work.confirm(review)
+    work.site.sync()
+    work.site.server.fault("drop_after", f"{LISTS}/remove")
+    jobs.remove(work.site.router_id)
+    assert work.entries("Morosos") == {("10.1.0.99", "de nadie")}
+    session().rollback()
+    assert confirming.leaving(work.site.router_id) == []
+    removed = sa.select(sa.func.count()).where(AuditEntry.action == "router.remove_entry")
+    assert session().scalar(removed) == 2
+
+
+def test_a_removal_that_the_router_refuses_waits_and_says_why(work: Import) -> None:
+    review = work.read()
+    work.correct(review)
+    work.choose(review, Morosos=("cut", True))
+    work.confirm(review)
+    work.site.sync()
+    work.site.server.fault("trap", f"{LISTS}/remove", message="failure: busy", count=None)
+    jobs.remove(work.site.router_id)
+    session().rollback()
+    assert {answer for _list, _address, answer in confirming.leaving(work.site.router_id)} == {"failure: busy"}
+    assert len(work.entries("Morosos")) == 3
 
 
 def test_five_thousand_rows_take_few_statements(work: Import) -> None:

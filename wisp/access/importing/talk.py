@@ -11,6 +11,8 @@ from wisp.gateway import Connection, ErrorCode, GatewayError, Status, Target, co
 
 DEADLINE = 90.0
 """Seconds that reading one router may take in all."""
+TRIES = 3
+"""How often a removal connects at most."""
 _SECRET = (
     "name", "password", "service", "caller-id", "profile", "remote-address", "remote-ipv6-prefix", "comment",
     "disabled",
@@ -71,18 +73,30 @@ class Removed:
 
 
 def remove(target: Target, removals: Sequence[Removal]) -> list[Removed]:
-    """Take these entries off, if they still are what was read. Raises GatewayError where the connection broke: look
-    again then."""
-    done: list[Removed] = []
-    with connect(target, deadline=DEADLINE) as connection:
-        for ipv6 in (False, True):
-            mine = [removal for removal in removals if removal.ipv6 == ipv6]
-            if mine:
-                done += _remove(connection, menus.LISTS6 if ipv6 else menus.LISTS, mine)
-    return done
+    """Take these entries off, if they still are what was read; how it ended for each that is known.
+
+    Where the connection breaks after a command went out nobody knows what became of it: look again, and what is gone
+    then was our work. Raises GatewayError where nothing is known.
+    """
+    done: dict[int, Removed] = {}
+    sent: set[int] = set()
+    for attempt in range(1, TRIES + 1):
+        try:
+            with connect(target, deadline=DEADLINE) as connection:
+                for ipv6, menu in ((False, menus.LISTS), (True, menus.LISTS6)):
+                    mine = [one for one in removals if one.ipv6 == ipv6 and one.number not in done]
+                    if mine:
+                        done |= {one.number: one for one in _remove(connection, menu, mine, sent)}
+            break
+        except GatewayError:
+            if attempt == TRIES or not sent:
+                if done:
+                    break
+                raise
+    return list(done.values())
 
 
-def _remove(connection: Connection, menu: str, removals: Sequence[Removal]) -> list[Removed]:
+def _remove(connection: Connection, menu: str, removals: Sequence[Removal], sent: set[int]) -> list[Removed]:
     there: dict[tuple[str, str], list[Row]] = {}
     for row in _rows(connection, menu, _ENTRY):
         if row.get("dynamic") != "true" and not is_ours(row):
@@ -94,8 +108,11 @@ def _remove(connection: Connection, menu: str, removals: Sequence[Removal]) -> l
         same = next((row for row in rows if row.get("comment", "") == removal.comment), None)
         if same is not None:
             found.append((removal, same[".id"]))
+        elif rows:
+            done.append(Removed(removal.number, "changed"))
         else:
-            done.append(Removed(removal.number, "changed" if rows else "gone"))
+            done.append(Removed(removal.number, "removed" if removal.number in sent else "gone"))
+    sent |= {removal.number for removal, _item in found}
     outcomes = connection.remove(menu, [item for _removal, item in found])
     if connection.error is not None:
         raise connection.error
