@@ -263,12 +263,17 @@ def count_looks(run_id: int, window: Window) -> tuple[int, int]:
     saw = sa.and_(visit.notice_last_at >= window.begin, visit.notice_first_at < end)
     confirmed = sa.and_(visit.confirmed_at >= window.begin, visit.confirmed_at < end)
     query = (
-        sa.select(*(sa.func.count(sa.distinct(sa.case((what, visit.client_id)))) for what in (saw, confirmed)))
+        sa.select(_clients(saw), _clients(confirmed))
         .join(RunItem, RunItem.client_id == visit.client_id)
         .where(RunItem.run_id == run_id, RunItem.state.in_(_ON_SCREEN), *_around(window))
     )
     seen, done = session().execute(query).one()
     return max(seen, done), done
+
+
+def _clients(what: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many clients have a line like this."""
+    return sa.func.count(sa.distinct(sa.case((what, PortalVisit.client_id))))
 
 
 def looks(windows: Mapping[tuple[int, int], Window]) -> dict[tuple[int, int], Look]:

@@ -349,7 +349,7 @@ def windows(runs: Collection[TaskRun]) -> dict[int, Window]:
     )
     ends: dict[int, datetime] = {}
     if begun:
-        ends = {run_id: end for run_id, end in session().execute(query)}  # noqa: C416
+        ends = {run_id: end for run_id, end in session().execute(query) if end is not None}
     return {run_id: Window(run.started_at, ends.get(run_id)) for run_id, run in begun.items() if run.started_at}
 
 
