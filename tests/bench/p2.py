@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tests.bench.dead import dead_routers
 from tests.bench.figures import Figure
 from tests.bench.ground import KINDS, Ground, ground, in_program, running, session, until
 from tests.bench.routers import ROUND_TRIP, Line, client_rows, lines
@@ -148,7 +149,7 @@ def run() -> list[Figure]:
     """Both databases, one after the other."""
     figures: list[Figure] = []
     for kind in KINDS:
-        figures += [*_one_router(kind), _many_routers(kind)]
+        figures += [*_one_router(kind), _many_routers(kind), dead_routers(kind)]
     return figures
 
 

@@ -312,6 +312,8 @@ def test_commands(ctx: Flask, router_sim: SimulatorServer) -> None:
     assert (code, router["online"], "secret" in json.dumps(router)) == (0, None, False)
     code, router, _ = flask(ctx, "routers", "check", "Torre")
     assert (code, router["online"], router["error"]) == (0, True, "")
+    assert (router["board"], router["cpu_load"], abs(router["clock_offset"]) <= 1) == ("RB5009UG+S+", 7, True)
+    assert flask(ctx, "routers", "list")[1] == [router]
     code, zone, _ = flask(ctx, "zones", "add", "--router", "Torre", "--name", "Norte", *ZONE, "--timezone", "UTC")
     assert code == 0
     assert (zone["invoices"], zone["cut"], zone["due"], zone["timezone"]) == ("15 12:00", "22 08:00", 20, "UTC")

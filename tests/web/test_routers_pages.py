@@ -68,6 +68,26 @@ def test_the_list_is_live_and_shows_no_secret(app: Flask) -> None:
     assert browser.get("/router/99/zonas/1/").status_code == 404
 
 
+@pytest.mark.usefixtures("zone_id")
+def test_load_model_and_a_wrong_clock_are_shown(app: Flask) -> None:
+    browser = signed_in(app)
+
+    def found(**values: Any) -> str:
+        with app.app_context(), transaction() as s:
+            s.execute(sa.update(Router).values(**{"online": True, "checked_at": clock.now(), **values}))
+        return str(browser.get("/router/").text + browser.get("/router/1/herramientas/").text)
+
+    page = found(board="hAP ax2", cpu_load=37, clock_offset=60)
+    assert page.count("hAP ax2") == 2
+    assert "CPU 37 %" in page
+    assert "60 segundos adelantado" in page
+    assert "El reloj del router está mal" not in page
+    page = found(clock_offset=-7300)
+    assert "Reloj: 2 horas atrasado" in page
+    assert "El reloj del router está mal: 2 horas atrasado" in page
+    assert "CPU" not in found(cpu_load=None, clock_offset=None)
+
+
 def test_adding_a_router_leads_to_its_first_zone(app: Flask, router_sim: SimulatorServer) -> None:
     browser = signed_in(app)
     assert post(browser, "/router/nuevo/", **form(router_sim, password="")).status_code == 422
