@@ -23,7 +23,7 @@ from wisp.routers.jobs import probe
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
-from wisp.tasks import jobs, service
+from wisp.tasks import documents, jobs, service
 from wisp.tasks.models import RunItem, TaskRun
 
 SUNDAY, MONDAY = moment("2026-11-22 10:00"), moment("2026-11-23 08:00")
@@ -182,6 +182,19 @@ def test_what_a_router_lost_is_put_back_at_any_hour(site: Site) -> None:
     site.order()
     site.sync()
     assert on(site, CUT) == 3
+
+
+def test_a_simulation_says_from_when_on_it_would_be_made(site: Site) -> None:
+    def not_before(kind: str) -> object:
+        zone = session().get_one(Zone, site.zone_id)
+        query = sa.select(PeriodicTask).where(PeriodicTask.schedule_id == zone.schedule_id, PeriodicTask.kind == kind)
+        with transaction():
+            return documents.plan(service.simulate(session().scalars(query).one()))["not_before"]
+
+    assert not_before("cut") == "2026-11-23T08:00:00-06:00"
+    assert not_before("notice") is None
+    with clock.frozen(MONDAY):
+        assert not_before("cut") is None
 
 
 def test_each_zone_by_its_own_clock(site: Site) -> None:
