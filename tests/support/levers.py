@@ -1,14 +1,17 @@
 """Clients of every kind of connection on a simulated router, with what the router knows of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from tests.support.access import Site
+from wisp.access.models import AccessLeftover
 from wisp.clients.models import Client
 from wisp.core import events
-from wisp.core.db import transaction
+from wisp.core.db import session, transaction
 from wisp.demo.routeros import SimulatorServer
+from wisp.routers.models import Router as RouterRow
 
 SECRET, PROFILE, ACTIVE = "/ppp/secret", "/ppp/profile", "/ppp/active"
 USER, GUESTS, COOKIE = "/ip/hotspot/user", "/ip/hotspot/active", "/ip/hotspot/cookie"
@@ -93,3 +96,71 @@ def load_lease(server: SimulatorServer, **lease: str) -> None:
         "active-address": "10.7.0.5", **lease,
     }  # fmt: skip
     server.router.load(LEASE, [row])
+
+
+def state(site: Site) -> tuple[str, str]:
+    """What the last synchronisation says of the only client."""
+    (outcome,) = site.reports[-1].outcomes.values()
+    return outcome.state, outcome.detail
+
+
+def go(site: Site, what: str) -> tuple[str, str]:
+    """Order ``cut``, ``notify`` or ``lift`` and synchronise."""
+    getattr(site, what)()
+    site.sync()
+    return state(site)
+
+
+def again(site: Site) -> tuple[str, str]:
+    """Synchronise once more, nothing ordered but to look."""
+    site.order()
+    site.sync()
+    return state(site)
+
+
+def mode(site: Site, name: str) -> None:
+    """How the router cuts PPPoE: ``profile`` or ``disable``."""
+    with transaction() as s:
+        s.execute(sa.update(RouterRow).values(pppoe_cut=name))
+
+
+def remembered(site: Site) -> tuple[str, str, str]:
+    """The lever that is written down for the only client: kind, name, what was before."""
+    row = site.access(site.clients[0])
+    return row.lever, row.lever_name, row.lever_before
+
+
+def left_behind() -> list[tuple[str, str]]:
+    """What is written down as left behind on any router."""
+    session().rollback()
+    return [(row.lever, row.name) for row in session().scalars(sa.select(AccessLeftover))]
+
+
+KINDS: dict[str, tuple[Callable[[SimulatorServer], Site], Callable[[SimulatorServer], None]]] = {
+    "pppoe": (ppp, load_ppp),
+    "hotspot": (hotspot, load_hotspot),
+    "dhcp": (dhcp, load_lease),
+    "static": (lambda server: one(server, "static", address="10.0.0.5"), lambda server: None),
+}
+OWN = (SECRET, USER, LEASE)
+
+
+def own_rows(server: SimulatorServer) -> list[dict[str, str]]:
+    """The rows of clients, but for what making a lease static changes."""
+    ignored = {"last-logged-out", "dynamic"}
+    rows = [row for menu in OWN for row in server.router.snapshot(menu)]
+    return [{name: value for name, value in row.items() if name not in ignored} for row in rows]
+
+
+def two_rows(server: SimulatorServer, way: str) -> tuple[Site, dict[str, str]]:
+    """A client, and what it is called by another row of its kind."""
+    site = {"hotspot": hotspot, "dhcp": dhcp}.get(way, ppp)(server)
+    mode(site, "disable" if way == "disable" else "profile")
+    mac = "02:00:00:00:00:06"
+    rows = {
+        "hotspot": {"name": "bea"},
+        "dhcp": {"address": "10.7.0.6", "mac-address": mac, "server": "d1", "status": "bound"},
+    }
+    menu = {"hotspot": USER, "dhcp": LEASE}.get(way, SECRET)
+    server.router.load(menu, [rows.get(way, {"name": "bea", "profile": "oro"})])
+    return site, {"mac": mac} if way == "dhcp" else {"username": "bea"}

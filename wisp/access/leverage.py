@@ -97,23 +97,18 @@ class Leverage:
     def _move(self, subject: Subject, choice: Choice) -> None:
         recorded = self.recorded[subject.client_id]
         rows = self._rows.setdefault(subject.client_id, [])
-        inherited = recorded
         if recorded.kind and recorded.place != (choice.kind, choice.name):
-            renamed = self._renamed(subject, recorded)
-            if choice.kind == recorded.kind and renamed is not None:
-                inherited = renamed
-            else:
-                old = renamed or recorded
-                rows.append(old.place)
-                self._old[subject.client_id] = old
-                self._desk.put_back(old)
-                inherited = Lever()
-                theirs = still_theirs(old, self.facts.rows(*old.place), self.plan.lists) if old.kind == "lease" else ""
-                if theirs and subject.wanted == "none":
-                    self.blocked[subject.client_id] = f"foreign: {theirs}"
+            old = self._renamed(subject, recorded) or recorded
+            rows.append(old.place)
+            self._old[subject.client_id] = old
+            self._desk.put_back(old)
+            recorded = Lever()
+            theirs = still_theirs(old, self.facts.rows(*old.place), self.plan.lists) if old.kind == "lease" else ""
+            if theirs and subject.wanted == "none":
+                self.blocked[subject.client_id] = f"foreign: {theirs}"
         if choice.kind:
             rows.append((choice.kind, choice.name))
-            lever = self._desk.move(choice.kind, choice.name, inherited, self.plan.list_of(subject.wanted))
+            lever = self._desk.move(choice.kind, choice.name, recorded, self.plan.list_of(subject.wanted))
             self._next[subject.client_id] = lever
 
     def _renamed(self, subject: Subject, recorded: Lever) -> Lever | None:
@@ -197,7 +192,9 @@ class Leverage:
         ]
         if records:
             replaced = self._remember(records)
-            self.left |= {left.id: left for left in replaced}
+            # Of a client who moved meanwhile it is the lever itself that is left: the next conversation puts it back.
+            old = [left for left in replaced if left.lever.place != self._next[left.client_id].place]
+            self.left |= {left.id: left for left in old}
             self.recorded |= {record.client_id: record.lever for record in records}
 
     def _make_static(self, connection: Connection) -> bool:

@@ -225,10 +225,8 @@ class Desk:
     # Moving ------------------------------------------------------------------------------------------
 
     def move(self, kind: str, name: str, recorded: Lever, list_name: str) -> Lever:
-        """Let a lever hold the client on that list; the lever as it is to be remembered. Raises Problem.
-
-        ``recorded``: what is remembered of it, or of a lever of its kind by another name that has become this one.
-        """
+        """Let a lever hold the client on that list; the lever as it is to be remembered. ``recorded``: as it is
+        remembered by now. Raises Problem."""
         before = recorded.before if recorded.kind == kind else None
         if kind == "profile":
             return Lever(kind, name, self._our_profile(name, before, list_name))
