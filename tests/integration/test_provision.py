@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -623,6 +624,20 @@ def test_the_command_writes_everything_and_counts(ctx: Flask, tower: Tower) -> N
     assert result.exit_code == 1
     result = runner.invoke(args=["routers", "provision", name, "--json"])
     assert json.loads(result.output)["state"] == "ordered"
+
+
+def test_commands_that_save_clients_can_wait_for_the_router(ctx: Flask, tower: Tower, tmp_path: Path) -> None:
+    plan = make_plan()
+    file = tmp_path / "clients.csv"
+    line = f"I1,Ana,,,{tower.zone.name},{plan.name},static,10.9.0.5,,,,es,"
+    file.write_text(",".join(csvfile.BASE) + "\n" + line + "\n")
+    session().rollback()
+    result = ctx.test_cli_runner().invoke(args=["clients", "import", str(file), "--wait", "--json"])
+    assert result.exit_code == 0, result.output
+    assert only(tower.rows(menus.QUEUE))["comment"] == "wisp:I1"
+    result = ctx.test_cli_runner().invoke(args=["clients", "cancel", "I1", "--wait", "--json"])
+    assert result.exit_code == 0, result.output
+    assert tower.rows(menus.QUEUE) == []
 
 
 def test_the_nightly_job_looks_at_every_router(tower: Tower) -> None:

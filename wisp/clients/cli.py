@@ -1,5 +1,6 @@
 """``flask clients`` and ``flask plans``."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ from flask.cli import AppGroup
 
 from wisp.clients import changeover, csvcheck, csvexport, csvfile, csvimport, domain, listing, plans, service, texts
 from wisp.clients.models import Client, Plan
-from wisp.core import money
-from wisp.core.commands import command, emit, fail, json_option
+from wisp.core import money, queue
+from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import transaction
 from wisp.routers.cli import KINDS, ON_OFF, moments_of, schedule_options
 from wisp.schedules import service as schedules
@@ -20,15 +21,21 @@ group = AppGroup("clients", help="Clients: import, export, list, show, cancel, o
 plans_group = AppGroup("plans", help="Plans: add, list.")
 
 
+def following(wait: bool) -> AbstractContextManager[None]:
+    """What follows from the block (what is written to routers) is done in this process where somebody waits for it."""
+    return queue.inline() if wait else nullcontext()
+
+
 @group.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@wait_option
 @json_option
 @command
-def import_file(file: Path, as_json: bool) -> None:
+def import_file(file: Path, wait: bool, as_json: bool) -> None:
     """Import a CSV. All rows are checked first; any error writes nothing and is listed with line, column, reason."""
     with file.open("rb") as stream:
         data = stream.read(csvfile.MAX_BYTES + 1)
-    with transaction():
+    with following(wait), transaction():
         review = csvcheck.check(data)
         if not review.problem_count:
             csvimport.apply(review)
@@ -133,11 +140,12 @@ def show(code: str, as_json: bool) -> None:
 
 @group.command("cancel")
 @click.argument("code")
+@wait_option
 @json_option
 @command
-def cancel(code: str, as_json: bool) -> None:
+def cancel(code: str, wait: bool, as_json: bool) -> None:
     """End a client's contract; the history is kept and the code stays taken."""
-    with transaction():
+    with following(wait), transaction():
         service.cancel(service.find(code))
     emit({"code": code, "state": "cancelled"}, as_json, f"{code} cancelled")
 
