@@ -485,10 +485,10 @@ def test_a_removal_that_the_router_refuses_waits_and_says_why(work: Import) -> N
     assert len(work.entries("Morosos")) == 3
 
 
-def test_five_thousand_rows_take_few_statements(work: Import) -> None:
+def test_thousands_of_rows_take_few_statements(work: Import) -> None:
     work.router.load(
         "/ppp/secret",
-        [{"name": f"u{n:05}", "password": "x", "service": "pppoe", "comment": f"Cliente {n}"} for n in range(5_000)],
+        [{"name": f"u{n:05}", "password": "x", "service": "pppoe", "comment": f"Cliente {n}"} for n in range(2_000)],
     )
     review = work.read()
     work.correct(review)
@@ -497,7 +497,7 @@ def test_five_thousand_rows_take_few_statements(work: Import) -> None:
     sa.event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     done = work.confirm(review)
     assert done is not None
-    assert done.added == 5_006
+    assert done.added == 2_006
     assert len(statements) < 300
 
 
