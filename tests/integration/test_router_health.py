@@ -173,6 +173,32 @@ def test_each_router_is_asked_at_the_set_interval(router_sim: SimulatorServer) -
     assert [logins(s) for s in (200, 3000, 3741)] == [5, 5, 6]
 
 
+@pytest.mark.usefixtures("ctx")
+def test_a_router_that_says_nothing_is_asked_every_half_minute_one_that_turns_us_away_is_not(
+    servers: Callable[..., SimulatorServer],
+) -> None:
+    make_company(probe_seconds=3600)
+    off, strict = servers(), servers()
+    off_id, strict_id = add(off), add(strict, password="wrong")
+    off.switch(off=True)
+    begin = clock.now()
+
+    def look(seconds: float) -> None:
+        with clock.frozen(begin + timedelta(seconds=seconds)):
+            jobs.probe_due()
+
+    look(0)
+    assert (row(off_id).online, row(strict_id).error) == (False, "login")
+    asked = strict.counters.connections
+    off.switch(off=False)
+    look(20)
+    assert row(off_id).online is False
+    look(30)
+    assert row(off_id).online is True
+    look(60)
+    assert (off.counters.connections, strict.counters.connections) == (1, asked)
+
+
 @pytest.mark.usefixtures("patient")
 def test_a_router_that_is_being_asked_is_left_alone(app: Flask, router_sim: SimulatorServer) -> None:
     with app.app_context():

@@ -8,7 +8,6 @@ whoever lost it (its time ran out) records nothing.
 import json
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -156,7 +155,7 @@ def _target(router: Router) -> Target | None:
         target = routers.target(router)
     except SecretUnreadable:
         return None
-    return replace(target, connect_timeout=3.0, reply_timeout=5.0) if router.online is False else target
+    return health.hurried(target) if router.online is False else target
 
 
 def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:

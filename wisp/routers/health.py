@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,6 +19,9 @@ DEADLINE = 15.0
 """Seconds that one router may take to say how it is."""
 LEASE = timedelta(seconds=DEADLINE + 5)
 """How long a router that is being asked is left alone by others; whoever was killed meanwhile holds it no longer."""
+RETRY = 30
+"""Seconds between two looks at a router that does not answer, where the set interval is longer: what waits for it is to
+be done within a minute of its return."""
 TICK = 10
 """Seconds between two looks at who is due."""
 AT_ONCE = 128
@@ -26,6 +29,8 @@ CLOCK_WARNING = 60
 """Seconds of difference between a router's clock and ours from which on the pages say so."""
 UNREADABLE = "unreadable"
 """Code of a router that cannot be asked: its password was encrypted with another key."""
+TURNED_AWAY = (ErrorCode.login.value, ErrorCode.permission.value, UNREADABLE)
+"""Errors of a router that is there and does not want us: waiting brings nothing."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,24 @@ def due() -> list[int]:
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:
-    # Half a tick of tolerance: else a router asked a moment after its tick would be passed over at every second one.
-    since = now - timedelta(seconds=settings.company().probe_seconds - TICK / 2)
-    return sa.and_(_free(now), sa.or_(Router.checked_at.is_(None), Router.checked_at <= since))
+    interval = settings.company().probe_seconds
+    return sa.and_(
+        _free(now),
+        sa.or_(
+            Router.checked_at.is_(None),
+            Router.checked_at <= _since(now, interval),
+            # A refused log-in is a line in the router's log, too: only who says nothing at all is asked more often.
+            sa.and_(
+                Router.online.is_(False), Router.error.not_in(TURNED_AWAY),
+                Router.checked_at <= _since(now, min(interval, RETRY)),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _since(now: datetime, seconds: int) -> datetime:
+    """Half a tick of tolerance: else who was asked a moment after a tick would be passed over at every second one."""
+    return now - timedelta(seconds=seconds - TICK / 2)
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:
@@ -117,13 +137,24 @@ def release(router_id: int) -> None:
     )
 
 
-def targets(router_ids: list[int] | None = None) -> dict[int, Target | None]:
+def hurried(target: Target) -> Target:
+    """The same with less patience, for a router that did not answer last time: it must not keep a worker for long."""
+    return replace(
+        target, connect_timeout=min(3.0, target.connect_timeout), reply_timeout=min(5.0, target.reply_timeout)
+    )
+
+
+def targets(router_ids: list[int] | None = None, *, hurry: bool = False) -> dict[int, Target | None]:
     """Where to reach these routers (all that are not archived, where None); None for one whose password was
-    saved with another key: asking it would only fill its log with failed log-ins."""
+    saved with another key: asking it would only fill its log with failed log-ins. ``hurry``: with less patience for
+    those that did not answer last time."""
     query = sa.select(Router).where(Router.archived_at.is_(None))
     if router_ids is not None:
         query = query.where(Router.id.in_(router_ids))
-    found = {router.id: _target_or_none(router) for router in session().scalars(query)}
+    found = {}
+    for router in session().scalars(query):
+        target = _target_or_none(router)
+        found[router.id] = hurried(target) if hurry and target is not None and router.online is False else target
     return {i: found[i] for i in router_ids if i in found} if router_ids is not None else found
 
 
