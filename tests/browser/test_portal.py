@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from tests.support.access import CUT, NOTICE, Site, owe
+from tests.unit.test_pictures import png
 from wisp.clients.models import Client
 from wisp.core import clock, queue
 from wisp.core.db import session, transaction
@@ -39,6 +40,7 @@ def site(app: Flask, router_sim: SimulatorServer, monkeypatch: pytest.MonkeyPatc
         owe(made.clients, due=clock.now().date() - timedelta(days=5))
         with transaction():
             settings.save_company({"name": "Red Norte", "phone": "555 100", "how_to_pay": "OXXO 1234 5678\nEn caja"})
+            settings.set_logo(png(600, 180))
         with queue.inline():
             made.notify(made.clients[:1])
             made.cut(made.clients[1:])
@@ -57,7 +59,12 @@ def on_lists(site: Site) -> set[str]:
 
 
 def look(page: Any, folder: Any, name: str) -> None:
-    """The page reads well: nothing is cut off, enough contrast, a large button; in both widths and both schemes."""
+    """The page reads well: the logo is there, nothing is cut off, enough contrast, a large button; in both widths and
+    both schemes."""
+    assert page.evaluate("document.querySelector('.logo img').naturalWidth") == 600
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.logo img')).backgroundColor") == "rgb(255, 255, 255)"
+    )
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for size in (PHONE, DESKTOP):

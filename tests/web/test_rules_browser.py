@@ -61,7 +61,7 @@ def shoot(page: Any, name: str) -> None:
 def test_check_install_and_remove(app: Flask, site: Site, page: Any) -> None:
     before = snapshot(site)
     enter(page, f"/router/{site.router_id}/herramientas/")
-    page.click("text=Abrir >> nth=1")
+    page.click("a[href$='/reglas/']")
     page.wait_for_url("**/reglas/")
     page.evaluate("document.body.dataset.probe = 'same page'")
     page.click("#rules-read a:has-text('Revisar')")
