@@ -13,7 +13,7 @@ from flask import Flask
 from tests.factories import make_clients, make_plan
 from tests.support import provision as p
 from tests.support.provision import Tower
-from wisp.access.domain import SyncReport
+from wisp.access.domain import Outcome, SyncReport
 from wisp.access.models import Access, ClientProvision, RouterSync
 from wisp.access.provision import adopting, jobs, service, work
 from wisp.clients import csvcheck, csvfile, csvimport, plans
@@ -555,8 +555,9 @@ def test_while_a_cut_holds_the_switch_the_profile_waits_until_it_is_let_go(tower
     assert (secret["profile"], secret["disabled"]) == (f"wisp-plan-{slow.id}", "true")
     assert (p.provision_of(client).state, p.provision_of(client).detail) == ("waiting", "held")
     hold(client, "")
+    report = SyncReport(0, True, outcomes={client.id: Outcome("written", "none")})
     with p.doing():
-        events.router_synced.emit(router_id=tower.router_id, report=SyncReport(0, True))
+        events.router_synced.emit(router_id=tower.router_id, report=report)
     secret = only(tower.rows(menus.SECRET))
     assert (secret["profile"], secret["disabled"]) == (f"wisp-plan-{fast.id}", "true")
     assert p.provision_of(client).state == "done"
@@ -656,3 +657,100 @@ def test_due_work_is_started_by_the_sweep(tower: Tower) -> None:
     with queue.inline():
         jobs.sweep()
     assert len(tower.ours(menus.QUEUE)) == 1
+
+
+# Cut by the synchronisation itself -------------------------------------------------------------------
+
+
+def cut(*codes: str) -> None:
+    from wisp.access import service as access
+
+    with p.doing():
+        ids = [clients.find(code).id for code in codes]
+        access.want_suspended(ids, reason="manual")
+        access.request_sync_of(ids)
+
+
+def lift(*codes: str) -> None:
+    from wisp.access import service as access
+
+    with p.doing():
+        ids = [clients.find(code).id for code in codes]
+        access.lift(ids, reasons=("manual",))
+        access.request_sync_of(ids)
+
+
+@pytest.mark.parametrize("way", ["profile", "disable"])
+def test_cut_then_another_plan_then_back_ends_with_the_new_plan(router_sim: SimulatorServer, way: str) -> None:
+    p.company()
+    tower = Tower(router_sim, pppoe_cut=way)
+    before = tower.everything()
+    slow, fast = make_plan(), make_plan(down=50_000_000)
+    client = p.add(tower, slow, **p.KINDS["pppoe"])
+    cut("C1")
+    assert p.access_of(client).lever == way
+    held = only(tower.rows(menus.SECRET))
+    p.edit("C1", plan=session().get_one(Plan, fast.id))
+    secret = only(tower.rows(menus.SECRET))
+    assert (secret["profile"], secret["disabled"]) == (held["profile"], held["disabled"])
+    lift("C1")
+    secret = only(tower.rows(menus.SECRET))
+    assert (secret["profile"], secret["disabled"]) == (f"wisp-plan-{fast.id}", "false")
+    assert p.access_of(client).lever == ""
+    p.cancel("C1")
+    left = tower.everything()
+    left[menus.PROFILE] = [row for row in left[menus.PROFILE] if row.get("comment") != "wisp:profile"]
+    assert left == before
+
+
+@pytest.mark.parametrize("kind", list(p.KINDS))
+def test_cut_and_moved_to_another_router_the_cut_goes_along_and_nothing_stays(kind: str) -> None:
+    p.company()
+    with simulated() as one, simulated() as two:
+        here, there = Tower(one), Tower(two)
+        lists = "/ip/firewall/address-list"
+        before = here.everything()
+        client = p.add(here, None, **p.KINDS[kind])
+        cut("C1")
+        assert p.access_of(client).applied_suspended
+        p.edit("C1", zone=there.zone)
+        left = here.everything()
+        left[menus.PROFILE] = [row for row in left[menus.PROFILE] if row.get("comment") != "wisp:profile"]
+        assert (left, here.rows(lists)) == (before, [])
+        assert p.access_of(client).applied_suspended
+        row = only(there.ours(MENU[kind]))
+        if kind == "pppoe":
+            assert row["profile"].startswith("wisp-overdue:wisp-plan-")
+        elif kind == "hotspot":
+            assert row["disabled"] == "true"
+        elif kind == "dhcp":
+            assert row["address-lists"] == "wisp-overdue"
+        else:
+            assert [(entry["list"], entry["address"]) for entry in there.rows(lists)] == [("wisp-overdue", "10.9.0.5")]
+        lift("C1")
+        assert not p.access_of(client).applied_suspended
+        row = only(there.ours(MENU[kind]))
+        assert (row.get("disabled", "false"), row.get("address-lists", "")) == ("false", "")
+        assert there.rows(lists) == []
+
+
+@pytest.mark.parametrize("kind", list(p.KINDS))
+def test_cut_and_changed_the_cut_holds_the_new_object(tower: Tower, kind: str) -> None:
+    client = p.add(tower, None, **p.KINDS[kind])
+    cut("C1")
+    changes = OTHER_PLACE[kind] if kind != "pppoe" else {"username": "ana2"}
+    p.edit("C1", **changes)
+    assert p.provision_of(client).state == "done"
+    assert p.access_of(client).applied_suspended
+    row = only(tower.ours(MENU[kind]))
+    if kind == "pppoe":
+        assert (row["name"], row["profile"].startswith("wisp-overdue:")) == ("ana2", True)
+    elif kind == "hotspot":
+        assert (row["name"], row["disabled"]) == ("ana2", "true")
+    elif kind == "dhcp":
+        assert (row["mac-address"], row["address-lists"]) == ("02:00:00:00:00:0B", "wisp-overdue")
+    lift("C1")
+    row = only(tower.ours(MENU[kind]))
+    assert (row.get("disabled", "false"), row.get("address-lists", "")) == ("false", "")
+    assert not row.get("profile", "").startswith("wisp-overdue")
+    assert tower.rows("/ip/firewall/address-list") == []

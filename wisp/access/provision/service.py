@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
-from wisp.access.models import Access, ClientProvision, RouterProvision, RouterSync
+from wisp.access.domain import SyncReport
+from wisp.access.models import ClientProvision, RouterProvision, RouterSync
 from wisp.clients.models import Client
 from wisp.core import audit, clock, queue
 from wisp.core.db import after_commit, insert_into, session
@@ -203,16 +204,17 @@ def router_returned(router_id: int, **_: Any) -> None:
         enqueue([router_id], force=True)
 
 
-def router_synced(router_id: int, **_: Any) -> None:
+def router_synced(router_id: int, report: SyncReport, **_: Any) -> None:
     """Receiver: a synchronisation has ended and gives the router's lease back. What it held of users and has let go is
     looked at again."""
-    free = sa.select(Access.client_id).where(Access.router_id == router_id, Access.lever == "")
-    held = sa.and_(
-        ClientProvision.router_id == router_id, ClientProvision.state == "waiting", ClientProvision.detail == "held",
-        ClientProvision.client_id.in_(free),
-    )  # fmt: skip
-    if session().scalar(sa.select(ClientProvision.client_id).where(held).limit(1)):
-        _mark_rows(held)
+    waits = sa.select(ClientProvision.client_id).where(
+        ClientProvision.router_id == router_id, ClientProvision.state == "waiting", ClientProvision.detail == "held"
+    )
+    freed = {client_id for client_id, outcome in report.outcomes.items() if outcome.wanted != "cut"}
+    free = freed and freed.intersection(session().scalars(waits))
+    if free:
+        for part in _parts(free):
+            _mark_rows(ClientProvision.router_id == router_id, ClientProvision.client_id.in_(part))
         request([router_id])
     elif session().scalar(sa.select(RouterProvision.router_id).where(pending(clock.now()), _of(router_id))):
         enqueue([router_id], force=False)
