@@ -11,12 +11,14 @@ from flask import Flask
 
 from tests.factories import make_client, make_company, make_invoice, make_zone, moment
 from tests.support.access import CUT, NOTICE, Site, pay
+from tests.support.levers import ACTIVE, GUESTS, KINDS, LEASE, LISTS, SECRET, USER, column, go
 from tests.support.staff import signed_in, token
 from wisp.access import differences
 from wisp.access.jobs import sweep
 from wisp.clients.models import Client
 from wisp.core import clock, queue
 from wisp.core.db import session, transaction
+from wisp.demo.routeros import Router as SimulatedRouter
 from wisp.demo.routeros import SimulatorServer
 from wisp.outbox.models import Message
 from wisp.routers.jobs import probe
@@ -134,6 +136,34 @@ def test_a_notice_stays_on_the_screen_while_the_cut_waits(site: Site) -> None:
         look()
     assert (on(site, NOTICE), on(site, CUT)) == (0, 3)
     site.agree()
+
+
+@pytest.mark.parametrize("kind", ["pppoe", "hotspot", "dhcp"])
+@pytest.mark.parametrize("warned", [False, True])
+@pytest.mark.usefixtures("ctx")
+def test_every_kind_of_connection_waits_as_it_stands(kind: str, warned: bool) -> None:
+    def known(server: SimulatorServer) -> list[Any]:
+        return [column(server, menu, name) for menu, name in (
+            (SECRET, "profile"), (ACTIVE, "name"), (USER, "disabled"), (GUESTS, "user"), (LEASE, "address-lists"),
+            (LISTS, "list"),
+        )]  # fmt: skip
+
+    with clock.frozen(SUNDAY), SimulatorServer(SimulatedRouter(dial_in=0.0)) as server:
+        site = KINDS[kind][0](server)
+        make_company(**OFFICE)
+        if warned:
+            assert go(site, "notify")[0] == "written"
+        before = known(server)
+        site.cut()
+        assert site.sync().outcomes == {}
+        assert known(server) == before
+        assert site.access(site.clients[0]).applied_suspended is False
+        with clock.frozen(MONDAY):
+            sweep()
+            assert queue.drain()
+            assert site.access(site.clients[0]).applied_suspended is True
+            assert known(server) != before
+        site.close()
 
 
 def test_a_cut_of_a_router_that_was_off_waits_for_the_hours_too(site: Site) -> None:
