@@ -321,6 +321,7 @@ def test_hotspot_without_a_user_on_the_router(
 def test_dhcp_is_cut_by_the_lists_of_its_lease(ctx: Flask, server: SimulatorServer) -> None:
     site = dhcp(server)
     assert go(site, "cut") == ("written", "")
+    assert server.counters.by_path[f"{LEASE}/print"] == 2  # again, once it is static
     assert (column(server, LEASE, "dynamic"), column(server, LEASE, "address-lists")) == (["false"], [CUT])
     assert listed(server) == [(CUT, "10.7.0.5", "router")]
     assert site.access(site.clients[0]).applied_address is None

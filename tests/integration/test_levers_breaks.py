@@ -171,6 +171,45 @@ def test_a_lift_is_not_done_while_the_old_session_goes_on(ctx: Flask, server: Si
     site.close()
 
 
+def test_what_a_mover_left_is_not_forgotten_while_its_session_goes_on(ctx: Flask, server: SimulatorServer) -> None:
+    here = ppp(server)
+    with SimulatorServer() as second:
+        there = Site(second, clients=0)
+        go(here, "cut")
+        with transaction() as s:
+            s.execute(sa.update(Client).values(router_id=there.router_id, zone_id=there.zone_id))
+            events.client_saved.emit(client_ids=here.clients)
+        server.fault("trap", f"{ACTIVE}/remove", message="failure: busy")
+        here.sync()
+        assert (column(server, SECRET, "profile"), left_behind()) == (["oro"], [("profile", "ana")])
+        assert here.state().next_attempt_at is not None
+        here.sync()
+        assert (listed(server), left_behind()) == ([], [])
+        there.close()
+    here.close()
+
+
+def test_a_row_that_is_another_by_now_is_looked_at_again(
+    ctx: Flask, server: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = ppp(server)
+    write_down = leverage.Leverage._write_down
+    looks: list[int] = []
+
+    def late(self: leverage.Leverage) -> None:
+        write_down(self)
+        looks.append(1)
+        if len(looks) == 1:
+            (row,) = server.router.snapshot(SECRET)
+            server.router.clear(SECRET)
+            server.router.load(SECRET, [{name: value for name, value in row.items() if name != ".id"}])
+
+    monkeypatch.setattr(leverage.Leverage, "_write_down", late)
+    assert go(site, "cut") == ("written", "")
+    assert (len(looks), column(server, SECRET, "profile")) == (2, [f"{CUT}:oro"])
+    site.close()
+
+
 @pytest.mark.parametrize("kind", ["pppoe", "dhcp"])
 def test_nobody_is_shown_the_page_of_one_who_is_held_by_a_lever(ctx: Flask, server: SimulatorServer, kind: str) -> None:
     """The address that the session had is another's tomorrow: the page knows nobody by it."""

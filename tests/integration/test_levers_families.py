@@ -7,6 +7,7 @@ from flask import Flask
 
 from tests.support.access import CUT, Site
 from tests.support.levers import (
+    ACTIVE,
     LISTS6,
     TRACKED,
     TRACKED6,
@@ -62,6 +63,16 @@ def test_an_ipv6_address_that_is_taken_away_leaves_its_list(ctx: Flask, server: 
     assert again(site)[0] == "unchanged"
     assert (listed(server, LISTS6), len(listed(server))) == ([], 1)
     assert site.access(site.clients[0]).applied_address6 is None
+    site.close()
+
+
+def test_who_is_cut_already_keeps_the_session_when_ipv6_comes_along(ctx: Flask, server: SimulatorServer) -> None:
+    site = ppp(server)
+    go(site, "cut")
+    change(site.clients[0], address6="2001:db8::5")
+    assert again(site) == ("written", "")
+    assert len(listed(server, LISTS6)) == 1
+    assert column(server, ACTIVE, ".id") == ["*80000002"]
     site.close()
 
 

@@ -319,9 +319,9 @@ class Leverage:
             old = self._old.get(subject.client_id)
             if old is not None and old.kind == "profile" and subject.wanted == "none" and old.name in refused:
                 self.problems.setdefault(subject.client_id, f"old_session: {refused[old.name]}")
-        self.undone -= {
-            one.id for one in self.left.values() if one.lever.kind == "profile" and one.lever.name in refused
-        }
+        still = {o.id for o in self.left.values() if o.lever.kind == "profile" and o.lever.name in refused}
+        self.stuck |= still & self.undone
+        self.undone -= still
 
     def lifted_profiles(self) -> dict[str, int | None]:
         """Users whose profile was put back: their sessions still have the other one. By name, the client."""
