@@ -1,9 +1,8 @@
 """The difference between what a router's lists hold and what is wanted: for people to see, to repair, to count."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -238,17 +237,3 @@ def history(router_id: int, limit: int = 30) -> list[RouterDifference]:
         .limit(limit)
     )
     return list(session().scalars(query))
-
-
-def latest(since: datetime) -> Counter[str]:
-    """The sums of the last count of every router since then, and of routers that could not be read."""
-    newest = (
-        sa.select(sa.func.max(RouterDifference.id))
-        .where(RouterDifference.counted_at >= since)
-        .group_by(RouterDifference.router_id)
-    )
-    sums: Counter[str] = Counter()
-    for row in session().scalars(sa.select(RouterDifference).where(RouterDifference.id.in_(newest))):
-        sums.update({"missing": row.missing, "extra": row.extra, "stale": row.stale, "foreign": row.foreign})
-        sums["unread"] += bool(row.error)
-    return sums
