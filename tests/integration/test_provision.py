@@ -486,30 +486,33 @@ def test_while_somebody_else_is_at_the_router_nothing_is_sent_and_after_it_the_w
 
 
 def test_a_synchronisation_that_waits_goes_between_two_chunks(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wisp.access import service as access
-
     monkeypatch.setattr(work, "CHUNK", 2)
     ids = make_clients(4, tower.zone)
-    real = work.record
+    begin, record = work.begin, work.record
+    seen = []
 
-    def record(*args: Any) -> bool:
-        if not tower.rows("/ip/firewall/address-list") and len(tower.ours(menus.QUEUE)) == 2:
-            session().execute(
-                sa.update(Access)
-                .where(Access.client_id == ids[0])
-                .values(suspended=True, reason="manual", wanted_version=1)
-            )
-            session().execute(sa.update(RouterSync).values(requested=RouterSync.requested + 1))
-        return real(*args)
+    def counted_begin(*args: Any, **values: Any) -> Any:
+        seen.append((len(tower.ours(menus.QUEUE)), len(tower.rows("/ip/firewall/address-list"))))
+        return begin(*args, **values)
 
-    monkeypatch.setattr(work, "record", record)
+    def cut_meanwhile(*args: Any) -> bool:
+        cut_now = {"suspended": True, "reason": "manual", "wanted_version": 1}
+        session().execute(sa.update(Access).where(Access.client_id == ids[3], ~Access.suspended).values(cut_now))
+        session().execute(sa.update(RouterSync).values(requested=RouterSync.done + 1))
+        return record(*args)
+
+    monkeypatch.setattr(work, "begin", counted_begin)
+    monkeypatch.setattr(work, "record", cut_meanwhile)
     tower.whole()
-    assert access.state_of(ids[0]).on_router == "cut"
+    assert seen[:2] == [(0, 0), (2, 1)]
     assert len(tower.ours(menus.QUEUE)) == 4
-    order = [
-        path for path in tower.server.counters.by_path if path in ("/queue/simple/add", "/ip/firewall/address-list/add")
-    ]
-    assert order == ["/queue/simple/add", "/ip/firewall/address-list/add"]
+
+
+def test_an_answer_that_leaves_a_doubt_is_settled_by_another_look(tower: Tower) -> None:
+    tower.server.fault("trap", "/queue/simple/add", message="failure: already have such name")
+    client = p.add(tower, **p.KINDS["static"])
+    assert p.provision_of(client).state == "done"
+    assert (len(tower.ours(menus.QUEUE)), tower.server.counters.logins) == (1, 1)
 
 
 # Cut, and a change of plan ---------------------------------------------------------------------------
@@ -563,12 +566,36 @@ def test_while_a_cut_holds_the_switch_the_profile_waits_until_it_is_let_go(tower
     assert p.provision_of(client).state == "done"
 
 
+def test_a_profile_that_somebody_is_to_get_back_stays(tower: Tower) -> None:
+    plan = make_plan()
+    client = p.add(tower, plan, **p.KINDS["pppoe"])
+    tower.server.router.table(menus.SECRET).rows["*1"]["profile"] = "default"
+    hold(client, "profile", f"wisp-plan-{plan.id}")
+    p.add(tower, None, "C2", connection="pppoe", username="bea", password="bbbb")
+    assert f"wisp-plan-{plan.id}" in {row["name"] for row in tower.ours(menus.PROFILE)}
+
+
 def test_a_cancelled_user_is_thrown_out(tower: Tower) -> None:
     p.add(tower, None, "C1", **p.KINDS["pppoe"])
     p.add(tower, None, "C2", connection="pppoe", username="bea", password="bbbb")
     tower.server.router.dial_all()
     p.cancel("C1")
     assert [row["name"] for row in tower.rows(menus.PPP_ACTIVE)] == ["bea"]
+
+
+def test_another_plan_or_user_holds_at_once_and_nobody_else_is_disturbed(tower: Tower) -> None:
+    p.add(tower, None, "C1", **p.KINDS["pppoe"])
+    p.add(tower, None, "C2", connection="pppoe", username="bea", password="bbbb")
+    p.add(tower, None, "H1", **p.KINDS["hotspot"])
+    tower.server.router.dial_all()
+    assert tower.server.router.hotspot_login("ana", "10.8.0.2", "02:00:00:00:00:07")
+    p.edit("C1", plan=session().get_one(Plan, make_plan().id))
+    assert [row["name"] for row in tower.rows(menus.PPP_ACTIVE)] == ["bea"]
+    p.edit("C2", password="otra", email="b@example.com")
+    assert [row["name"] for row in tower.rows(menus.PPP_ACTIVE)] == ["bea"]
+    assert len(tower.rows(menus.HOTSPOT_ACTIVE)) == 1
+    p.edit("H1", username="ana2")
+    assert tower.rows(menus.HOTSPOT_ACTIVE) == tower.rows(menus.HOTSPOT_COOKIE) == []
 
 
 # Many at once ----------------------------------------------------------------------------------------
