@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,6 +307,19 @@ class TestCommand:
         assert result.stdout == ""
         assert words in result.stderr
         assert result.stderr.count("\n") == 1
+
+    def test_the_logo_too(self, app: Flask, tmp_path: Path) -> None:
+        (tmp_path / "logo.png").write_bytes(png(300, 90))
+        (tmp_path / "logo.svg").write_text("<svg/>")
+        result = self.run(app, "logo", str(tmp_path / "logo.png"), "--json")
+        assert json.loads(result.stdout) == {"logo": {"type": "image/png", "width": 300, "height": 90}}
+        refused = self.run(app, "logo", str(tmp_path / "logo.svg"), "--json")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "JPEG" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+        assert json.loads(self.run(app, "logo", "--json").stdout)["logo"]["width"] == 300
+        assert self.run(app, "logo", str(tmp_path / "logo.png"), "--remove").exit_code == 2
+        assert json.loads(self.run(app, "logo", "--remove", "--json").stdout) == {"logo": None}
 
     def test_wrong_usage_is_exit_2(self, app: Flask) -> None:
         assert self.run(app, "set", "--language", "fr").exit_code == 2

@@ -1,6 +1,6 @@
 """``flask company``: set and show."""
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from flask.cli import AppGroup
@@ -71,6 +71,25 @@ def set_(tax: str | None, alerts: tuple[str, ...], as_json: bool, **given: str |
         service.save_company(values)
         answer = shown()
     emit(answer, as_json, "saved")
+
+
+@group.command("logo")
+@click.argument("file", required=False, type=click.File("rb"))
+@click.option("--remove", is_flag=True, help="Take the logo away.")
+@json_option
+@command
+def logo(file: BinaryIO | None, remove: bool, as_json: bool) -> None:
+    """Take a PNG or JPEG as the logo of the client pages, or take the logo away; without either, say which it is."""
+    if file is not None and remove:
+        raise click.UsageError("give a file or --remove, not both")
+    with transaction():
+        if file is not None:
+            service.set_logo(file.read())
+        elif remove:
+            service.remove_logo()
+        found = service.logo()
+        size = {"type": found.kind, "width": found.width, "height": found.height} if found is not None else None
+        emit({"logo": size}, as_json)
 
 
 @group.command("show")
