@@ -61,9 +61,13 @@ def test_a_day_that_a_country_left_out_is_passed_over() -> None:
     assert friday.next_allowed(at("2011-12-29 20:00", APIA), APIA) == at("2012-01-06 08:00", APIA)
 
 
+SPAN = datetime(2000, 1, 1), datetime(2037, 1, 1)  # noqa: DTZ001  (the strategy adds the time zone)
+PLACES = ["America/Mexico_City", "Europe/Madrid", "America/Havana", "Australia/Lord_Howe", "America/Asuncion"]
+
+
 @given(
-    st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)),
-    st.sampled_from(["America/Mexico_City", "Europe/Madrid", "America/Havana", "Australia/Lord_Howe", "America/Asuncion"]),
+    st.datetimes(*SPAN, timezones=st.just(UTC)),
+    st.sampled_from(PLACES),
     st.integers(0, 1438), st.integers(1, 1439), st.frozensets(st.integers(1, 7)),
 )  # fmt: skip
 def test_the_next_moment_is_allowed_and_none_before_it(
@@ -83,7 +87,7 @@ def test_the_next_moment_is_allowed_and_none_before_it(
 ])  # fmt: skip
 def test_days_as_the_command_line_writes_them(text: str, digits: str | None, again: str | None) -> None:
     if digits is None:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError):
             parse_days(text)
     else:
         assert parse_days(text) == digits
