@@ -159,6 +159,24 @@ def test_a_router_that_refuses_our_profile_says_why(ctx: Flask, server: Simulato
     site.close()
 
 
+@pytest.mark.parametrize("code_page", ["cp1252", "utf-8"])
+def test_names_keep_their_bytes(ctx: Flask, server: SimulatorServer, code_page: str) -> None:
+    name, profile = "niña".encode(code_page), "señal".encode(code_page)
+    server.router.load(PROFILE, [{"name": profile, "on-up": b"\xff\x01"}])
+    server.router.load(SECRET, [{"name": name, "profile": profile}])
+    site = one(server, "pppoe", username="niña")
+    rows, profiles = server.router.table(SECRET).rows, server.router.table(PROFILE).rows
+    assert go(site, "cut") == ("written", "")
+    held = rows["*1"]["profile"].encode("latin-1")
+    assert held == CUT.encode() + b":" + profile
+    (copy,) = (row for row in profiles.values() if row["name"].encode("latin-1") == held)
+    assert copy["on-up"].encode("latin-1") == b"\xff\x01"
+    assert again(site) == ("unchanged", "")
+    assert go(site, "lift") == ("written", "")
+    assert rows["*1"]["profile"].encode("latin-1") == profile
+    site.close()
+
+
 def test_a_list_that_is_renamed_takes_the_profiles_along(ctx: Flask, server: SimulatorServer) -> None:
     site = ppp(server)
     go(site, "cut")

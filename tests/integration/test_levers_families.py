@@ -42,6 +42,8 @@ def test_both_families_are_cut_and_come_back(ctx: Flask, server: SimulatorServer
     assert [row[1] for row in listed(server)] == ["10.0.0.5"]
     assert site.access(site.clients[0]).applied_address6 == "2001:db8:5::/56"
     assert again(site) == ("unchanged", "")
+    server.reboot()
+    assert again(site) == ("unchanged", "")
     change(site.clients[0], address6="2001:db8:6::1")
     assert again(site) == ("written", "")
     assert listed(server, LISTS6) == [(CUT, "2001:db8:6::1/128", f"wisp:{code}"), theirs]
@@ -136,6 +138,15 @@ def test_open_connections_of_who_is_cut_end_and_the_others_stay(ctx: Flask, serv
     site.close()
 
 
+def test_one_family_that_can_not_be_read_does_not_keep_the_other(ctx: Flask, server: SimulatorServer) -> None:
+    site = one(server, "static", address="10.0.0.5", address6="2001:db8::5")
+    server.router.load(TRACKED6, [{"src-address": "[2001:db8::5]:443"}])
+    server.fault("trap", f"{TRACKED}/print", message="not enough permissions (9)")
+    assert go(site, "cut") == ("written", "")
+    assert tracked(server, TRACKED6) == []
+    site.close()
+
+
 @pytest.mark.parametrize("kind", ["ppp", "hotspot", "dhcp"])
 def test_open_connections_end_whatever_the_lever_is(ctx: Flask, server: SimulatorServer, kind: str) -> None:
     site = {"ppp": ppp, "hotspot": hotspot, "dhcp": dhcp}[kind](server)
@@ -150,6 +161,7 @@ def test_open_connections_end_whatever_the_lever_is(ctx: Flask, server: Simulato
     ("fault", "detail"),
     [
         (("trap", f"{TRACKED}/print", "not enough permissions (9)"), ""),
+        (("drop_after", f"{TRACKED}/remove", ""), "connections"),
         (("trap", f"{TRACKED}/remove", "no such item (4)"), ""),
         (("drop_before", f"{TRACKED}/print", ""), "connections"),
     ],

@@ -18,22 +18,22 @@ class Ended:
 
 def ppp(connection: Connection, names: Collection[str]) -> Ended:
     """End the PPP sessions of these users. Raises GatewayError where the connection breaks."""
-    return _end(connection, menus.PPP_ACTIVE, "name", names)
+    return _end(connection, menus.PPP_ACTIVE, "name", names, "address")
 
 
 def hotspot(connection: Connection, names: Collection[str]) -> Ended:
     """Log these hotspot users out: first the cookies, which would log a device straight back in."""
     forgotten = _end(connection, menus.HOTSPOT_COOKIE, "user", names)
-    ended = _end(connection, menus.HOTSPOT_ACTIVE, "user", names)
+    ended = _end(connection, menus.HOTSPOT_ACTIVE, "user", names, "address")
     ended.refused |= forgotten.refused
     return ended
 
 
-def _end(connection: Connection, menu: str, key: str, names: Collection[str]) -> Ended:
+def _end(connection: Connection, menu: str, key: str, names: Collection[str], *more: str) -> Ended:
     ended = Ended()
     if not names:
         return ended
-    rows = optional(lambda: connection.print(menu, [".id", key, "address"]))
+    rows = optional(lambda: connection.print(menu, [".id", key, *more]))
     live = [row for row in rows if row.get(key, "") in names]
     answers = connection.remove(menu, [row[".id"] for row in live])
     if connection.error is not None:
@@ -52,23 +52,22 @@ def connections(connection: Connection, addresses: Iterable[str]) -> str:
     Missing menus or permission are nothing that went wrong, and rows that are gone by themselves are removed.
     """
     wanted = set(addresses)
-    found = {":" in address for address in wanted}
-    try:
-        for ipv6 in sorted(found):
-            _remove_from(connection, ipv6, _matcher({address for address in wanted if (":" in address) is ipv6}))
-            if connection.error is not None:
-                raise connection.error
-    except GatewayError as error:
-        if error.code in (ErrorCode.trap, ErrorCode.permission):
-            return ""
-        return str(error)
+    for menu, ipv6 in ((menus.CONNECTIONS, False), (menus.CONNECTIONS6, True)):
+        ours = {address for address in wanted if (":" in address) is ipv6}
+        if ours:
+            why = _remove_from(connection, menu, _matcher(ours))
+            if why:
+                return why
     return ""
 
 
-def _remove_from(connection: Connection, ipv6: bool, matches: Callable[[str], bool]) -> None:
-    menu = menus.CONNECTIONS6 if ipv6 else menus.CONNECTIONS
-    rows = connection.print(menu, [".id", "src-address"])
-    connection.remove(menu, [row[".id"] for row in rows if matches(row.get("src-address", ""))])
+def _remove_from(connection: Connection, menu: str, matches: Callable[[str], bool]) -> str:
+    try:
+        rows = connection.print(menu, [".id", "src-address"])
+        connection.remove(menu, [row[".id"] for row in rows if matches(row.get("src-address", ""))])
+    except GatewayError as error:
+        return "" if error.code in (ErrorCode.trap, ErrorCode.permission) else str(error)
+    return str(connection.error) if connection.error is not None else ""
 
 
 def _matcher(addresses: Collection[str]) -> Callable[[str], bool]:
