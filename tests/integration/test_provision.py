@@ -583,6 +583,17 @@ def test_a_cancelled_user_is_thrown_out(tower: Tower) -> None:
     assert [row["name"] for row in tower.rows(menus.PPP_ACTIVE)] == ["bea"]
 
 
+@pytest.mark.parametrize("theirs", [False, True])
+def test_whose_user_is_gone_already_is_thrown_out_but_not_who_has_that_name_now(tower: Tower, theirs: bool) -> None:
+    p.add(tower, None, "C1", **p.KINDS["pppoe"])
+    tower.server.router.dial_all()
+    tower.server.router.clear(menus.SECRET)
+    if theirs:
+        tower.server.router.load(menus.SECRET, [{"name": "ana"}])
+    p.cancel("C1")
+    assert len(tower.rows(menus.PPP_ACTIVE)) == theirs
+
+
 def test_another_plan_or_user_holds_at_once_and_nobody_else_is_disturbed(tower: Tower) -> None:
     p.add(tower, None, "C1", **p.KINDS["pppoe"])
     p.add(tower, None, "C2", connection="pppoe", username="bea", password="bbbb")

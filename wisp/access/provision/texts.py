@@ -32,7 +32,7 @@ STATES: dict[str, Any] = {
     "pending": _l("Waiting for the router"),
     "done": _l("On the router"),
     "waiting": _l("Waiting"),
-    "foreign": _l("Of others"),
+    "foreign": _l("Somebody else's"),
     "failed": _l("Failed"),
 }
 LOOKS = {
