@@ -90,6 +90,13 @@ def sweep() -> None:
         service.enqueue(service.due(clock.now()), force=False)
 
 
+@job(service.LET_GO, queue="routers", timeout=60)
+def let_go(router_id: int) -> None:
+    """Write the profiles that waited for the end of a cut. Lost, the nightly comparison does it."""
+    with transaction():
+        service.let_go(router_id)
+
+
 @job("access.provision_all", queue="routers", timeout=300)
 def provision_all() -> None:
     """Once a day: compare every router with what its clients need, so that what others changed there is put right."""

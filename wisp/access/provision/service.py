@@ -14,14 +14,14 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
 from wisp.access.domain import SyncReport
-from wisp.access.models import ClientProvision, RouterProvision, RouterSync
+from wisp.access.models import Access, ClientProvision, RouterProvision, RouterSync
 from wisp.clients.models import Client
 from wisp.core import audit, clock, queue
-from wisp.core.db import after_commit, insert_into, session
+from wisp.core.db import after_commit, dialect, insert_into, session
 from wisp.core.errors import Refused
 from wisp.routers.models import Router
 
-JOB, JOB_AWAY = "access.provision", "access.provision_away"
+JOB, JOB_AWAY, LET_GO = "access.provision", "access.provision_away", "access.provision_let_go"
 SERVED = frozenset({"connection", "address", "address6", "mac", "username", "password", "plan"})
 """What of a client its object on the router depends on."""
 SERVING = frozenset({"provision", "ppp_base", "hotspot_base"})
@@ -45,7 +45,11 @@ def want(*where: ColumnElement[bool]) -> None:
 
 
 def _mark_rows(*where: ColumnElement[bool]) -> None:
-    """Mark rows that are there already, whether or not their clients still are."""
+    """Mark rows that are there already, whether or not their clients still are; locked in one order."""
+    if dialect() == "postgresql":
+        rows = sa.select(ClientProvision.client_id).where(*where)
+        locked = rows.order_by(ClientProvision.client_id, ClientProvision.router_id).with_for_update().subquery()
+        session().execute(sa.select(sa.func.count()).select_from(locked))
     session().execute(
         sa.update(ClientProvision)
         .where(*where)
@@ -206,18 +210,31 @@ def router_returned(router_id: int, **_: Any) -> None:
 
 def router_synced(router_id: int, report: SyncReport, **_: Any) -> None:
     """Receiver: a synchronisation has ended and gives the router's lease back. What it held of users and has let go is
-    looked at again."""
-    waits = sa.select(ClientProvision.client_id).where(
-        ClientProvision.router_id == router_id, ClientProvision.state == "waiting", ClientProvision.detail == "held"
-    )
+    looked at again, once that is written down."""
     freed = {client_id for client_id, outcome in report.outcomes.items() if outcome.wanted != "cut"}
-    free = freed and freed.intersection(session().scalars(waits))
-    if free:
-        for part in _parts(free):
-            _mark_rows(ClientProvision.router_id == router_id, ClientProvision.client_id.in_(part))
-        request([router_id])
-    elif session().scalar(sa.select(RouterProvision.router_id).where(pending(clock.now()), _of(router_id))):
+    if freed and freed.intersection(session().scalars(sa.select(ClientProvision.client_id).where(_held(router_id)))):
+        after_commit(lambda: _enqueue_let_go(router_id))
+    if session().scalar(sa.select(RouterProvision.router_id).where(pending(clock.now()), _of(router_id))):
         enqueue([router_id], force=False)
+
+
+def _enqueue_let_go(router_id: int) -> None:
+    queue.enqueue(LET_GO, router_id, key=f"let-go-{router_id}")
+
+
+def _held(router_id: int) -> ColumnElement[bool]:
+    """True for rows of users whose profile waits for a lever."""
+    row = ClientProvision
+    return sa.and_(row.router_id == router_id, row.state == "waiting", row.detail == "held")
+
+
+def let_go(router_id: int) -> None:
+    """Look again at users whose profile waited for a lever that stands no more."""
+    free = sa.select(Access.client_id).where(Access.router_id == router_id, Access.lever == "")
+    where = sa.and_(_held(router_id), ClientProvision.client_id.in_(free))
+    if session().scalar(sa.select(ClientProvision.client_id).where(where).limit(1)):
+        _mark_rows(where)
+        request([router_id])
 
 
 def _of(router_id: int) -> ColumnElement[bool]:

@@ -223,6 +223,8 @@ def record(task: Task, result: Result, owner: str) -> bool:
 
     Raises LeaseLost. Where the synchronisation of the router waits, it goes first and the rest is enqueued behind it.
     """
+    # Rows are locked in the order in which saving a client does it: its access, the synchronisation, what it has.
+    _remember_profiles(task, result)
     sync.renew(task.router_id, owner)
     row = session().get_one(RouterProvision, task.router_id, populate_existing=True)
     if result.reached:
@@ -322,7 +324,6 @@ def _store(task: Task, result: Result) -> None:
         unchanged = _table.c.wanted_version == sa.bindparam("b_version")
         session().connection().execute(sa.delete(_table).where(mine, unchanged), gone)
     session().expire_all()
-    _remember_profiles(task, result)
     _look_at_lists(task, result)
 
 
@@ -342,6 +343,8 @@ def _values(row: Row, verdict: Verdict) -> dict[str, Any]:
 
 def _remember_profiles(task: Task, result: Result) -> None:
     """The profile that a user gets back when its lever is let go is the one of its present plan."""
+    if not result.reached:
+        return
     changes = [
         {"b_client": client_id, "b_profile": verdict.held_profile}
         for client_id, verdict in result.verdicts.items()
