@@ -59,11 +59,10 @@ def _read_ppp(
     facts.secrets = {
         text_of(row.get("name", "")): row for row in _some(connection, menus.SECRET, _SECRET, "name", names)
     }
-    if open_ones:
+    floating = {name for name in open_ones if not is_ipv4(facts.secrets.get(name, {}).get("remote-address", ""))}
+    if floating or (open_ones and moved):
         facts.sessions = {s.name: s.address for s in optional(connection.active_ppp) if s.address}
-    by_profile = plan.pppoe_cut == "profile" and any(
-        name in facts.secrets and not is_ipv4(facts.secrets[name].get("remote-address", "")) for name in open_ones
-    )
+    by_profile = plan.pppoe_cut == "profile" and any(name in facts.secrets for name in floating)
     if by_profile or any(lever.kind == "profile" for lever in moved):
         rows = optional(lambda: connection.read_whole(menus.PROFILE))
         facts.profiles = {text_of(row.get("name", "")): row for row in rows}

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from wisp.access.models import RouterTalk
 from wisp.core import clock
 from wisp.core.db import session
-from wisp.gateway import listening
+from wisp.gateway import Spoken, listening
 
 LINES = 300
 """Sentences kept of one synchronisation: half of them the first, half the last."""
@@ -23,25 +23,25 @@ class Transcript:
     """What is said while it listens. Of a long conversation the middle is left out."""
 
     def __init__(self) -> None:
-        self._head: list[list[str]] = []
-        self._tail: deque[list[str]] = deque(maxlen=LINES // 2)
+        self._head: list[tuple[str, Spoken]] = []
+        self._tail: deque[tuple[str, Spoken]] = deque(maxlen=LINES // 2)
         self._count = 0
 
-    def hear(self, direction: str, words: list[str]) -> None:
+    def hear(self, direction: str, words: Spoken) -> None:
         """One sentence."""
         self._count += 1
-        line = [direction, " ".join(words).replace("\0", "")[:LENGTH]]
-        (self._head if self._count <= LINES // 2 else self._tail).append(line)
+        (self._head if self._count <= LINES // 2 else self._tail).append((direction, words))
 
     @property
     def lines(self) -> list[list[str]]:
         """What is kept: pairs of direction and words."""
-        return [*self._head, *self._tail]
+        kept = (*self._head, *self._tail)
+        return [[direction, " ".join(words()).replace("\0", "")[:LENGTH]] for direction, words in kept]
 
     @property
     def left_out(self) -> int:
         """How many sentences of the middle are not kept; they would stand after the first half."""
-        return self._count - len(self.lines)
+        return self._count - len(self._head) - len(self._tail)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from wisp.gateway import menus
 from wisp.gateway.connection import BATCH, WINDOW, Connection, connect, fetch_fingerprint
 from wisp.gateway.errors import ErrorCode, GatewayError
-from wisp.gateway.listening import listening
+from wisp.gateway.listening import Spoken, listening
 from wisp.gateway.records import (
     ActivePpp,
     Command,
@@ -36,6 +36,7 @@ __all__ = [
     "Resource",
     "Row",
     "SimpleQueue",
+    "Spoken",
     "Status",
     "Target",
     "bytes_of",

@@ -6,6 +6,7 @@ to the wrong question. With tags they may come in any order and stay right.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from librouteros.exceptions import ProtocolError
 
@@ -52,7 +53,7 @@ class Exchange:
             if sentence:
                 self._transport.answered()
                 if self._listener is not None:
-                    self._listener("<", readable(map(from_wire, sentence)))
+                    self._listener("<", partial(_heard, sentence))
                 self._accept(sentence, open_replies, replies)
             elif sentence is None and not self._transport.take_in():
                 if sent < len(commands) and len(open_replies) <= window // 2:
@@ -61,7 +62,7 @@ class Exchange:
                         open_replies[str(first + index)] = (index, Reply())
                     if self._listener is not None:
                         for words in batch:
-                            self._listener(">", readable(map(from_wire, map(to_wire, words))))
+                            self._listener(">", partial(_said, words))
                     self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
                     sent += len(batch)
                 else:
@@ -103,3 +104,11 @@ def _attributes(sentence: Sequence[str]) -> tuple[str, dict[str, str]]:
         else:
             raise ProtocolError("a word that is neither attribute nor tag")
     return tag, values
+
+
+def _heard(sentence: Sequence[str]) -> list[str]:
+    return readable(map(from_wire, sentence))
+
+
+def _said(words: Words) -> list[str]:
+    return readable(map(from_wire, map(to_wire, words)))

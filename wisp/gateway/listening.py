@@ -6,8 +6,11 @@ from contextvars import ContextVar
 
 SECRETS = ("password", "response", "secret", "key", "passphrase", "private-key", "otp-secret")
 HIDDEN = "•••"
-Listener = Callable[[str, list[str]], None]
-"""(direction, words): ``>`` sent, ``<`` received; the words without tag, secrets hidden, texts as on the wire."""
+Spoken = Callable[[], list[str]]
+"""Gives the words of a sentence, without tag, secrets hidden: made only where somebody reads them, for of most
+conversations the middle is never kept."""
+Listener = Callable[[str, Spoken], None]
+"""(direction, words): ``>`` sent, ``<`` received."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
