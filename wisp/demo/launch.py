@@ -75,7 +75,7 @@ class Demo:
         """Start the router and the mail box, make and fill the database; returns the log-ins."""
         seeded = (self.folder / "wisp.db").exists()
         clients = os.environ.get("CLIENTS", "5000")
-        router = self.start("router", "wisp.demo.routeros", "--clients", clients, answers=True)
+        router = self.start("router", "wisp.demo.routeros", "--demo", "--clients", clients, answers=True)
         mail = self.start("mail", "wisp.demo.mailsink", "--folder", str(self.folder / "mail"), answers=True)
         self.environment |= {"MAIL_PORT": str(mail["port"]), "WISP_DEMO_ROUTER": str(router["control"])}
         if not seeded:

@@ -17,7 +17,8 @@ from wisp.clients import csvcheck, csvimport, plans
 from wisp.core import audit, clock
 from wisp.core.db import transaction
 from wisp.core.permissions import Role
-from wisp.demo.routeros import address_of
+from wisp.demo.connections import PLANS, attachment, plan_of
+from wisp.demo.tower import PPP_BASE
 from wisp.factory import create_app
 from wisp.routers import service as routers
 from wisp.routers.models import Router
@@ -33,7 +34,6 @@ PEOPLE = (
     ("soporte@demo.example", "Sofía Peña", Role.SUPPORT),
 )
 ROUTER_USER, ROUTER_PASSWORD = "wisp", "secret"
-PLANS = (("Básico", 25000, 10, 3), ("Hogar", 35000, 20, 5), ("Negocio", 69000, 50, 10))
 ZONES = (
     ("Norte", "prepaid", 20, {Kind.invoices: (15, 720), Kind.notice: (18, 540), Kind.cut: (22, 480)}),
     ("Sur", "postpaid", 5, {Kind.invoices: (28, 600), Kind.notice: (3, 540), Kind.cut: (8, 480)}),
@@ -43,28 +43,29 @@ FIRST = ("Ana", "Luis", "María", "José", "Lucía", "Juan", "Sofía", "Pedro", 
 LAST = ("García", "Hernández", "López", "Martínez", "Muñoz", "Núñez", "Pérez", "Ramírez", "Sánchez", "Vázquez")
 HEADER = (
     "code", "name", "email", "phone", "zone", "plan", "connection", "address", "mac", "username", "password",
-    "language", "installed_on", "balance",
+    "language", "installed_on", "balance", "address6",
 )  # fmt: skip
 
 
 def client_row(number: int) -> dict[str, str]:
-    """The CSV row of one client. Even numbers are on PPPoE, as on the simulated router; every fifth owes; every
-    hundredth has no e-mail address; every twentieth reads English.
+    """The CSV row of one client, attached as on the simulated router; every fifth owes; every hundredth has no e-mail
+    address; every twentieth reads English.
     """
     first, last, other = FIRST[number % 12], LAST[(number // 12) % 10], LAST[(number // 120 + number) % 10]
-    pppoe = number % 2 == 0
+    how = attachment(number)
     return {
         "code": f"C{number:05}",
         "name": f"{first} {last} {other}",
         "email": "" if number % 100 == 0 else f"cliente{number:05}@example.com",
         "phone": f"55 {1000 + number % 9000:04} {number:04}",
         "zone": ZONES[number * len(ZONES) // (CLIENTS + 1)][0],
-        "plan": PLANS[number % 3][0],
-        "connection": "pppoe" if pppoe else "static",
-        "address": address_of(number),
-        "mac": "",
-        "username": f"ppp{number:05}" if pppoe else "",
-        "password": f"clave{number:05}" if pppoe else "",
+        "plan": PLANS[plan_of(number)][0],
+        "connection": how.connection,
+        "address": how.address,
+        "address6": how.address6,
+        "mac": how.mac,
+        "username": how.username,
+        "password": how.password,
         "language": "en" if number % 20 == 0 else "es",
         "installed_on": "2024-03-01",
         "balance": "350.00" if number % 5 == 0 else "",
@@ -91,7 +92,9 @@ def fill(app: Flask, router_port: int, clients: int = CLIENTS) -> bool:
                 return False
             _company()
             router = routers.add_router(
-                routers.RouterValues("Torre Norte", "127.0.0.1", router_port, ROUTER_USER, ROUTER_PASSWORD)
+                routers.RouterValues(
+                    "Torre Norte", "127.0.0.1", router_port, ROUTER_USER, ROUTER_PASSWORD, ppp_base=PPP_BASE
+                )
             )
             for name, billing_type, due_day, moments in ZONES:
                 routers.add_zone(router, name, billing_type=billing_type, due_day=due_day, moments=moments)

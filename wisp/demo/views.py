@@ -20,6 +20,9 @@ STATES: dict[str, dict[str, Any]] = {
     "off": {"off": True, "slow": 0},
     "slow": {"off": False, "slow": 50},
 }
+MENUS = (
+    "/ppp/secret", "/ppp/active", "/ip/hotspot/user", "/ip/hotspot/active", "/ip/dhcp-server/lease", "/queue/simple",
+)  # fmt: skip
 
 
 def _folder() -> Path:
@@ -100,6 +103,7 @@ def switch() -> Any:
 def _state() -> dict[str, Any]:
     with _router() as remote:
         state = remote.call("state")
+        tallies = remote.call("tally", menus=MENUS)
         entries = remote.call("snapshot", menu="/ip/firewall/address-list")
     switches = state["switches"]
     lists: dict[str, int] = {}
@@ -111,4 +115,5 @@ def _state() -> dict[str, Any]:
         "version": state["version"],
         "counters": state["counters"],
         "lists": sorted(lists.items()),
+        "menus": [(menu, tally["rows"], tally["disabled"]) for menu, tally in zip(MENUS, tallies, strict=True)],
     }

@@ -9,6 +9,7 @@ import signal
 import sys
 from threading import Event
 
+from wisp.demo import tower
 from wisp.demo.routeros.control import ControlPort
 from wisp.demo.routeros.router import Router
 from wisp.demo.routeros.seed import seed
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="of the API; 0 takes any free one")
     parser.add_argument("--control", type=int, default=0, help="port for switching it, on 127.0.0.1")
     parser.add_argument("--clients", type=int, default=0, help="how many clients to fill it with")
+    parser.add_argument("--demo", action="store_true", help="of the demo company, with every kind of connection")
     parser.add_argument("--version", default="7.20.6 (stable)", help="RouterOS version, as the router prints it")
     parser.add_argument("--user", default="wisp")
     parser.add_argument("--password", default="secret")
@@ -33,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     router = Router(version=options.version, users={options.user: options.password}, dial_in=options.dial_in)
-    if options.clients:
+    if options.demo:
+        tower.fill(router, options.clients)
+    elif options.clients:
         seed(router, options.clients)
     with SimulatorServer(router, options.host, options.port, options.tls) as server:
         control = ControlPort(server).start(options.control)

@@ -32,6 +32,7 @@ class ControlPort:
             "state": self._state,
             "reset_counters": router.counters.reset,
             "snapshot": lambda menu: router.snapshot(menu),
+            "tally": lambda menus: [router.tally(menu) for menu in menus],
             "load": lambda menu, rows: router.load(menu, rows),
             "clear": lambda menu: router.clear(menu),
             "dial_all": router.dial_all,
@@ -90,8 +91,8 @@ class Remote:
         """Give an order and wait until it has taken effect; what it returns. Raises ValueError, OSError.
 
         Orders: switch(values={…}) · fault(action, path, after, count, message, category) · normal() ·
-        reboot(seconds) · state() · reset_counters() · snapshot(menu) · load(menu, rows) · clear(menu) · dial_all() ·
-        hotspot_login(name, address, mac).
+        reboot(seconds) · state() · reset_counters() · snapshot(menu) · tally(menus) · load(menu, rows) · clear(menu) ·
+        dial_all() · hotspot_login(name, address, mac).
         """
         self._sock.sendall(json.dumps({"do": do, **details}).encode() + b"\n")
         line = self._file.readline()

@@ -77,6 +77,14 @@ class Router:
             table = self.table(menu)
             return [{name: _readable(value) for name, value in table.view(row_id).items()} for row_id in table.rows]
 
+    def tally(self, menu: str) -> dict[str, int]:
+        """How many rows a menu has, how many of them are switched off, and how many the router made itself."""
+        with self.lock:
+            self.advance()
+            rows = self.table(menu).rows.values()
+            found = {name: sum(row.get(name) == "true" for row in rows) for name in ("disabled", "dynamic")}
+            return {"rows": len(rows), **found}
+
     def load(self, menu: str, rows: Iterable[Mapping[str, Value]]) -> list[str]:
         """Put rows into a menu as if they had always been there; their ids. Bytes stay as they are.
 

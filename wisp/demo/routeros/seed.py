@@ -15,8 +15,27 @@ def address_of(number: int) -> str:
 def seed(router: Router, clients: int) -> None:
     """Fill a fresh router: every second client (2, 4, 6 …) has a PPP secret `ppp00002` with a fixed address and is
     on line; the others have fixed addresses without any row. Some entries and rules belong to nobody of ours."""
-    router.load("/system/identity", [{"name": "Torre Norte"}])
+    surroundings(router)
     router.load("/ppp/profile", [{"name": "clientes", "local-address": "10.20.0.1", "only-one": "yes"}])
+    router.load(
+        "/ppp/secret",
+        [
+            {
+                "name": f"ppp{number:05}",
+                "password": f"clave{number:05}",
+                "service": "pppoe",
+                "profile": "clientes",
+                "remote-address": address_of(number),
+            }
+            for number in range(2, clients + 1, 2)
+        ],
+    )
+    router.dial_all()
+
+
+def surroundings(router: Router) -> None:
+    """What stands there whoever its clients are: a name, rules, and lists that are somebody else's."""
+    router.load("/system/identity", [{"name": "Torre Norte"}])
     router.load("/ip/firewall/nat", [{"chain": "srcnat", "out-interface": "ether1", "action": "masquerade"}])
     router.load(
         "/ip/firewall/filter",
@@ -33,17 +52,3 @@ def seed(router: Router, clients: int) -> None:
             {"list": "wisp-overdue", "address": "192.0.2.77", "comment": "dueño: otro sistema".encode("cp1252")},
         ],
     )
-    router.load(
-        "/ppp/secret",
-        [
-            {
-                "name": f"ppp{number:05}",
-                "password": f"clave{number:05}",
-                "service": "pppoe",
-                "profile": "clientes",
-                "remote-address": address_of(number),
-            }
-            for number in range(2, clients + 1, 2)
-        ],
-    )
-    router.dial_all()
