@@ -37,7 +37,7 @@ def converse(plan: Plan, renew: Callable[[], None], remember: Remember = forget)
     talk = Conversation(plan, remember)
     error = GatewayError(ErrorCode.unreachable)
     for attempt in range(CONNECTIONS):
-        answered = talk.answered
+        answered = talk.heard
         connected = False
         if attempt:
             renew()
@@ -49,7 +49,7 @@ def converse(plan: Plan, renew: Callable[[], None], remember: Remember = forget)
         except GatewayError as found:
             error = found
         refused = error.code in (ErrorCode.trap, ErrorCode.permission)
-        if not connected or refused or (attempt and talk.answered == answered):
+        if not connected or refused or (attempt and talk.heard == answered):
             break
     return Result(False, error.code.value, error.detail, talk.logged_in, sent=talk.made)
 
@@ -88,6 +88,11 @@ class Conversation:
         self.leftovers = 0
         self.details: dict[int, str] = {}
         self.look_again = False
+
+    @property
+    def heard(self) -> int:
+        """How many answers to changes have come."""
+        return self.answered + self.levers.answered
 
     def hold(self, connection: Connection) -> None:
         """The whole conversation on one connection. Raises GatewayError where it breaks."""
@@ -248,6 +253,8 @@ class Conversation:
             if client_id is not None:
                 self.details[client_id] = f"session: {why}"
         self.levers.keep_lifted(ended.refused)
+        self.levers.keep_open(ended.refused, [s for s in new if s.connection == "pppoe"])
+        self.levers.keep_open(out.refused, [s for s in new if s.connection == "hotspot"])
         self.look_again |= any(
             self.levers.choices[s.client_id].from_session and s.username in ended.addresses for s in new
         )

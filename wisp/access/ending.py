@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from wisp.access.facts import optional
+from wisp.access.facts import is_absent, refusal
 from wisp.gateway import Connection, ErrorCode, GatewayError, Status, menus
 
 
@@ -33,7 +33,12 @@ def _end(connection: Connection, menu: str, key: str, names: Collection[str], *m
     ended = Ended()
     if not names:
         return ended
-    rows = optional(lambda: connection.print(menu, [".id", key, *more]))
+    try:
+        rows = connection.print(menu, [".id", key, *more])
+    except GatewayError as error:
+        if not is_absent(error):
+            ended.refused = dict.fromkeys(names, refusal(error))
+        return ended
     live = [row for row in rows if row.get(key, "") in names]
     answers = connection.remove(menu, [row[".id"] for row in live])
     if connection.error is not None:

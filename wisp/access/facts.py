@@ -23,7 +23,7 @@ def name_of(subject: Subject) -> str:
 
 def read(connection: Connection, plan: Plan, recorded: Mapping[int, Lever], left: Iterable[Lever]) -> Facts:
     """What the levers of these clients look like now. Raises GatewayError where the connection breaks; a menu that is
-    not there or not ours to read is empty."""
+    not there is empty, one that the router does not let us read is noted (Facts.unread)."""
     facts = Facts()
     known = [*left, *(lever for lever in recorded.values() if lever.kind)]
     here = {s.client_id: s for s in plan.subjects}
@@ -57,14 +57,14 @@ def _read_ppp(
     if not names:
         return
     facts.secrets = {
-        text_of(row.get("name", "")): row for row in _some(connection, menus.SECRET, _SECRET, "name", names)
+        text_of(row.get("name", "")): row for row in _some(connection, facts, menus.SECRET, _SECRET, "name", names)
     }
     floating = {name for name in open_ones if not is_ipv4(facts.secrets.get(name, {}).get("remote-address", ""))}
     if floating or (open_ones and moved):
         facts.sessions = {s.name: s.address for s in optional(connection.active_ppp) if s.address}
     by_profile = plan.pppoe_cut == "profile" and any(name in facts.secrets for name in floating)
     if by_profile or any(lever.kind == "profile" for lever in moved):
-        rows = optional(lambda: connection.read_whole(menus.PROFILE))
+        rows = _noted(facts, menus.PROFILE, lambda: connection.read_whole(menus.PROFILE))
         facts.profiles = {text_of(row.get("name", "")): row for row in rows}
 
 
@@ -79,7 +79,7 @@ def _read_hotspot(
     names = _names(plan, "hotspot", known, ("hotspot",), renamed)
     if not names:
         return
-    for row in _some(connection, menus.HOTSPOT_USER, _USER, "name", names):
+    for row in _some(connection, facts, menus.HOTSPOT_USER, _USER, "name", names):
         facts.users.setdefault(text_of(row.get("name", "")), []).append(row)
     if any(s.connection == "hotspot" and s.wanted == "notice" and s.address is None for s in plan.subjects):
         for row in optional(lambda: connection.print(menus.HOTSPOT_ACTIVE, [".id", "user", "address"])):
@@ -90,16 +90,40 @@ def _read_hotspot(
 def read_leases(connection: Connection, facts: Facts, macs: Collection[str]) -> None:
     """Read the leases of these devices, again."""
     facts.leases = {}
-    for row in _some(connection, menus.LEASE, _LEASE, "mac-address", macs):
+    for row in _some(connection, facts, menus.LEASE, _LEASE, "mac-address", macs):
         facts.leases.setdefault(text_of(row.get("mac-address", "")).upper(), []).append(row)
 
 
-def _some(connection: Connection, menu: str, proplist: tuple[str, ...], key: str, names: Collection[str]) -> list[Row]:
+def _some(
+    connection: Connection, facts: Facts, menu: str, proplist: tuple[str, ...], key: str, names: Collection[str]
+) -> list[Row]:
     """The rows with these names among others, in the router's own bytes."""
     queries: list[str] = []
     if len(names) <= FEW and all(name.isascii() for name in names):
         queries = [f"?{key}={name}" for name in sorted(names)] + ["?#|"] * (len(names) - 1)
-    return optional(lambda: connection.read(menu, proplist, *queries))
+    return _noted(facts, menu, lambda: connection.read(menu, proplist, *queries))
+
+
+def _noted(facts: Facts, menu: str, read: Callable[[], list[Row]]) -> list[Row]:
+    """What a menu holds; nothing where this router has none, or where it does not say, which is noted."""
+    try:
+        return read()
+    except GatewayError as error:
+        if not is_absent(error):
+            facts.unread[menu] = refusal(error)
+        return []
+
+
+def refusal(error: GatewayError) -> str:
+    """What the router said to a question that it did not answer. Raises the error where the connection broke."""
+    if error.code not in (ErrorCode.trap, ErrorCode.permission):
+        raise error
+    return error.detail
+
+
+def is_absent(error: GatewayError) -> bool:
+    """Whether the router has no such menu."""
+    return error.code is ErrorCode.trap and error.detail.startswith("no such command")
 
 
 def optional(read: Callable[[], list[T]]) -> list[T]:

@@ -1,7 +1,7 @@
 """Moving levers on a router: compare the rows with what they should be, remember, send what differs. Network only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from wisp.access import facts as reading
@@ -15,6 +15,8 @@ Remember = Callable[[Sequence[Record]], Sequence[Left]]
 """Write down levers before they are moved. Returns what it took the place of: to be put back, like what was left."""
 Place = tuple[str, str]
 """A menu and an id in it."""
+_KINDS = {"pppoe": ("profile", "disable"), "hotspot": ("hotspot",), "dhcp": ("lease",)}
+"""The levers of each kind of connection."""
 
 
 def _who(kind: str, row: Row) -> str:
@@ -37,6 +39,7 @@ class Leverage:
         self.undone: set[int] = set()
         self.made: set[int] = set()
         """Clients for whose rows a command went out; perhaps unanswered."""
+        self.answered = 0
         self.facts = Facts()
         self.choices: dict[int, Choice] = {}
         self.problems: dict[int, str] = {}
@@ -71,51 +74,69 @@ class Leverage:
                 except Problem:
                     self.stuck.add(one.id)
         for subject in self.plan.subjects:
-            choice = self._choose(subject)
-            self.choices[subject.client_id] = choice
-            self._hold(subject, choice)
-            try:
-                self._move(subject, choice)
-            except Problem as problem:
-                self.problems[subject.client_id] = problem.detail
+            self.choices[subject.client_id] = self._choose(subject)
+            self._hold(subject, self.choices[subject.client_id])
+        # All are put back before any is moved: a row may be one client's no more and another's by now.
+        for step in (self._put_back, self._move):
+            for subject in self.plan.subjects:
+                if subject.client_id not in self.problems:
+                    try:
+                        step(subject, self.choices[subject.client_id])
+                    except Problem as problem:
+                        self.problems[subject.client_id] = problem.detail
 
     def _choose(self, subject: Subject) -> Choice:
         if subject.wanted == "none":
             return Choice()
+        recorded = self.recorded[subject.client_id]
+        if recorded.kind in ("profile", "disable", "lease") and self._unseen(recorded, subject):
+            return Choice(kind=recorded.kind, name=recorded.name)  # no entry beside what may stand already
         name, mode = reading.name_of(subject), self.plan.pppoe_cut
         return choose(subject.connection, subject.wanted, subject.address, name, self.facts, mode)
+
+    def _unseen(self, lever: Lever, subject: Subject) -> bool:
+        """Whether the router hides the rows of this lever, and it is one of the client's present connection."""
+        return MENU[lever.kind] in self.facts.unread and lever.kind in _KINDS.get(subject.connection, ())
 
     def _hold(self, subject: Subject, choice: Choice) -> None:
         """Note on which list a lever holds the client as things stand."""
         recorded = self.recorded[subject.client_id]
+        if recorded.kind and MENU[recorded.kind] in self.facts.unread and (subject.cut or subject.notice):
+            self.standing[subject.client_id] = self.plan.lists.cut if subject.cut else self.plan.lists.notice
         for kind, name in {recorded.place, (choice.kind, choice.name)}:
             if kind:
                 found = holding(kind, self.facts.rows(kind, name), recorded, self.plan.lists)
                 if found:
                     self.standing[subject.client_id] = found
 
-    def _move(self, subject: Subject, choice: Choice) -> None:
+    def _put_back(self, subject: Subject, choice: Choice) -> None:
+        """Put back the lever that is remembered, where it is not the one that is wanted."""
         recorded = self.recorded[subject.client_id]
-        rows = self._rows.setdefault(subject.client_id, [])
+        kind = recorded.kind or {"no_user": "hotspot", "no_lease": "lease"}.get(choice.problem, "")
+        if kind and MENU[kind] in self.facts.unread:
+            raise Problem(f"router: {self.facts.unread[MENU[kind]]}")
         if recorded.kind and recorded.place != (choice.kind, choice.name):
             old = self._renamed(subject, recorded) or recorded
-            rows.append(old.place)
+            self._rows.setdefault(subject.client_id, []).append(old.place)
             self._old[subject.client_id] = old
             self._desk.put_back(old)
-            recorded = Lever()
             theirs = still_theirs(old, self.facts.rows(*old.place), self.plan.lists) if old.kind == "lease" else ""
             if theirs and subject.wanted == "none":
                 self.blocked[subject.client_id] = f"foreign: {theirs}"
+
+    def _move(self, subject: Subject, choice: Choice) -> None:
+        """Move the lever that is wanted, if any."""
         if choice.kind:
-            rows.append((choice.kind, choice.name))
+            same = subject.client_id not in self._old
+            recorded = self.recorded[subject.client_id] if same else Lever()
+            self._rows.setdefault(subject.client_id, []).append((choice.kind, choice.name))
             lever = self._desk.move(choice.kind, choice.name, recorded, self.plan.list_of(subject.wanted))
             self._next[subject.client_id] = lever
 
     def _renamed(self, subject: Subject, recorded: Lever) -> Lever | None:
         """The lever under the name that the client has by now, where nothing on the router has the old one."""
         name = reading.name_of(subject)
-        same_kind = {"pppoe": ("profile", "disable"), "hotspot": ("hotspot",), "dhcp": ("lease",)}
-        if self.facts.rows(*recorded.place) or recorded.kind not in same_kind.get(subject.connection, ()):
+        if self.facts.rows(*recorded.place) or recorded.kind not in _KINDS.get(subject.connection, ()):
             return None
         return replace(recorded, name=name) if self.facts.rows(recorded.kind, name) else None
 
@@ -252,6 +273,7 @@ class Leverage:
                 answers |= {(menu, row_id): Answer(Status.failed, text=why) for row_id in ids}
                 continue
             outcomes = connection.set(menu, ids, dict(pairs), raw=True)
+            self.answered += sum(outcome.status is not Status.unknown for outcome in outcomes)
             answers |= {(menu, row_id): outcome for row_id, outcome in zip(ids, outcomes, strict=True)}
         return answers
 
@@ -322,6 +344,15 @@ class Leverage:
         still = {o.id for o in self.left.values() if o.lever.kind == "profile" and o.lever.name in refused}
         self.stuck |= still & self.undone
         self.undone -= still
+
+    def keep_open(self, refused: Mapping[str, str], new: Iterable[Subject]) -> None:
+        """Sessions of those who were cut just now go on as they began: where nothing but the row of the user holds
+        them, they are not cut yet, and it is tried again."""
+        for subject in new:
+            choice = self.choices[subject.client_id]
+            if choice.kind in ("profile", "disable", "hotspot") and not choice.listed and choice.name in refused:
+                self.problems[subject.client_id] = f"session_goes_on: {refused[choice.name]}"
+                self.standing.pop(subject.client_id, None)
 
     def lifted_profiles(self) -> dict[str, int | None]:
         """Users whose profile was put back: their sessions still have the other one. By name, the client."""

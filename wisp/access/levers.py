@@ -45,7 +45,8 @@ class Lever:
 @dataclass
 class Facts:
     """What was read beside the lists, by the name that people read: PPP secrets, profiles (None: not read) and
-    sessions, hotspot users and their sessions, leases by MAC address."""
+    sessions, hotspot users and their sessions, leases by MAC address. ``unread``: menus that the router did not let us
+    read, with its words; their rows are not known."""
 
     secrets: dict[str, Row] = field(default_factory=dict)
     profiles: dict[str, Row] | None = None
@@ -53,6 +54,7 @@ class Facts:
     users: dict[str, list[Row]] = field(default_factory=dict)
     logged_in: dict[str, list[str]] = field(default_factory=dict)
     leases: dict[str, list[Row]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
     def rows(self, kind: str, name: str) -> list[Row]:
         """The rows that a lever of this kind and name moves."""
@@ -191,7 +193,10 @@ class Desk:
     # Putting back ------------------------------------------------------------------------------------
 
     def put_back(self, lever: Lever) -> None:
-        """Undo a lever, where it still stands. Raises Problem."""
+        """Undo a lever, where it still stands. Raises Problem, also where the rows are not known."""
+        unread = self.facts.unread.get(MENU[lever.kind])
+        if unread is not None:
+            raise Problem(f"router: {unread}")
         rows = self.rows(lever.kind, lever.name)
         if lever.kind == "profile":
             for row in rows:
@@ -212,8 +217,12 @@ class Desk:
         before = lever.before or found[1]
         base = (self.facts.profiles or {}).get(before)
         if base is None:
-            raise Problem(f"no_profile: {before}")
+            raise self._no_profile(before)
         row["profile"] = base["name"]
+
+    def _no_profile(self, name: str) -> Problem:
+        unread = self.facts.unread.get(menus.PROFILE)
+        return Problem(f"no_profile: {name}" if unread is None else f"router: {unread}")
 
     @staticmethod
     def _lists_without(row: Row, names: Iterable[str]) -> None:
@@ -252,7 +261,7 @@ class Desk:
         if base in profiles:
             self._want_copy(ours, copy_of(profiles[base], list_name))
         elif ours not in profiles:
-            raise Problem(f"no_profile: {base}")
+            raise self._no_profile(base)
         row["profile"] = self.copies[ours]["name"] if ours in self.copies else profiles[ours]["name"]
         return base
 

@@ -122,11 +122,8 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
     """What is wanted on a router now. Only reads."""
     router = session().get_one(Router, router_id)
     company = settings.company()
-    known = (
-        session()
-        .execute(sa.select(RouterSync.lists, RouterSync.ipv6).where(RouterSync.router_id == router_id))
-        .one_or_none()
-    )
+    query = sa.select(RouterSync.lists, RouterSync.ipv6).where(RouterSync.router_id == router_id)
+    known = session().execute(query).one_or_none()
     former, ipv6 = (known.lists, known.ipv6) if known is not None else ("", False)
     lists = Lists(company.list_overdue, company.list_notice, tuple(json.loads(former or "[]")))
     held = hours.held(router_id)
@@ -237,6 +234,7 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
     )
     if row is None:
         raise LeaseLost(plan.router_id)
+    left_over = result.leftovers or any(applied.outcome.state == "failed" for applied in result.clients.values())
     for client_id in plan.held:
         result.clients.pop(client_id, None)  # they only kept what stood
     outcomes = {client_id: applied.outcome for client_id, applied in result.clients.items()}
@@ -264,7 +262,7 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
             "lists": json.dumps([plan.lists.cut, plan.lists.notice]),
             "ipv6": result.ipv6,
         }
-        if result.leftovers:
+        if left_over:  # a list that was renamed may still hold what could not be taken off
             values["lists"] = json.dumps(plan.lists.names)
     if not again:
         values |= {"lease_owner": "", "lease_until": None}

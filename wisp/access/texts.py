@@ -36,6 +36,7 @@ PROBLEMS: dict[str, Any] = {
     "router": _l("The router refused: %(value)s"),
     "connections": _l("The cut stands, but open connections could not be ended: %(value)s"),
     "old_session": _l("The profile is put back, but the session with the old one could not be ended: %(value)s"),
+    "session_goes_on": _l("The user is cut, but its live session could not be ended and goes on: %(value)s"),
     "session": _l("The entry stands, but the live session could not be ended: %(value)s"),
 }
 
