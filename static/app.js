@@ -67,6 +67,23 @@
     }, () => {});
   });
 
+  // --- two clicks ---------------------------------------------------------------------------------------------
+  // Of two clicks the browser would drop the first answer and show the second, which may say "is there already".
+  const sent = new WeakMap();
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post" || (event.submitter && event.submitter.formTarget)) {
+      return;
+    }
+    const now = Date.now();
+    const last = sent.get(form);
+    if (last && last.by === event.submitter && now - last.at < 2000) {
+      event.preventDefault();
+      return;
+    }
+    sent.set(form, { by: event.submitter, at: now });
+  });
+
   // --- toasts -------------------------------------------------------------------------------------------------
   function toast(text, kind) {
     if (!toasts || !text) {

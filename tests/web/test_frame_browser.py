@@ -142,3 +142,23 @@ def test_the_server_away_is_said_once(inside: Any, live: str) -> None:
     inside.wait_for_timeout(200)
     assert inside.locator("#toasts [data-kind=danger]").count() == 1
     assert "No hay conexión con el servidor" in inside.inner_text("#toasts")
+
+
+def test_two_clicks_send_a_plain_form_once(inside: Any) -> None:
+    inside.goto("/planes/nuevo/")
+    inside.fill("#name", "Hogar")
+    inside.fill("#price", "350")
+    sent = inside.evaluate(
+        """() => {
+            let sent = 0;
+            document.addEventListener("submit", (event) => {
+                sent += event.defaultPrevented ? 0 : 1;
+                event.preventDefault();
+            });
+            const button = document.querySelector("main form [type=submit]");
+            button.click();
+            button.click();
+            return sent;
+        }"""
+    )
+    assert sent == 1
