@@ -19,6 +19,7 @@ def setup(app: Flask) -> None:
     events.settings_changed.connect(service.settings_changed)
     events.router_returned.connect(service.router_returned)
     texts.register()
+    app.jinja_env.filters["router_words"] = texts.explain
     cli.register()
     app.register_blueprint(views.bp)
     sync, edit = Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT

@@ -29,7 +29,8 @@ class Filters:
 @dataclass(frozen=True)
 class Standing:
     """Where a client stands on its router. ``state``: active, suspended, cutting (ordered, not yet on the router),
-    reactivating (the reverse) or cancelled; ``reason`` of a suspension; ``error``: what the router last answered."""
+    reactivating (the reverse, also where nobody knows whether a cut reached the router) or cancelled; ``reason`` of a
+    suspension; ``error``: what the router last answered."""
 
     state: str
     reason: str = ""
@@ -66,7 +67,14 @@ def standings(clients: Iterable[Client]) -> dict[int, Standing]:
     access = Base.metadata.tables["access"]
     rows = session().execute(
         sa.select(
-            access.c.client_id, access.c.suspended, access.c.applied_suspended, access.c.reason, access.c.error
+            access.c.client_id,
+            access.c.suspended,
+            access.c.applied_suspended,
+            access.c.reason,
+            access.c.error,
+            access.c.wanted_version,
+            access.c.applied_version,
+            access.c.sent_version,
         ).where(access.c.client_id.in_(by_id))
     )
     found = {row.client_id: row for row in rows}
@@ -80,7 +88,8 @@ def _standing(client: Client, row: Any) -> Standing:
         return Standing("active")
     if row.suspended:
         return Standing("suspended" if row.applied_suspended else "cutting", row.reason, row.error)
-    return Standing("reactivating" if row.applied_suspended else "active", "", row.error)
+    perhaps = row.applied_version < row.sent_version < row.wanted_version
+    return Standing("reactivating" if row.applied_suspended or perhaps else "active", "", row.error)
 
 
 def everything(scope: Scope = EVERYTHING, filters: Filters = Filters(state="all")) -> Iterator[Client]:
