@@ -341,6 +341,8 @@ def test_dhcp_is_cut_by_the_lists_of_its_lease(ctx: Flask, server: SimulatorServ
     assert go(site, "cut") == ("written", "")
     assert server.counters.by_path[f"{LEASE}/print"] == 2  # again, once it is static
     assert (column(server, LEASE, "dynamic"), column(server, LEASE, "address-lists")) == (["false"], [CUT])
+    marked = column(server, LEASE, "comment")
+    assert [text and text[:5] for text in marked] == ["wisp:"]  # or it would be somebody else's from now on
     assert listed(server) == [(CUT, "10.7.0.5", "router")]
     assert site.access(site.clients[0]).applied_address is None
     assert again(site) == ("unchanged", "")

@@ -146,10 +146,17 @@ OWN = (SECRET, USER, LEASE)
 
 
 def own_rows(server: SimulatorServer) -> list[dict[str, str]]:
-    """The rows of clients, but for what making a lease static changes."""
+    """The rows of clients, but for what making a lease static changes: it stays so, with our mark."""
     ignored = {"last-logged-out", "dynamic"}
-    rows = [row for menu in OWN for row in server.router.snapshot(menu)]
-    return [{name: value for name, value in row.items() if name not in ignored} for row in rows]
+    rows = [(menu, row) for menu in OWN for row in server.router.snapshot(menu)]
+    return [
+        {
+            name: value
+            for name, value in row.items()
+            if name not in ignored and not (menu == LEASE and name == "comment" and value.startswith("wisp:"))
+        }
+        for menu, row in rows
+    ]
 
 
 def two_rows(server: SimulatorServer, way: str) -> tuple[Site, dict[str, str]]:

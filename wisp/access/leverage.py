@@ -1,11 +1,11 @@
 """Moving levers on a router: compare the rows with what they should be, remember, send what differs. Network only."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from wisp.access import facts as reading
-from wisp.access.domain import Add, Change
+from wisp.access.domain import TAG, Add, Change
 from wisp.access.levers import MENU, Choice, Desk, Facts, Lever, Problem, choose, holding, repairs, still_theirs
 from wisp.access.plan import Left, Plan, Record, Subject
 from wisp.gateway import Connection, Row, Status, menus, text_of
@@ -221,22 +221,39 @@ class Leverage:
     def _make_static(self, connection: Connection) -> bool:
         """Dynamic leases can't be changed: make static those that must be; True where anything was read again."""
         ids = {
-            row[".id"]: subject.client_id
+            row[".id"]: subject
             for subject, kind, row in self._differing()
             if kind == "lease" and row.get("dynamic") == "true"
         }
         if not ids:
             return False
+        before = {row[".id"] for rows in self.facts.leases.values() for row in rows if row.get("dynamic") != "true"}
         answers = dict(zip(ids, connection.make_static(list(ids)), strict=True))
         if connection.error is not None:
             raise connection.error
-        self.made |= {client_id for row_id, client_id in ids.items() if answers[row_id].status is Status.ok}
+        done = [subject for row_id, subject in ids.items() if answers[row_id].status is Status.ok]
+        self.made |= {subject.client_id for subject in done}
         reading.read_leases(connection, self.facts, set(self.facts.leases))
+        self._mark_leases(connection, done, before)
         self._decide()
-        for row_id, client_id in ids.items():
+        for row_id, subject in ids.items():
             if answers[row_id].status is Status.failed:
-                self.problems[client_id] = f"router: {answers[row_id].text}"
+                self.problems[subject.client_id] = f"router: {answers[row_id].text}"
         return True
+
+    def _mark_leases(self, connection: Connection, subjects: Sequence[Subject], before: Collection[str]) -> None:
+        """Write whose they are on the leases that have just become static: without our mark they would be somebody
+        else's for whoever looks at them next. ``before``: ids of those that were static already."""
+        new = [
+            (row[".id"], {"comment": f"{TAG}{subject.code}"})
+            for subject in subjects
+            for row in self.facts.leases.get(reading.name_of(subject), ())
+            if row.get("dynamic") != "true" and row[".id"] not in before
+        ]
+        if new:
+            connection.change(menus.LEASE, new)
+        if connection.error is not None:
+            raise connection.error
 
     def _send_copies(self, connection: Connection) -> tuple[dict[str, str], bool]:
         """Make our copies of profiles what they should be; by its name on the wire why one is not, and a doubt."""
