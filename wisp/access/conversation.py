@@ -141,7 +141,8 @@ class Conversation:
         """What the IPv4 lists should say of a client. To judge a release the address that we last wrote will do."""
         choice = self.levers.choices[subject.client_id]
         if subject.wanted == "none":
-            return Wanted(subject.client_id, subject.code, subject.address or subject.applied_address, "")
+            address = None if subject.gone else subject.address or subject.applied_address
+            return Wanted(subject.client_id, subject.code, address, "")
         only6 = subject.connection == "static" and choice.address is None and subject.address6 is not None
         if not choice.listed or only6:
             return Wanted(subject.client_id, subject.code, None, "")
@@ -153,7 +154,7 @@ class Conversation:
         if address is None:
             return None
         name = self.plan.list_of(subject.wanted) if subject.address6 else ""
-        return Wanted(subject.client_id, subject.code, domain.normal(address), name)
+        return Wanted(subject.client_id, subject.code, None if subject.gone else domain.normal(address), name)
 
     def _held(self, subject: Subject) -> bool:
         """Whether something of ours holds the client on the wanted list already."""

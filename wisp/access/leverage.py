@@ -84,6 +84,17 @@ class Leverage:
                         step(subject, self.choices[subject.client_id])
                     except Problem as problem:
                         self.problems[subject.client_id] = problem.detail
+        self._share()
+
+    def _share(self) -> None:
+        """Note who should be free and has the device of somebody else who is cut."""
+        held = {
+            self.choices[s.client_id].name: s for s in self.plan.subjects if self.choices[s.client_id].kind == "lease"
+        }
+        for subject in self.plan.subjects:
+            mine = subject.connection == "dhcp" and subject.wanted == "none" and not subject.gone
+            if mine and reading.name_of(subject) in held:
+                self.blocked.setdefault(subject.client_id, f"shared: {held[reading.name_of(subject)].code}")
 
     def _choose(self, subject: Subject) -> Choice:
         if subject.wanted == "none":
@@ -348,9 +359,15 @@ class Leverage:
     def lever(self, subject: Subject) -> Lever:
         """The lever by which the client stands now, as it is to be kept."""
         client_id = subject.client_id
-        if client_id in self.problems or client_id in self.blocked or self.choices[client_id].kind:
-            return self.recorded[client_id]
-        return Lever()
+        kept = client_id in self.problems or client_id in self.blocked or self._missing(subject)
+        return self.recorded[client_id] if kept or self.choices[client_id].kind else Lever()
+
+    def _missing(self, subject: Subject) -> bool:
+        """Whether nothing on the router has the name of a client who is cut: perhaps it is called otherwise there by
+        now, and here only later. Then what was before is needed."""
+        recorded = self.recorded[subject.client_id]
+        same = recorded.kind in _KINDS.get(subject.connection, ()) and recorded.name == reading.name_of(subject)
+        return same and subject.wanted != "none" and not self.facts.rows(*recorded.place)
 
     def keep_lifted(self, refused: Mapping[str, str]) -> None:
         """Sessions with the old profile go on: their users are not free yet, and it is tried again."""

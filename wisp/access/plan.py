@@ -13,7 +13,7 @@ from wisp.gateway import Target
 class Subject:
     """A client in one synchronisation: its connection, what is wanted (``cut``, ``notice``, ``none``) in which
     ``version``, and what was recorded before. ``here``: the recorded state is that of this router. ``lever``: the
-    recorded lever on this router."""
+    recorded lever on this router. ``gone``: it is cancelled, and what others still hold is no matter."""
 
     client_id: int
     code: str
@@ -34,6 +34,7 @@ class Subject:
     mac: str = ""
     applied_address6: str | None = None
     lever: Lever = field(default_factory=Lever)
+    gone: bool = False
 
     @property
     def settled(self) -> bool:

@@ -194,6 +194,7 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
             mac=row.mac,
             applied_address6=row.applied_address6 if row.applied_router_id == router_id else None,
             lever=Lever(row.lever, row.lever_name, row.lever_before),
+            gone=row.cancelled_at is not None,
         )
         for row in session().execute(query)
     ]
