@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from tests.support.provision import WRITING, doing
+from wisp.access import service as access
 from wisp.access.importing import service as importing
+from wisp.access.importing.domain import DISABLED
 from wisp.access.importing.talk import read
 from wisp.access.models import ClientProvision
 from wisp.access.provision import service
@@ -56,12 +58,27 @@ def test_the_router_holds_what_the_clients_need(demo: SimulatorServer) -> None:
     assert {code for code, (_connection, state) in stands.items() if state != "done"} == {f"C{BY_OTHERS:05}"}
 
 
+def test_what_we_cut_is_not_taken_for_the_work_of_another_system(demo: SimulatorServer) -> None:
+    compare(demo)
+    router = session().scalars(sa.select(RouterRow)).one()
+    with doing():
+        access.want_suspended(sa.select(Client.id))
+        access.request_sync([router.id])
+    off = [row["name"] for row in demo.router.snapshot("/ip/hotspot/user") if row["disabled"] == "true"]
+    assert off == ["hot00015", "hot00115"]  # those who owe
+    router = session().scalars(sa.select(RouterRow)).one()
+    found = importing.prepare(router.id, read(routers.target(router)), EVERYTHING)
+    assert found.lists == {DISABLED: 1, "Aviso": 2, "Morosos": 2, "soporte": 1, "wisp-overdue": 1}
+    known = [proposal for proposal in found.proposals if proposal.client is not None]
+    assert [entry.list for proposal in known for entry in proposal.entries] == ["Aviso"]
+
+
 def test_what_the_program_does_not_know_can_be_imported(demo: SimulatorServer) -> None:
     router = session().scalars(sa.select(RouterRow)).one()
     found = importing.prepare(router.id, read(routers.target(router)), EVERYTHING)
     known = {proposal.client.code: proposal.changes for proposal in found.proposals if proposal.client is not None}
     changed = {code: changes for code, changes in known.items() if changes}
-    assert changed == dict.fromkeys(("C00027", f"C{NEW_DEVICE:05}"), ["address"])  # by now their devices have one
+    assert changed == {code: ["address"] for code in ("C00027", f"C{NEW_DEVICE:05}")}  # by now their devices have one
     assert len(known) == CLIENTS
     new = {proposal.name: proposal for proposal in found.proposals if proposal.client is None}
     assert {"Lucía Méndez Ibáñez", "Farmacia Ávila", "Café La Montaña", "Escuela Benito Juárez - dirección"} <= set(new)

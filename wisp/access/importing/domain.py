@@ -42,7 +42,8 @@ class Tables:
 @dataclass(frozen=True)
 class KnownClient:
     """A client of the router, not cancelled, as the program has it. ``hidden``: of a zone that this person may not
-    see."""
+    see. ``held``: lists that we put its own objects on, to cut it or to show it a notice (DISABLED: we switched them
+    off)."""
 
     id: int
     code: str
@@ -55,6 +56,7 @@ class KnownClient:
     password: str = ""
     plan_id: int = 0
     hidden: bool = False
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,8 @@ def speed(text: str) -> tuple[int, int] | None:
 
 def memberships(found: Found, tables: Tables) -> None:
     """Note on each proposal the lists of others that it stands on, by its address, its session, its profile or its
-    lease. Entries that are switched off, ours, or made by the router itself do not count."""
+    lease. Entries that are switched off, ours, or made by the router itself do not count, nor does what we did to the
+    objects of a client ourselves."""
     counts: Counter[str] = Counter()
     entries: dict[str, list[Entry]] = defaultdict(list)
     for rows, ipv6 in ((tables.lists, False), (tables.lists6, True)):
@@ -336,11 +339,12 @@ def memberships(found: Found, tables: Tables) -> None:
         places = dict.fromkeys(filter(None, (proposal.address, proposal.address6, proposal.session)))
         proposal.entries = [entry for where in places for entry in entries.get(where, ())]
         there = {entry.list for entry in proposal.entries}
+        held = proposal.client.held if proposal.client is not None else frozenset()
         for name in proposal.lists:
-            if name not in there:
+            if name not in there and name not in held:
                 proposal.entries.append(Entry(name))
                 counts[name] += 1
-        if proposal.disabled:
+        if proposal.disabled and DISABLED not in held:
             off += 1
             proposal.entries.append(Entry(DISABLED))
     found.lists = {DISABLED: off, **dict(sorted(counts.items()))}

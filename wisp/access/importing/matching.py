@@ -17,10 +17,11 @@ def propose(tables: Tables, known: Sequence[KnownClient], plans: Sequence[KnownP
     """
     found = Found()
     found.proposals = objects(tables, found.passed_over)
-    memberships(found, tables)
     taken = set(codes)
     kept = []
-    for proposal in _matched(found.proposals, _Index(known), taken):
+    found.proposals = list(_matched(found.proposals, _Index(known), taken))
+    memberships(found, tables)
+    for proposal in found.proposals:
         if proposal.client is not None and proposal.client.hidden:
             found.passed_over["hidden"] += 1
             continue

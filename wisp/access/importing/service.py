@@ -3,6 +3,7 @@
 A review belongs to the person who read the router. Nothing here talks to a router or changes a client.
 """
 
+import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -11,8 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from wisp.access.importing import matching
-from wisp.access.importing.domain import Found, KnownClient, KnownPlan, Proposal, Tables
+from wisp.access.importing.domain import DISABLED, Found, KnownClient, KnownPlan, Proposal, Tables
 from wisp.access.importing.models import RouterImport, RouterImportEntry, RouterImportRow
+from wisp.access.models import Access, RouterSync
 from wisp.clients.models import Client, Plan
 from wisp.core import audit, clock, crypto
 from wisp.core.crypto import SecretUnreadable
@@ -22,6 +24,7 @@ from wisp.core.scope import EVERYTHING, Scope
 from wisp.gateway import Target
 from wisp.routers import service as routers
 from wisp.routers.models import Router, Zone
+from wisp.settings import service as settings
 
 KEPT = timedelta(days=14)
 """How long a review waits for its person after the last change."""
@@ -46,7 +49,8 @@ def target(router: Router) -> Target:
 
 def prepare(router_id: int, tables: Tables, scope: Scope) -> Found:
     """What the tables suggest, against the clients that are there now. Only reads."""
-    known = [_known(client, scope) for client in session().scalars(_clients_of(router_id))]
+    held = _held(router_id)
+    known = [_known(client, scope, held.get(client.id)) for client in session().scalars(_clients_of(router_id))]
     columns = (Plan.id, Plan.name, Plan.down, Plan.up, Plan.router_profile)
     plans = [KnownPlan(*row) for row in session().execute(sa.select(*columns).where(Plan.active).order_by(Plan.id))]
     return matching.propose(tables, known, plans, session().scalars(sa.select(Client.code)))
@@ -56,14 +60,32 @@ def _clients_of(router_id: int) -> sa.Select[Client]:
     return sa.select(Client).where(Client.router_id == router_id, Client.cancelled_at.is_(None)).order_by(Client.id)
 
 
-def _known(client: Client, scope: Scope) -> KnownClient:
+def _held(router_id: int) -> dict[int, frozenset[str]]:
+    """What our levers hold of the router's clients, see KnownClient."""
+    company = settings.company()
+    former = session().scalar(sa.select(RouterSync.lists).where(RouterSync.router_id == router_id))
+    names = {company.list_overdue, company.list_notice, *json.loads(former or "[]")}
+    query = sa.select(Access.client_id, Access.lever, Access.lever_before).where(
+        Access.router_id == router_id, Access.lever != ""
+    )
+    found: dict[int, frozenset[str]] = {}
+    for client_id, lever, before in session().execute(query):
+        if lever in ("profile", "lease"):
+            theirs = before.split(",") if lever == "lease" else ()
+            found[client_id] = frozenset(names.difference(theirs))
+        elif not before:
+            found[client_id] = frozenset({DISABLED})
+    return found
+
+
+def _known(client: Client, scope: Scope, held: frozenset[str] | None = None) -> KnownClient:
     try:
         password = crypto.decrypt(client.password)
     except SecretUnreadable:
         password = ""
     return KnownClient(
         client.id, client.code, client.name, client.connection, client.address or "", client.address6 or "",
-        client.mac, client.username, password, client.plan_id, not scope.allows(client.zone_id),
+        client.mac, client.username, password, client.plan_id, not scope.allows(client.zone_id), held or frozenset(),
     )  # fmt: skip
 
 
