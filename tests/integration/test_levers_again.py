@@ -22,7 +22,7 @@ from tests.support.levers import (
     own_rows,
     remembered,
 )
-from wisp.access import leverage
+from wisp.access import differences, jobs, leverage
 from wisp.access.models import RouterSync
 from wisp.clients.models import Client
 from wisp.core import clock, events
@@ -164,4 +164,32 @@ def test_a_cancelled_client_waits_for_nobody_who_has_its_address(
     report = site.sync()
     assert report.outcomes[old.id].state in ("written", "unchanged")
     assert (site.unsettled(), site.state().next_attempt_at) == (0, None)
+    site.close()
+
+
+def test_users_on_profiles_of_ours_whom_nobody_knows_of_are_found_at_night(ctx: Flask, server: SimulatorServer) -> None:
+    """The router was set back to a copy from the days of the cut, or our database to one from before it."""
+    site = make(server, "profile")
+    server.router.load(SECRET, [{"name": "bea", "profile": "oro"}, {"name": "eva", "profile": "oro"}])
+    site.clients += site.add(1, connection="pppoe")
+    change(site.clients[1], address=None, username="bea")
+    before = own_rows(server)
+    site.cut()
+    site.sync()
+    site.lift([site.clients[0]])
+    site.sync()
+    server.router.table(SECRET).set("*1", {"profile": f"{CUT}:oro"})
+    server.router.load("/ppp/profile", [{"name": f"{CUT}:plata", "address-list": CUT, "comment": "de otro"}])
+    server.router.table(SECRET).set("*3", {"profile": f"{CUT}:plata"})
+    found = differences.look(site.router_id)
+    assert [(line.address, line.why, line.lever) for line in found.stale] == [("ana", "gone", True)]
+    jobs.count(site.router_id)
+    site.sync()
+    profiles = [row["profile"] for row in server.router.snapshot(SECRET)]
+    assert profiles == ["oro", f"{CUT}:oro", f"{CUT}:plata"]
+    assert (site.unsettled(), site.state().ipv6, left_behind()) == (0, False, [])
+    assert differences.look(site.router_id).empty
+    site.lift()
+    site.sync()
+    assert own_rows(server)[:2] == before[:2]
     site.close()

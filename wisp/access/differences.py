@@ -51,6 +51,8 @@ class Found:
     foreign: list[Line] = field(default_factory=list)
     ipv6: bool = False
     """Entries of ours stand on the IPv6 lists."""
+    orphans: bool = False
+    """Users stand on profiles of ours whom nobody knows of."""
 
     @property
     def empty(self) -> bool:
@@ -99,12 +101,14 @@ def sort(reading: Reading, fates: Mapping[str, str], owners: Mapping[str, str]) 
     codes by address. Pure."""
     found = Found(ipv6=any(":" in entry.address and domain.code_of(entry) for entry in reading.entries))
     wanted = {subject.code: reading.plan.list_of(subject.wanted) for subject in reading.plan.subjects}
+    found.orphans = any(e.client_id is None and not e.code for e in reading.back)
     found.missing = [Line(e.list, e.address, e.code, "absent") for e in reading.difference.add]
     found.missing += [Line(e.list, e.address, e.code, "disabled", e.id) for e in reading.difference.enable]
     found.missing += [Line(e.list, e.address, e.code, "lever", lever=True) for e in reading.put]
     for e in reading.back:
         here = e.client_id is not None
-        line = Line(e.list, e.address, e.code, "free" if here else "moved", e.id, lever=True)
+        why = "free" if here else "moved" if e.code else "gone"
+        line = Line(e.list, e.address, e.code, why, e.id, lever=True)
         (found.extra if here else found.stale).append(line)
     for change in reading.difference.remove:
         why = _why(change, wanted, fates)

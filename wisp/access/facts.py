@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
-from wisp.access.domain import is_ipv4
-from wisp.access.levers import Facts, Lever
+from wisp.access.domain import Lists, is_ipv4
+from wisp.access.levers import MARK, Facts, Lever, base_of
 from wisp.access.plan import Plan, Subject
 from wisp.gateway import Connection, ErrorCode, GatewayError, Row, menus, text_of
 
@@ -66,6 +66,16 @@ def _read_ppp(
     if by_profile or any(lever.kind == "profile" for lever in moved):
         rows = _noted(facts, menus.PROFILE, lambda: connection.read_whole(menus.PROFILE))
         facts.profiles = {text_of(row.get("name", "")): row for row in rows}
+
+
+def orphans(connection: Connection, lists: Lists) -> set[str]:
+    """The PPP users whose profile is one of ours, for whatever reason."""
+    profiles = optional(lambda: connection.read(menus.PROFILE, (".id", "name", "comment")))
+    names = {row["name"] for row in profiles if row.get("comment") == MARK and base_of(text_of(row["name"]), lists)}
+    if not names:
+        return set()
+    rows = optional(lambda: connection.read(menus.SECRET, (".id", "name", "profile")))
+    return {text_of(row["name"]) for row in rows if row.get("profile") in names and "name" in row}
 
 
 def is_open(subject: Subject) -> bool:

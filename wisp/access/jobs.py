@@ -126,6 +126,6 @@ def count(router_id: int) -> None:
         session().rollback()
     with transaction():
         differences.record(router_id, found, error)
-        if found is not None and found.ipv6:
+        if found is not None and (found.ipv6 or found.orphans):
             sync.mind_ipv6(router_id)
         service.request_sync([router_id])

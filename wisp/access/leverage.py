@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from wisp.access import copies
 from wisp.access import facts as reading
 from wisp.access.domain import TAG, Add, Change
-from wisp.access.levers import MENU, Choice, Desk, Facts, Lever, Problem, choose, holding, repairs, still_theirs
+from wisp.access.levers import MENU, Choice, Desk, Facts, Lever, Problem, choose, holding, still_theirs
 from wisp.access.plan import Left, Plan, Record, Subject
 from wisp.gateway import Connection, Row, Status, menus, text_of
 from wisp.gateway import Outcome as Answer
@@ -59,9 +60,20 @@ class Leverage:
 
     def look(self, connection: Connection) -> None:
         """Read the rows and decide what they should be."""
+        if self.plan.ipv6:
+            self._find_orphans(connection)
         left = [one.lever for one in self.left.values() if one.id not in self.undone]
         self.facts = reading.read(connection, self.plan, self.recorded, left)
         self._decide()
+
+    def _find_orphans(self, connection: Connection) -> None:
+        """Take users on profiles of ours whom nobody here knows of for what somebody left behind (of no client): the
+        router, or our database, is as it was before."""
+        known = {reading.name_of(s) for s in self.plan.subjects if s.connection == "pppoe" and s.wanted != "none"}
+        known |= {lever.name for lever in (*self.recorded.values(), *(one.lever for one in self.left.values()))}
+        for name in reading.orphans(connection, self.plan.lists) - known:
+            number = -1 - len(self.left)
+            self.left[number] = Left(number, 0, Lever("profile", name))
 
     def _decide(self) -> None:
         self._desk = Desk(self.facts, self.plan.lists)
@@ -204,7 +216,7 @@ class Leverage:
         self._write_down()
         if self._make_static(connection):
             self._write_down()
-        refused, doubt = self._send_copies(connection)
+        refused, doubt = copies.send(connection, self._desk)
         answers = self._send_rows(connection, refused)
         if connection.error is not None:
             raise connection.error
@@ -265,27 +277,6 @@ class Leverage:
             connection.change(menus.LEASE, new)
         if connection.error is not None:
             raise connection.error
-
-    def _send_copies(self, connection: Connection) -> tuple[dict[str, str], bool]:
-        """Make our copies of profiles what they should be; by its name on the wire why one is not, and a doubt."""
-        profiles = {row["name"]: row for row in (self.facts.profiles or {}).values() if "name" in row}
-        new = [copy for copy in self._desk.copies.values() if copy["name"] not in profiles]
-        kept = [
-            (profiles[copy["name"]][".id"], repairs(profiles[copy["name"]], copy), copy)
-            for copy in self._desk.copies.values()
-            if copy["name"] in profiles
-        ]
-        changed = [(row_id, values, copy) for row_id, values, copy in kept if values]
-        answers: list[tuple[Row, Answer]] = []
-        if new:
-            answers += zip(new, connection.add(menus.PROFILE, new, raw=True), strict=True)
-        if changed and connection.error is None:
-            outcomes = connection.change(menus.PROFILE, [(at, values) for at, values, _ in changed], raw=True)
-            answers += zip([copy for _, _, copy in changed], outcomes, strict=True)
-        if connection.error is not None:
-            raise connection.error
-        refused = {copy["name"]: answer.text for copy, answer in answers if answer.status is Status.failed}
-        return refused, any(answer.status in (Status.exists, Status.gone) for _, answer in answers)
 
     def _send_rows(self, connection: Connection, refused: dict[str, str]) -> dict[Place, Answer]:
         """Send the changes of rows, those with the same values together; the answers by row."""

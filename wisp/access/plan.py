@@ -58,7 +58,8 @@ class Plan:
     """What is wanted on one router at the moment of reading. ``target`` None: its password cannot be read.
 
     ``held``: clients whose cut waits for the hours in which cuts are allowed, and until when. Among the subjects they
-    want what stands. ``pppoe_cut``: see Router. ``ipv6``: the IPv6 lists may hold entries of ours."""
+    want what stands. ``pppoe_cut``: see Router. ``ipv6``: look at all: the IPv6 lists may hold
+    entries of ours, and profiles of ours users whom nobody knows of."""
 
     router_id: int
     order: int

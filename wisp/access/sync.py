@@ -134,7 +134,7 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
 
 
 def mind_ipv6(router_id: int) -> None:
-    """Let the next synchronisation look at the IPv6 lists, whether or not anybody of the router has IPv6."""
+    """Let the next synchronisation look at all: see Plan.ipv6."""
     session().execute(
         insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
     )
