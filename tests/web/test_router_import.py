@@ -270,7 +270,7 @@ def test_who_is_limited_to_a_zone_imports_into_it_only(place: Place) -> None:
     assert "Orilla" not in page
     assert "SECRETO" not in page
     assert "No Visible" not in page
-    assert "1 objetos de clientes de otras zonas" in page
+    assert "objetos de clientes de otras zonas (1)" in page
     forged = place.post(browser, url, "confirm", ana=place.full(zone=place.other_zone_id))
     assert forged.status_code == 422
     assert set(place.clients()) == {"SECRETO"}
