@@ -24,7 +24,7 @@ from tests.support.levers import (
     two_rows,
 )
 from wisp.demo.routeros import Router, SimulatorServer
-from wisp.gateway import connection
+from wisp.gateway.exchange import Exchange
 
 WAYS = {"list": "static", "profile": "pppoe", "disable": "pppoe", "hotspot": "hotspot", "lease": "dhcp"}
 
@@ -43,9 +43,9 @@ def killed(site: Site, at: int, *, sent: bool) -> bool:
     """Synchronise with a worker that is killed at the question of this number, ``sent`` or not; False where it has
     asked fewer."""
     numbers = count()
-    ask = connection.Exchange.ask
+    ask = Exchange.ask
 
-    def dying(self: connection.Exchange, commands: Sequence[tuple[str, ...]], *rest: object) -> None:
+    def dying(self: Exchange, commands: Sequence[tuple[str, ...]], *rest: object) -> None:
         if (last := next(numbers) == at) and not sent:
             raise Killed
         ask(self, commands, *rest)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def killed(site: Site, at: int, *, sent: bool) -> bool:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection.Exchange, "ask", dying)
+        patch.setattr(Exchange, "ask", dying)
         try:
             site.sync()
         except Killed:
