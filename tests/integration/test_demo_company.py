@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, current_app
 
 from tests.support.provision import WRITING, doing
 from wisp.access import service as access
@@ -14,6 +14,7 @@ from wisp.access.importing.talk import read
 from wisp.access.models import ClientProvision
 from wisp.access.provision import service
 from wisp.clients.models import Client
+from wisp.core import queue
 from wisp.core.db import session
 from wisp.core.scope import EVERYTHING
 from wisp.demo import seed, tower
@@ -30,7 +31,7 @@ KINDS = {"static", "pppoe", "hotspot", "dhcp"}
 @pytest.fixture
 def demo(app: Flask) -> Iterator[SimulatorServer]:
     """The demo's router and company, so many clients of it."""
-    router = Router(users={seed.ROUTER_USER: seed.ROUTER_PASSWORD})
+    router = Router(users={seed.ROUTER_USER: seed.ROUTER_PASSWORD}, dial_in=0)
     tower.fill(router, CLIENTS)
     with SimulatorServer(router) as server, app.app_context():
         seed.fill(app, server.port, CLIENTS)
@@ -56,6 +57,22 @@ def test_the_router_holds_what_the_clients_need(demo: SimulatorServer) -> None:
     assert len(stands) == CLIENTS
     assert {connection for connection, _state in stands.values()} == KINDS
     assert {code for code, (_connection, state) in stands.items() if state != "done"} == {f"C{BY_OTHERS:05}"}
+
+
+def test_a_router_that_is_as_new_is_given_everything_again(demo: SimulatorServer) -> None:
+    compare(demo)
+    router = session().scalars(sa.select(RouterRow)).one()
+    with doing():
+        access.want_suspended(sa.select(Client.id))
+        access.request_sync([router.id])
+    wanted = {
+        menu: demo.router.tally(menu) for menu in ("/ip/firewall/address-list", "/ip/hotspot/user", "/ppp/secret")
+    }
+    fresh = Router(users={seed.ROUTER_USER: seed.ROUTER_PASSWORD}, dial_in=0)
+    tower.fill(fresh, CLIENTS)
+    with SimulatorServer(fresh) as server, queue.inline():
+        assert not seed.fill(current_app, server.port, CLIENTS)
+    assert {menu: fresh.tally(menu) for menu in wanted} == wanted
 
 
 def test_what_we_cut_is_not_taken_for_the_work_of_another_system(demo: SimulatorServer) -> None:

@@ -13,6 +13,8 @@ from datetime import timedelta
 from flask import Flask
 from flask_migrate import upgrade
 
+from wisp.access import service as access
+from wisp.access.provision import service as provision
 from wisp.clients import csvcheck, csvimport, plans
 from wisp.core import audit, clock
 from wisp.core.db import transaction
@@ -39,6 +41,8 @@ ZONES = (
     ("Sur", "postpaid", 5, {Kind.invoices: (28, 600), Kind.notice: (3, 540), Kind.cut: (8, 480)}),
 )
 OLD_DEBT_DAYS = 35
+PAGES = "198.51.100.10"
+"""Where the routers' rules lead those who are cut; of documentation, since the demo listens on this machine only."""
 FIRST = ("Ana", "Luis", "María", "José", "Lucía", "Juan", "Sofía", "Pedro", "Elena", "Iván", "Nuria", "Óscar")
 LAST = ("García", "Hernández", "López", "Martínez", "Muñoz", "Núñez", "Pérez", "Ramírez", "Sánchez", "Vázquez")
 HEADER = (
@@ -82,13 +86,16 @@ def clients_csv(clients: int) -> bytes:
 
 
 def fill(app: Flask, router_port: int, clients: int = CLIENTS) -> bool:
-    """Write the demo company; where it is there already, only say where the router listens now (False)."""
+    """Write the demo company. Where it is there already (False), its router is as new and listens elsewhere: order that
+    it be given everything again."""
     with app.app_context():
         audit.act_as(audit.Actor("cli:demo"))
         with transaction() as session:
             present = session.query(Router).first()
             if present is not None:
                 present.port = router_port
+                provision.request([present.id], whole=True)
+                access.request_sync([present.id])
                 return False
             _company()
             router = routers.add_router(
@@ -112,6 +119,8 @@ def _company() -> None:
             "alert_addresses": "alertas@demo.example",
             "how_to_pay": "Transferencia a la cuenta 0123 4567 8901 2345 67 o en nuestra oficina.",
             "phone": "55 0000 0000",
+            "page_servers": PAGES,
+            "payment_hosts": "pagos.demo.example",
         }
     )
     for address, name, role in PEOPLE:

@@ -44,6 +44,8 @@ def _profiles(router: Router) -> None:
         {"name": "pppoe-libres", "ranges": "10.30.0.2-10.30.15.254"},
         {"name": "dhcp-libres", "ranges": "10.50.0.2-10.50.31.254"},
     ])  # fmt: skip
+    router.load("/ip/address", [{"address": "10.20.0.1/16", "interface": "bridge"}])
+    router.load("/ipv6/address", [{"address": "2001:db8::1/64", "interface": "bridge"}])
     base = {"local-address": "10.20.0.1", "remote-address": "pppoe-libres", "only-one": "yes"}
     router.load("/ppp/profile", [{"name": PPP_BASE, **base}, {"name": "20megas", **base, "rate-limit": "5M/20M"}])
     ours = [
