@@ -22,6 +22,7 @@ from tests.support.levers import (
     hotspot,
     left_behind,
     listed,
+    load_hotspot,
     mode,
     own_rows,
     ppp,
@@ -181,4 +182,33 @@ def test_a_former_list_that_could_not_be_left_is_left_later(ctx: Flask, server: 
     assert {name for name, _address, _comment in listed(server)} == {"morosos"}
     assert go(site, "lift")[0] == "written"
     assert (listed(server), own_rows(server)) == ([], before)
+    site.close()
+
+
+def test_the_reason_is_the_one_of_the_user_and_not_of_a_namesake(ctx: Flask, server: SimulatorServer) -> None:
+    """A hotspot user may be called like a PPP user."""
+    site = ppp(server)
+    load_hotspot(server)
+    site.clients += site.add(1, connection="hotspot")
+    change(site.clients[1], address=None, username="ana")
+    server.fault("trap", f"{ACTIVE}/remove", message="failure: busy", count=None)
+    site.cut()
+    found = [(one.state, one.detail) for _id, one in sorted(site.sync().outcomes.items())]
+    assert found == [("failed", "session_goes_on: failure: busy"), ("written", "")]
+    site.close()
+
+
+@pytest.mark.parametrize("way", ["profile", "disable", "hotspot", "dhcp"])
+@pytest.mark.parametrize("order", ["cut", "notify"])
+def test_what_can_not_be_read_is_not_called_absent(ctx: Flask, server: SimulatorServer, way: str, order: str) -> None:
+    """Nothing is remembered yet: the router's own words are the reason, and not that there is no such user."""
+    site = {"hotspot": hotspot, "dhcp": dhcp}.get(way, ppp)(server)
+    mode(site, "disable" if way == "disable" else "profile")
+    before = own_rows(server)
+    for menu in (MENUS[way], ACTIVE, GUESTS):
+        server.fault("trap", f"{menu}/print", message="not enough permissions (9)", count=None)
+    assert go(site, order) == ("failed", "router: not enough permissions (9)")
+    assert (own_rows(server), listed(server), site.unsettled()) == (before, [], 1)
+    server.normal()
+    assert again(site) == ("written", "")
     site.close()

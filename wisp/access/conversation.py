@@ -22,6 +22,8 @@ DEADLINE = 90.0
 """Seconds that one connection may take in all."""
 CONNECTIONS = 4
 """How often a job connects at most: again after the first break, then only while it gets on."""
+Users = dict[str, int | None]
+"""Users whose sessions are to end, with their client."""
 LOOKS = 3
 """How often the lists are read at most on one connection."""
 
@@ -244,15 +246,16 @@ class Conversation:
         """End what those have open who were cut just now, or whose profile is another one now: without it what is open
         stays open. Then the connections of those who were cut."""
         new = [s for s in self.plan.subjects if s.wanted != "none" and self._is_new(s) and self._stands(s)]
-        users: dict[str, int | None] = dict(self.levers.lifted_profiles())
+        users: Users = dict(self.levers.lifted_profiles())
         users |= {s.username: s.client_id for s in new if s.connection == "pppoe" and s.username and self._drops(s)}
-        guests = {s.username: s.client_id for s in new if self.levers.choices[s.client_id].kind == "hotspot"}
+        guests: Users = {s.username: s.client_id for s in new if self.levers.choices[s.client_id].kind == "hotspot"}
         ended = ending.ppp(connection, users)
         out = ending.hotspot(connection, guests)
-        for name, why in [*ended.refused.items(), *out.refused.items()]:
-            client_id = (users | guests)[name]
-            if client_id is not None:
-                self.details[client_id] = f"session: {why}"
+        for refused, owners in ((ended.refused, users), (out.refused, guests)):
+            for name, why in refused.items():
+                client_id = owners[name]
+                if client_id is not None:
+                    self.details[client_id] = f"session: {why}"
         self.levers.keep_lifted(ended.refused)
         self.levers.keep_open(ended.refused, [s for s in new if s.connection == "pppoe"])
         self.levers.keep_open(out.refused, [s for s in new if s.connection == "hotspot"])

@@ -61,7 +61,8 @@ def _read_ppp(
     }
     floating = {name for name in open_ones if not is_ipv4(facts.secrets.get(name, {}).get("remote-address", ""))}
     if floating or (open_ones and moved):
-        facts.sessions = {s.name: s.address for s in optional(connection.active_ppp) if s.address}
+        sessions = _noted(facts, menus.PPP_ACTIVE, connection.active_ppp)
+        facts.sessions = {s.name: s.address for s in sessions if s.address}
     by_profile = plan.pppoe_cut == "profile" and any(name in facts.secrets for name in floating)
     if by_profile or any(lever.kind == "profile" for lever in moved):
         rows = _noted(facts, menus.PROFILE, lambda: connection.read_whole(menus.PROFILE))
@@ -92,7 +93,8 @@ def _read_hotspot(
     for row in _some(connection, facts, menus.HOTSPOT_USER, _USER, "name", names):
         facts.users.setdefault(text_of(row.get("name", "")), []).append(row)
     if any(s.connection == "hotspot" and s.wanted == "notice" and s.address is None for s in plan.subjects):
-        for row in optional(lambda: connection.print(menus.HOTSPOT_ACTIVE, [".id", "user", "address"])):
+        place = menus.HOTSPOT_ACTIVE
+        for row in _noted(facts, place, lambda: connection.print(place, [".id", "user", "address"])):
             if row.get("address"):
                 facts.logged_in.setdefault(row.get("user", ""), []).append(row["address"])
 
@@ -114,7 +116,7 @@ def _some(
     return _noted(facts, menu, lambda: connection.read(menu, proplist, *queries))
 
 
-def _noted(facts: Facts, menu: str, read: Callable[[], list[Row]]) -> list[Row]:
+def _noted(facts: Facts, menu: str, read: Callable[[], list[T]]) -> list[T]:
     """What a menu holds; nothing where this router has none, or where it does not say, which is noted."""
     try:
         return read()

@@ -18,6 +18,9 @@ Place = tuple[str, str]
 """A menu and an id in it."""
 _KINDS = {"pppoe": ("profile", "disable"), "hotspot": ("hotspot",), "dhcp": ("lease",)}
 """The levers of each kind of connection."""
+_SESSIONS = [menus.PPP_ACTIVE, menus.HOTSPOT_ACTIVE]
+_ASKED = {"no_user": [menus.HOTSPOT_USER], "no_lease": [menus.LEASE], "no_session": _SESSIONS}
+"""The menus whose silence is no answer, by what would be said otherwise."""
 
 
 def _who(kind: str, row: Row) -> str:
@@ -135,9 +138,12 @@ class Leverage:
     def _put_back(self, subject: Subject, choice: Choice) -> None:
         """Put back the lever that is remembered, where it is not the one that is wanted."""
         recorded = self.recorded[subject.client_id]
-        kind = recorded.kind or {"no_user": "hotspot", "no_lease": "lease"}.get(choice.problem, "")
-        if kind and MENU[kind] in self.facts.unread:
-            raise Problem(f"router: {self.facts.unread[MENU[kind]]}")
+        hidden = [MENU[recorded.kind]] if recorded.kind else _ASKED.get(choice.problem, ())
+        if reading.is_open(subject) and choice.listed and choice.address is None:
+            hidden = [*hidden, menus.SECRET, menus.PPP_ACTIVE]
+        for menu in hidden:
+            if menu in self.facts.unread:
+                raise Problem(f"router: {self.facts.unread[menu]}")
         if recorded.kind and recorded.place != (choice.kind, choice.name):
             old = self._renamed(subject, recorded) or recorded
             self._rows.setdefault(subject.client_id, []).append(old.place)
