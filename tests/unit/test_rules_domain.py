@@ -268,6 +268,7 @@ def _lists_and_ipv6(finds: Callable[..., None]) -> None:
     finds(six, "ipv6", "good", "ipv6_closed")
     finds(without(six, FILTER6, "fwd-overdue6"), "ipv6", "bad", "ipv6_open")
     finds(adding(six, LIST, cut), "ipv6", "warning", "ipv6_empty")
+    finds(adding(six, LIST, {**cut, "comment": "otro sistema"}), "ipv6", "good", "ipv6_closed")  # no client of ours
     finds(adding(adding(six, LIST, cut), LIST6, {**cut, "address": "2001:db8:9::/48"}), "ipv6", "good", "ipv6_closed")
     listed = adding(good, LIST, cut, {**cut, "list": "wisp-notice"})
     finds(listed, "unread", "good", "read")

@@ -120,7 +120,8 @@ def _ipv6(s: Subject) -> Verdict:
     if s.row(FILTER6, "fwd-overdue6") is None:
         return Verdict("ipv6", BAD, "ipv6_open")
     cut4, cut6 = (_members(s, menu, s.settings.cut) for menu in (LIST, LIST6))
-    if cut4 and not cut6:
+    ours = [row for row in cut4 if row.get("comment", "").startswith("wisp:")]
+    if ours and not cut6:
         return Verdict("ipv6", WARNING, "ipv6_empty", {"list": s.settings.cut})
     return Verdict("ipv6", GOOD, "ipv6_closed")
 
