@@ -177,3 +177,22 @@ def test_a_cut_holds_although_connections_can_not_be_ended(
     assert state(site)[1].partition(":")[0] == detail
     site.agree()
     site.close()
+
+
+@pytest.mark.parametrize("look", [False, True])
+def test_a_list_of_ipv6_that_can_not_be_read_is_not_taken_for_empty(
+    ctx: Flask, server: SimulatorServer, look: bool
+) -> None:
+    site = one(server, "static", address="10.0.0.5", address6="2001:db8::5")
+    go(site, "cut")
+    server.fault("trap", f"{LISTS6}/print", message="not enough permissions (9)", count=None)
+    if look:
+        assert again(site) == ("failed", "no_ipv6")
+    assert go(site, "lift") == ("failed", "router: not enough permissions (9)")
+    row = site.access(site.clients[0])
+    assert (listed(server), len(listed(server, LISTS6))) == ([], 1)
+    assert (row.applied_suspended, row.applied_address6, site.state().ipv6) == (True, "2001:db8::5", True)
+    server.normal()
+    assert again(site) == ("written", "")
+    assert (listed(server, LISTS6), site.unsettled(), site.state().ipv6) == ([], 0, False)
+    site.close()

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from wisp.access import domain, ending
 from wisp.access.domain import Add, Change, Difference, Outcome, Verdict, Wanted
+from wisp.access.facts import is_absent
 from wisp.access.leverage import Leverage, Remember, forget
 from wisp.access.plan import Applied, Plan, Result, Subject
 from wisp.gateway import Connection, Entry, ErrorCode, GatewayError, NewEntry, Status, connect, menus
@@ -83,6 +84,8 @@ class Conversation:
         self.difference6 = Difference()
         self.no_ipv6 = False
         """The IPv6 lists should be written, and this router has none or does not let us."""
+        self.hidden6 = ""
+        """Why the IPv6 lists could not be read, in the router's words, where it has some."""
         self.entries: list[Entry] = []
         """What stood on the lists of both families when we last looked, but for what levers of ours made."""
         self.standing: dict[str, dict[str, str]] = {}
@@ -128,7 +131,7 @@ class Conversation:
     def _read_ipv6(self, connection: Connection) -> list[Entry]:
         """The entries of the IPv6 lists; none where nobody needs them."""
         needed = any(s.wanted != "none" and s.address6 for s in self.plan.subjects)
-        self.no_ipv6 = False
+        self.no_ipv6, self.hidden6 = False, ""
         if not needed and not self.plan.ipv6:
             return []
         try:
@@ -136,7 +139,7 @@ class Conversation:
         except GatewayError as error:
             if error.code not in (ErrorCode.trap, ErrorCode.permission):
                 raise
-            self.no_ipv6 = True
+            self.no_ipv6, self.hidden6 = True, "" if is_absent(error) else error.detail
             return []
 
     def _wanted(self, subject: Subject) -> Wanted:
@@ -300,8 +303,14 @@ class Conversation:
             leftovers=self.leftovers + len(self.levers.stuck),
             look_again=self.look_again,
             undone=sorted(self.levers.undone),
-            ipv6=any(place.startswith("6") for standing in self.standing.values() for place in standing),
+            ipv6=self._may_hold_ipv6(),
         )
+
+    def _may_hold_ipv6(self) -> bool:
+        """Whether entries of ours stand on the IPv6 lists, or may."""
+        if self.hidden6:
+            return self.plan.ipv6
+        return any(place.startswith("6") for standing in self.standing.values() for place in standing)
 
     def _judge(self, subject: Subject) -> Outcome:
         client_id, wanted = subject.client_id, subject.wanted
@@ -327,7 +336,13 @@ class Conversation:
         problem = self.levers.problems.get(client_id) or self.levers.choices[client_id].problem
         if not problem and self.no_ipv6 and subject.wanted != "none" and subject.address6:
             problem = "no_ipv6"
+        if not problem and self._hides(subject):
+            problem = f"router: {self.hidden6}"
         return problem or verdict.problem or self.levers.blocked.get(client_id, "") or verdict6.problem
+
+    def _hides(self, subject: Subject) -> bool:
+        """Whether an entry of IPv6 that should go may stand where we can't look."""
+        return bool(self.hidden6) and subject.wanted == "none" and subject.applied_address6 is not None
 
     def _ours(self, subject: Subject, verdict: Verdict) -> bool:
         """Whether a command of ours made it so: in this conversation, or in an earlier one that broke off."""
@@ -341,14 +356,17 @@ class Conversation:
             lists = {self.plan.list_of(subject.wanted)}
         else:
             lists.add(self.levers.standing.get(subject.client_id, ""))
+            if self._hides(subject):
+                lists.add(self.plan.lists.cut if subject.cut else self.plan.lists.notice)
             if outcome.foreign:
                 lists.add(outcome.detail.removeprefix("foreign: "))
         verdict6 = self.difference6.verdicts.get(subject.client_id)
+        address6 = verdict6.address if verdict6 is not None and subject.address6 and not self.no_ipv6 else None
         return Applied(
             outcome,
             self.plan.lists.cut in lists,
             self.plan.lists.notice in lists,
-            verdict6.address if verdict6 is not None and subject.address6 and not self.no_ipv6 else None,
+            subject.applied_address6 if self.hidden6 else address6,
             self.levers.lever(subject),
         )
 
