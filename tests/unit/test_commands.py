@@ -98,3 +98,8 @@ def test_the_actor_is_the_system_user_and_does_not_stay(group: click.Group, monk
 def test_moments_keep_their_offset(capsys: pytest.CaptureFixture[str]) -> None:
     emit({"at": datetime(2026, 1, 2, 3, tzinfo=UTC)}, True)
     assert json.loads(capsys.readouterr().out) == {"at": "2026-01-02T03:00:00+00:00"}
+
+
+def test_what_belongs_together_is_printed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    emit({"code": "A", "next": {"cut": "22 08:00", "notice": None}, "free": False}, False)
+    assert capsys.readouterr().out == "code: A\nnext: cut 22 08:00, notice -\nfree: no\n"
