@@ -179,7 +179,7 @@ FAULTS: dict[str, Fault] = {
     "rebooting": lambda server, _menu, patch: booting(server, patch),
 }
 EVERYWHERE = [("list", fault) for fault in FAULTS] + [("profile", fault) for fault in FAULTS]
-OTHERS = ["off", "no permission", "refused", "before the answer", "rebooting"]
+OTHERS = ["no permission", "refused", "before the answer"]
 
 
 @pytest.mark.parametrize(
