@@ -114,6 +114,12 @@ def test_the_client_is_found_and_its_debt_shown(provider: Flask) -> None:
     assert 'value="700.00"' in form
     assert "A-000001" in form
     assert "Ana &lt;b&gt;Ruiz" in form
+    assert "Corte pendiente" in form  # ordered, and no router has said so yet
+    with provider.app_context(), transaction():
+        session().get_one(Access, 1).applied_suspended = True
+    form = browser.get(FORM).text
+    assert "Corte pendiente" not in form
+    assert "Suspendido por adeudo" in form
     one = browser.get(FORM + "&invoice=A-000002").text
     assert 'value="350.00"' in one
     assert browser.get("/pagos/nuevo/?client=nobody").status_code == 404
