@@ -95,7 +95,7 @@ def test_the_dialog_says_what_would_happen_and_orders_nothing(app: Flask, indebt
     assert figure(dialog.html, "Vencido") == "$700.00"
     assert figure(dialog.html, "Correos") == "0"
     assert "1 factura, venció el 20 oct 2026" in dialog.text
-    assert "2 direcciones entran en la lista «wisp-overdue» de Torre" in dialog.text
+    assert "2 clientes pasan a «wisp-overdue» en Torre, por su dirección, usuario o concesión" in dialog.text
     assert "1 cliente de esta zona tiene facturación propia y no se toca" in dialog.text
     assert "1 no deben nada" in dialog.text
     assert "Cortar 2 clientes" in dialog.text
