@@ -13,6 +13,7 @@ from wisp.clients import service as clients
 from wisp.clients.models import Client, Plan
 from wisp.core import queue
 from wisp.core.db import session, transaction
+from wisp.demo.routeros import Router as SimulatedRouter
 from wisp.demo.routeros import SimulatorServer
 from wisp.gateway import menus
 from wisp.routers.models import Router, Zone
@@ -122,3 +123,33 @@ def lease_is_free(router_id: int) -> bool:
     """Nobody holds the router."""
     session().rollback()
     return session().scalar(sa.select(RouterSync.lease_until).where(RouterSync.router_id == router_id)) is None
+
+
+VERSIONS = ("6.49.19 (long-term)", "7.20.6 (stable)")
+
+
+@contextmanager
+def simulated(version: str = VERSIONS[1], **values: Any) -> Iterator[SimulatorServer]:
+    with SimulatorServer(SimulatedRouter(users={"wisp": "secret"}, version=version, **values)) as server:
+        yield server
+
+
+def only(rows: list[dict[str, str]]) -> dict[str, str]:
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+MENU = {"static": menus.QUEUE, "pppoe": menus.SECRET, "hotspot": menus.HOTSPOT_USER, "dhcp": menus.LEASE}
+OTHER_PLACE: dict[str, dict[str, str]] = {
+    "static": {"address": "10.9.0.77"}, "pppoe": {"username": "ana2", "address": "10.9.0.77"},
+    "hotspot": {"username": "ana2"}, "dhcp": {"address": "10.9.0.77", "mac": "02:00:00:00:00:0B"},
+}  # fmt: skip
+
+
+def speed(tower: Tower, kind: str) -> str:
+    """The speed that the client of the only object has there."""
+    row = only(tower.ours(MENU[kind]))
+    if kind in ("static", "dhcp"):
+        return row["max-limit" if kind == "static" else "rate-limit"]
+    place = menus.PROFILE if kind == "pppoe" else menus.HOTSPOT_PROFILE
+    return only([profile for profile in tower.rows(place) if profile["name"] == row["profile"]])["rate-limit"]

@@ -1,27 +1,20 @@
 """Jobs of access: synchronising routers, looking after what is due, telling of outages. Each may run twice."""
 
 import logging
-import time
-from collections.abc import Callable
-from typing import TypeVar
 from uuid import uuid4
-
-from sqlalchemy.exc import OperationalError
 
 from wisp.access import differences, outages, service, sync, transcripts
 from wisp.access.conversation import converse
 from wisp.access.rules import service as rules
 from wisp.core import clock
-from wisp.core.db import after_commit, session, transaction
+from wisp.core.db import after_commit, session, transaction, write
 from wisp.core.queue import enqueue_many, job, periodic
 from wisp.gateway import GatewayError
 
 ROUNDS = 10
 """How often one job goes round at most while orders keep coming; the next job goes on."""
-TRIES = 3
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 periodic("access-sweep", "access.sweep", seconds=60)
 periodic("access-reconcile", "access.reconcile", seconds=24 * 3600)
@@ -48,38 +41,25 @@ def synchronise(router_id: int, force: bool = False) -> None:
     except sync.LeaseLost:
         log.warning("router %s: the lease ran out, another job goes on", router_id)
     except BaseException:
-        _write(lambda: sync.release(router_id, owner))
+        write(lambda: sync.release(router_id, owner))
         raise
 
 
 def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
     """One synchronisation; True where another one is due."""
-    order = _write(lambda: sync.claim(router_id, owner, force=force))
+    order = write(lambda: sync.claim(router_id, owner, force=force))
     if order is None:
         return False
-    plan = _write(lambda: sync.make_plan(router_id, order))
+    plan = write(lambda: sync.make_plan(router_id, order))
     with transcripts.transcribed() as transcript:
         result = converse(
             plan,
-            lambda: _write(lambda: sync.renew(router_id, owner)),
-            lambda records: _write(lambda: sync.remember(plan, owner, records)),
+            lambda: write(lambda: sync.renew(router_id, owner)),
+            lambda records: write(lambda: sync.remember(plan, owner, records)),
         )
-    again = _write(lambda: sync.record(plan, result, owner, keep=keep))
-    _write(lambda: transcripts.record(router_id, transcript, result.error))
+    again = write(lambda: sync.record(plan, result, owner, keep=keep))
+    write(lambda: transcripts.record(router_id, transcript, result.error))
     return again
-
-
-def _write(step: Callable[[], T]) -> T:
-    """One transaction, repeated where the database gave it up for another one's sake."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            with transaction():
-                return step()
-        except OperationalError:
-            if attempt == TRIES:
-                raise
-            time.sleep(0.05 * attempt)
-    raise AssertionError  # not reached
 
 
 @job("access.sweep", queue="routers", timeout=60)

@@ -9,13 +9,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from time import sleep
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Select, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -27,6 +29,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=15000", "synchronous=NORMAL")
+TRIES = 3
+"""How often ``write`` begins anew at most."""
+T = TypeVar("T")
 
 
 SQLITE_TROUBLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
@@ -142,6 +147,18 @@ def transaction() -> Iterator[Session]:
     callbacks, s.info["after_commit"] = s.info["after_commit"], []
     for callback in callbacks:
         callback()
+
+
+def write(step: Callable[[], T]) -> T:
+    """``step`` in a transaction of its own, repeated where the database gave it up for another one's sake."""
+    for attempt in range(1, TRIES):
+        try:
+            with transaction():
+                return step()
+        except OperationalError:
+            sleep(0.05 * attempt)
+    with transaction():
+        return step()
 
 
 def after_commit(callback: Callable[[], None]) -> None:

@@ -1,26 +1,19 @@
 """Jobs of provisioning: a router's work, what is due, and the nightly comparison. Each may run twice."""
 
 import logging
-import time
-from collections.abc import Callable
-from typing import TypeVar
 from uuid import uuid4
-
-from sqlalchemy.exc import OperationalError
 
 from wisp.access import sync, transcripts
 from wisp.access.provision import service, talk, work
 from wisp.access.provision.talk import Result
 from wisp.core import clock
-from wisp.core.db import transaction
+from wisp.core.db import transaction, write
 from wisp.core.queue import job, periodic
 
 CHUNKS = 10
 """How many chunks one job does; the next job goes on."""
-TRIES = 3
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 periodic("access-provision-sweep", "access.provision_sweep", seconds=60)
 periodic("access-provision-nightly", "access.provision_all", seconds=24 * 3600)
@@ -44,7 +37,7 @@ def provision(router_id: int, force: bool = False, after: int = 0, order: int = 
     except sync.LeaseLost:
         log.warning("router %s: the lease ran out, another job goes on", router_id)
     except BaseException:
-        _write(lambda: sync.release(router_id, owner))
+        write(lambda: sync.release(router_id, owner))
         raise
 
 
@@ -56,31 +49,18 @@ def provision_away(router_id: int, force: bool = False) -> None:
 
 def _chunk(router_id: int, owner: str, force: bool, after: int, order: int) -> work.Task | None:
     """One chunk; the task, where another one is due at once."""
-    task = _write(lambda: work.begin(router_id, owner, force=force, after=after, order=order))
+    task = write(lambda: work.begin(router_id, owner, force=force, after=after, order=order))
     if task is None:
         return None
     result = Result(True)
     if task.plan is not None:
         plan = task.plan
         with transcripts.transcribed() as transcript:
-            result = talk.provision(plan, lambda: _write(lambda: sync.renew(router_id, owner)))
+            result = talk.provision(plan, lambda: write(lambda: sync.renew(router_id, owner)))
         if result.written or result.removed or result.error:
-            _write(lambda: transcripts.record(router_id, transcript, result.error))
-    more = _write(lambda: work.record(task, result, owner))
+            write(lambda: transcripts.record(router_id, transcript, result.error))
+    more = write(lambda: work.record(task, result, owner))
     return task if more else None
-
-
-def _write(step: Callable[[], T]) -> T:
-    """One transaction, repeated where the database gave it up for another one's sake."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            with transaction():
-                return step()
-        except OperationalError:
-            if attempt == TRIES:
-                raise
-            time.sleep(0.05 * attempt)
-    raise AssertionError  # not reached
 
 
 @job("access.provision_sweep", queue="routers", timeout=60)
