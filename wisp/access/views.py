@@ -29,7 +29,8 @@ from wisp.web import go, is_partial, render, requires, scope, toast
 bp = Blueprint("access", __name__, url_prefix="/router")
 
 
-def _router(router_id: int) -> Router:
+def whole_router(router_id: int) -> Router:
+    """The router, for who sees all of it: 404 where it is none of theirs, 403 where it is only in part."""
     router = routers.get_router(router_id, scope())
     if router is None:
         abort(404)
@@ -42,7 +43,7 @@ def _router(router_id: int) -> Router:
 @requires(Permission.ROUTERS_SYNC)
 def sync_now(router_id: int) -> Response:
     """Order a synchronisation; it begins at once, also in a pause between attempts."""
-    _router(router_id)
+    whole_router(router_id)
     with transaction():
         sync.mind_ipv6(router_id)
         service.request_sync([router_id])
@@ -60,7 +61,7 @@ def sync_now(router_id: int) -> Response:
 @requires(Permission.ROUTERS_EDIT)
 def rules(router_id: int) -> Response:
     """The rules as a script, how the last order ended and, where asked for, what stands on the router."""
-    router = _router(router_id)
+    router = whole_router(router_id)
     wanted = rules_service.rules_of(router)
     settings = rules_service.settings()
     menus = [menu for menu in MENUS if "ipv6" not in menu or any(rule.menu == FILTER6 for rule in wanted)]
@@ -71,7 +72,7 @@ def rules(router_id: int) -> Response:
     }  # fmt: skip
     if "leer" in request.args:
         context["reading"] = _read_rules(router)
-        context["router"] = _router(router_id)
+        context["router"] = whole_router(router_id)
     partials = {"rules-order": "access/_rules_order.html", "rules-read": "access/_rules_read.html"}
     return render("access/rules.html", partials=partials, **context)
 
@@ -95,12 +96,12 @@ def _read_rules(router: Router) -> dict[str, Any]:
 @requires(Permission.ROUTERS_EDIT, Permission.ROUTERS_SYNC)
 def rules_order(router_id: int) -> Response:
     """Order the installation or the removal; a job does it and the page shows how it ended."""
-    _router(router_id)
+    whole_router(router_id)
     action = request.form.get("action", "")
     if action not in ("install", "remove"):
         abort(400)
     with transaction():
-        rules_service.order(_router(router_id), action)
+        rules_service.order(whole_router(router_id), action)
     return go(url_for("access.rules", router_id=router_id))
 
 
@@ -111,7 +112,7 @@ def rules_order(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC)
 def difference(router_id: int) -> Response:
     """What the router's lists hold against what is wanted, read now; and the counts of earlier days."""
-    _router(router_id)
+    whole_router(router_id)
     found, error = None, None
     try:
         found = differences.look(router_id)
@@ -119,7 +120,7 @@ def difference(router_id: int) -> Response:
         error = failure
     session().rollback()
     return render(
-        "access/difference.html", router=_router(router_id), tab="tools", found=found, error=error, cause=cause,
+        "access/difference.html", router=whole_router(router_id), tab="tools", found=found, error=error, cause=cause,
         history=differences.history(router_id), texts=texts, line_key=repair.key,
     )  # fmt: skip
 
@@ -128,7 +129,7 @@ def difference(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT)
 def adopt(router_id: int) -> Response:
     """Make one foreign entry ours, because a person says so; what is wanted decides then whether it stays."""
-    _router(router_id)
+    whole_router(router_id)
     form = request.form
     try:
         wish = differences.adoption(router_id, form.get("id", ""), form.get("list", ""), form.get("address", ""))
@@ -141,7 +142,7 @@ def adopt(router_id: int) -> Response:
         toast(cause(error.code.value), "danger")
         return go(url_for("access.difference", router_id=router_id))
     with transaction():
-        differences.record_adoption(_router(router_id), wish, comment)
+        differences.record_adoption(whole_router(router_id), wish, comment)
         service.request_sync([router_id])
     toast(_("The entry of %(address)s is ours now, for client %(code)s.", address=wish.address, code=wish.code))
     return go(url_for("access.difference", router_id=router_id))
@@ -151,7 +152,7 @@ def adopt(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC)
 def repair_some(router_id: int) -> Response:
     """Put right the entries that were ticked, and say what came of it; the page then reads the router again."""
-    _router(router_id)
+    whole_router(router_id)
     owner = uuid4().hex
     try:
         wanted = repair.chosen(request.form.getlist("line"))
@@ -172,7 +173,7 @@ def repair_some(router_id: int) -> Response:
     with transaction():
         transcripts.record(router_id, transcript, error)
         if done is not None:
-            repair.record(_router(router_id), done)
+            repair.record(whole_router(router_id), done)
     _say_repaired(done, error)
     return go(url_for("access.difference", router_id=router_id))
 
@@ -200,7 +201,7 @@ def _say_repaired(done: repair.Done | None, error: str) -> None:
 @requires(Permission.ROUTERS_SYNC)
 def log(router_id: int) -> Response:
     """What was sent and answered in the last synchronisations; it refreshes itself."""
-    router = _router(router_id)
+    router = whole_router(router_id)
     talks = transcripts.last(router_id)
     return render("access/log.html", partial="access/_log.html", router=router, tab="tools", talks=talks, cause=cause)
 
@@ -209,14 +210,14 @@ def log(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC)
 def client_sessions(router_id: int) -> Response:
     """What one client of the router has open there right now."""
-    router = _router(router_id)
+    router = whole_router(router_id)
     code = request.args.get("cliente", "").strip()
     context: dict[str, Any] = {"code": code, "client": None, "found": None, "error": None}
     if code:
         client = _client_of(router_id, code)
         context |= _read_sessions(router, client) if client is not None else {"found": []}
         context["client"] = client
-    return render("access/sessions.html", router=_router(router_id), tab="tools", cause=cause, **context)
+    return render("access/sessions.html", router=whole_router(router_id), tab="tools", cause=cause, **context)
 
 
 def _client_of(router_id: int, code: str) -> sa.Row[str, str, str, str | None] | None:

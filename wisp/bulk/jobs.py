@@ -7,7 +7,7 @@ from wisp.core import queue
 from wisp.core.db import transaction
 
 PAUSE = 0.01
-"""Seconds between two steps: who waits for SQLite's one lock asks every few milliseconds, and gets in here."""
+"""Seconds between two steps, in which SQLite's one lock is free: who waits for it asks again and again, and gets in."""
 
 
 @queue.job("bulk.run", queue="runs", timeout=3600)

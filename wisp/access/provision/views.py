@@ -7,28 +7,17 @@ from flask_babel import gettext as _
 
 from wisp.access.provision import adopting, service, texts
 from wisp.access.provision.wanted import MENU
+from wisp.access.views import whole_router
 from wisp.clients import service as clients
 from wisp.clients.models import Client
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.gateway import GatewayError
-from wisp.routers import service as routers
-from wisp.routers.models import Router
 from wisp.routers.texts import cause
 from wisp.web import go, is_partial, render, requires, scope, toast
 
 bp = Blueprint("provision", __name__)
-
-
-def _router(router_id: int) -> Router:
-    """The router, for who sees all of it."""
-    router = routers.get_router(router_id, scope())
-    if router is None:
-        abort(404)
-    if scope().zone_ids is not None:
-        abort(403)
-    return router
 
 
 def _client(code: str) -> Client:
@@ -42,7 +31,7 @@ def _client(code: str) -> Client:
 @requires(Permission.ROUTERS_SYNC)
 def index(router_id: int) -> Response:
     """How the router's clients stand on it, with those that failed or whose place somebody else's object has."""
-    router = _router(router_id)
+    router = whole_router(router_id)
     context: dict[str, Any] = {
         "router": router, "tab": "tools", "counts": service.counts(router_id), "work": service.last(router_id),
         "lists": {state: service.listed(router_id, state) for state in ("failed", "foreign", "waiting")},
@@ -55,10 +44,10 @@ def index(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC)
 def write_all(router_id: int) -> Response:
     """Order that everything be compared and written."""
-    _router(router_id)
+    whole_router(router_id)
     try:
         with transaction():
-            service.write_router(_router(router_id))
+            service.write_router(whole_router(router_id))
     except Refused as refused:
         toast(str(refused), "danger")
     else:
@@ -70,7 +59,7 @@ def write_all(router_id: int) -> Response:
 @requires(Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT)
 def adopt(router_id: int) -> Response:
     """Make what stands in one client's place ours; then it becomes what the client needs."""
-    router, wanted = _router(router_id), request.form.get("client", "")
+    router, wanted = whole_router(router_id), request.form.get("client", "")
     if not wanted:
         abort(400)
     client = _client(wanted)
@@ -86,7 +75,7 @@ def adopt(router_id: int) -> Response:
         toast(cause(error.code.value), "danger")
     else:
         with transaction():
-            adopting.record(_router(router_id), _client(code), menu, row)
+            adopting.record(whole_router(router_id), _client(code), menu, row)
         toast(_("It is ours now, for client %(code)s.", code=code))
     if request.form.get("from") == "client":
         return go(url_for("clients.connection", code=code))
