@@ -4,12 +4,13 @@
 """
 
 import os
+import signal
 import time
 from pathlib import Path
 
 from flask import Flask
 
-from wisp.core import audit, queue
+from wisp.core import audit, queue, worker
 
 
 def mark(text: str) -> None:
@@ -30,6 +31,12 @@ def slow(text: str, seconds: float) -> None:
     mark(f"{text} ends")
 
 
+def stubborn(text: str) -> None:
+    """Take a minute, and cannot be interrupted."""
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    slow(text, 60)
+
+
 def beat() -> None:
     """The periodic job."""
     mark("beat")
@@ -40,6 +47,9 @@ def register() -> None:
     queue.wanted.clear()
     for name, function in (("test.mark", leave_mark), ("test.slow", slow), ("test.beat", beat)):
         queue.job(name, queue="runs")(function)
+    queue.job("test.late", queue="runs", timeout=1)(slow)
+    queue.job("test.stubborn", queue="runs", timeout=1)(stubborn)
+    queue.job("test.router", queue="routers")(leave_mark)
     queue.periodic("test-beat", "test.beat", seconds=1)
 
 
@@ -53,4 +63,7 @@ def create_app() -> Flask:
         from wisp.tasks import runner
 
         runner.work.__defaults__ = (int(os.environ["WISP_TEST_CHUNK"]),)
+    for name in ("JOBS", "MEMORY", "GRACE"):  # so that a child makes room, or is given up, soon
+        if f"WISP_TEST_{name}" in os.environ:
+            setattr(worker, name, int(os.environ[f"WISP_TEST_{name}"]))
     return app

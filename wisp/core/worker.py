@@ -1,21 +1,31 @@
-"""The worker process: takes jobs from Redis and runs each in a child of its own.
+"""The worker process: takes jobs from Redis and has a child do them.
 
-It outlives Redis: while Redis is away it waits, and starts again when it is back. Its children do not outlive it: two
+The child does one job after another: what a job made once (SQL statements compiled, connections, the interpreter's own
+short cuts) is there for the next. After so many jobs, or so much memory, it makes room for a fresh one; where it dies,
+the job under way fails alone. The worker itself never runs a job, so that each child begins clean.
+
+It outlives Redis: while Redis is away it waits, and starts again when it is back. Its child does not outlive it: two
 copies of a job after a crash would be one too many even for jobs that bear it.
 """
 
 import gc
+import json
 import logging
 import os
+import random
 import signal
 import time
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import redis
 from flask import Flask
 from rq import Queue, Worker
+from rq.executions import Execution
 from rq.job import Job
+from rq.utils import now
 
 from wisp.core import audit
 from wisp.core.db import db
@@ -23,6 +33,15 @@ from wisp.core.process import follow_parent
 from wisp.core.queue import QUEUES, SERIALIZER
 
 PAUSE = 1.0  # seconds between two attempts to reach Redis
+JOBS = 500
+"""How many jobs a child does at most."""
+MEMORY = 160 * 1024 * 1024
+"""Bytes of memory with which a child makes room for a fresh one after its job."""
+GRACE = 60
+"""Seconds after its time limit at which a job that cannot even be interrupted is killed with its child."""
+COLLECT = (20_000, 20, 20)
+"""Thresholds of the child's garbage collector: jobs make thousands of rows that live as long as the job."""
+DONE, LAST = b"done", b"last"
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +57,20 @@ class AppWorker(Worker):
         super().__init__(*args, **options)
         self.app = app
         self.told_to_stop = False
+        self._line: Connection | None = None
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT: stop once the job under way is done."""
         self.told_to_stop = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def reorder_queues(self, reference_queue: Queue) -> None:
+        """Runs and routers in turns: runs reckon, routers mostly wait, so that together they fill the machine; and
+        neither keeps the other waiting."""
+        first, second, *others = self.queues
+        if reference_queue.name == first.name:
+            first, second = second, first
+        self._ordered_queues = [first, second, *others]
 
     def subscribe(self) -> None:
         """No commands are taken over Redis: no thread beside the fork, and none to wait for at the end."""
@@ -66,26 +94,116 @@ class AppWorker(Worker):
             log.info("stopping while Redis is away")
 
     def teardown(self) -> None:
-        """Sign off, where Redis can be reached."""
+        """End the child, and sign off where Redis can be reached."""
+        self._dismiss()
         try:
             super().teardown()  # type: ignore[no-untyped-call]
         except (redis.exceptions.RedisError, OSError):
             log.info("Redis is away: the worker could not sign off")
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        """Start the child; what exists now is left out of its garbage collections, which would copy its pages."""
-        self._parent = os.getpid()
-        gc.freeze()
-        super().fork_work_horse(job, queue)
+        """Give the job to the child; start one where there is none, or where it died while it had nothing to do."""
+        order = json.dumps([job.id, queue.name, cast(Execution, self.execution).id]).encode()
+        if self._line is not None:
+            try:
+                self._line.send_bytes(order)
+                return
+            except OSError:
+                self._dismiss()
+        self._start_child().send_bytes(order)
 
-    def main_work_horse(self, job: Job, queue: Queue) -> None:
-        """The child: dies with the worker, uses connections of its own, acts as the system."""
-        follow_parent(self._parent, signal.SIGKILL)
+    def _start_child(self) -> Connection:
+        """A child, and the line to it. What exists now is left out of its garbage collections, which would copy the
+        pages."""
+        parent = os.getpid()
+        gc.freeze()
+        ours, theirs = Pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setpgrp()
+                follow_parent(parent, signal.SIGKILL)
+                ours.close()
+                self._serve(theirs)
+                os._exit(0)
+            except (redis.exceptions.RedisError, OSError) as error:
+                log.warning("Redis is away: the end of a job could not be written down (%s)", error)
+            except BaseException:
+                log.exception("a worker's child failed")
+            finally:
+                os._exit(1)
+        theirs.close()
+        self._line, self._horse_pid = ours, child
+        return ours
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Wait until the child has done the job, and say meanwhile that it is alive."""
+        line = cast(Connection, self._line)
+        job.started_at = now()
+        begun = time.monotonic()
+        while not line.poll(self.job_monitoring_interval):
+            if job.timeout is not None and 0 < job.timeout + GRACE < time.monotonic() - begun:
+                self.kill_horse()
+                break
+            self.maintain_heartbeats(job, execution)
+        try:
+            answer = line.recv_bytes()
+        except (EOFError, OSError):
+            self._hang_up()
+            super().monitor_work_horse(job, queue, execution)  # the child has died: the job has failed
+            return
+        self.executions.pop(execution.id, None)
+        if answer == LAST:
+            self._dismiss()
+
+    def _hang_up(self) -> None:
+        """A child that waits for a job ends then."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _dismiss(self) -> None:
+        """Let the child end, once its job is done."""
+        self._hang_up()
+        if self._horse_pid and not self.is_horse:
+            self.wait_for_horse()
+            self._horse_pid = 0
+
+    def _serve(self, line: Connection) -> None:
+        """The child: dies with the worker, uses connections of its own, does jobs as the system until told LAST."""
+        self._is_horse = True
+        random.seed()
+        gc.set_threshold(*COLLECT)
+        self.setup_work_horse_signals()  # type: ignore[no-untyped-call]
         with self.app.app_context():
             for engine in db.engines.values():
                 engine.dispose(close=False)  # the sockets belong to the parent
+        for left in reversed(range(JOBS)):
+            try:
+                job_id, name, execution_id = json.loads(line.recv_bytes())
+            except (EOFError, OSError):
+                break
+            self._do(job_id, name, execution_id)
+            last = not left or memory() > MEMORY
+            line.send_bytes(LAST if last else DONE)
+            if last:
+                break
+
+    def _do(self, job_id: str, name: str, execution_id: str) -> None:
+        """One job, in a context of its own. An error that leaves this is RQ's or Redis's, never the job's."""
+        job = Job.fetch(job_id, connection=self.connection, serializer=self.serializer)
+        queue = Queue(name, connection=self.connection, serializer=self.serializer)
+        execution = Execution.fetch(execution_id, job_id, connection=self.connection)
+        execution._job = job
+        with self.app.app_context():
             audit.act_as(audit.SYSTEM)
-            super().main_work_horse(job, queue)
+            self.perform_job(job, queue, execution)
+
+
+def memory() -> int:
+    """Bytes that this process has in memory, without what it shares with others."""
+    _all, resident, shared, *_rest = Path("/proc/self/statm").read_text().split()
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _stop_now(_signal: int, _frame: FrameType | None) -> NoReturn:
