@@ -47,13 +47,8 @@ def decode_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
 
 def encode_sentence(words: list[str]) -> bytes:
     """A sentence with its closing zero."""
-    out = bytearray()
-    for word in words:
-        raw = word.encode("latin-1")
-        out += encode_length(len(raw))
-        out += raw
-    out.append(0)
-    return bytes(out)
+    out = [encode_length(len(word)) + word.encode("latin-1") for word in words]
+    return b"".join([*out, b"\0"])
 
 
 class Decoder:

@@ -54,9 +54,9 @@ class Dialer:
         self._start({row["name"] for row in self._router.table("/ppp/secret").rows.values()})
 
     def _start(self, names: set[str]) -> None:
-        online = {row["name"] for row in self._router.table("/ppp/active").rows.values()}
+        missing = names - {row["name"] for row in self._router.table("/ppp/active").rows.values()}
         for secret in list(self._router.table("/ppp/secret").rows.values()):
-            if secret["name"] in names - online and secret["disabled"] == "false":
+            if secret["name"] in missing and secret["disabled"] == "false":
                 self._session(secret)
 
     def _session(self, secret: Row) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from threading import RLock
-from time import monotonic
+from time import monotonic, time
 
 from wisp.demo.routeros import commands, hotspot
 from wisp.demo.routeros.dhcp import LEASE, hold_all
@@ -142,8 +143,7 @@ class Router:
     @property
     def release(self) -> tuple[int, ...]:
         """The version's numbers, for comparing."""
-        found = re.match(r"\d+(\.\d+)*", self.version)
-        return tuple(int(part) for part in found[0].split(".")) if found else (7,)
+        return _release_of(self.version)
 
     def table(self, path: str) -> Table:
         """The table of a menu. KeyError where there is none."""
@@ -160,19 +160,17 @@ class Router:
     def _date_and_time(self) -> tuple[str, str]:
         """By the router's own clock and offset."""
         offset = self.table(CLOCK).rows["*0"]["gmt-offset"]
-        hours, minutes = offset.lstrip("+-").split(":")
-        offset_now = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if offset.startswith("-") else 1)
-        now = datetime.now(UTC) + timedelta(seconds=self.switches.clock_ahead) + offset_now
-        return now.strftime("%Y-%m-%d" if self.release >= (7, 10) else "%b/%d/%Y").lower(), now.strftime("%H:%M:%S")
+        return _printed_clock(int(time() + self.switches.clock_ahead), offset, self.release >= (7, 10))
 
     def advance(self) -> None:
         """Let time pass: rows run out, clients dial in, uptime grows. The caller holds the lock."""
         for table in self._tables.values():
-            table.run_out()
+            if table.expires:
+                table.run_out()
         self.dialer.advance()
         self.table("/system/resource").rows["*0"]["uptime"] = printed_time(int(monotonic() - self.booted))
-        date, time = self._date_and_time()
-        self.table(CLOCK).rows["*0"] |= {"date": date, "time": time}
+        today, now = self._date_and_time()
+        self.table(CLOCK).rows["*0"] |= {"date": today, "time": now}
 
     def execute(self, request: Request) -> Result:
         """The answer to a command of a logged-in user."""
@@ -217,6 +215,21 @@ class Router:
                 break
         missing = Trap(f"no such command or directory ({name})", category=0)
         return Result(traps=[missing, Trap("no such command prefix")])
+
+
+@lru_cache(maxsize=64)
+def _release_of(version: str) -> tuple[int, ...]:
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else (7,)
+
+
+@lru_cache(maxsize=64)
+def _printed_clock(seconds: int, offset: str, iso: bool) -> tuple[str, str]:
+    """Date and time of a moment (seconds since 1970) at an offset from UTC."""
+    hours, minutes = offset.lstrip("+-").split(":")
+    ahead = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if offset.startswith("-") else 1)
+    now = datetime.fromtimestamp(seconds, UTC) + ahead
+    return now.strftime("%Y-%m-%d" if iso else "%b/%d/%Y").lower(), now.strftime("%H:%M:%S")
 
 
 def _raw(value: Value) -> str:
