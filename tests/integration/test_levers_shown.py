@@ -109,7 +109,7 @@ def test_no_password_reaches_the_log(ctx: Flask, server: SimulatorServer) -> Non
     assert not any("geheim" in words for _direction, words in lines)
     heard: list[str] = []
     with (
-        listening(lambda _direction, words: heard.extend(words())),
+        listening(lambda _direction, sentences, words: heard.extend(word for one in sentences for word in words(one))),
         connect(Target(server.host, server.port, "wisp", "secret"), deadline=10) as connection,
     ):
         connection.add(menus.SECRET, [{"name": "bea", "password": "geheim-2"}], raw=True)

@@ -10,7 +10,7 @@ from librouteros.protocol import encode_length as librouteros_length
 from routeros_api import base_api
 
 from wisp.demo.routeros import codec
-from wisp.gateway.wire import decode_sentence, encode, from_wire, to_wire
+from wisp.gateway.wire import decode, encode, from_wire, to_wire
 
 EDGES = [1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000, 0xFFFFFFF, 0x10000000, 0xFFFFFFFF]
 words = st.lists(st.text(min_size=1), min_size=1, max_size=6)
@@ -38,7 +38,7 @@ def test_every_length_comes_back(length: int) -> None:
 @pytest.mark.parametrize("head", [b"\x05", b"\x80\x05", b"\xc0\x00\x05", b"\xe0\x00\x00\x05", b"\xf0\x00\x00\x00\x05"])
 def test_all_five_forms_are_read(head: bytes) -> None:
     data = head + b"hello\x00"
-    assert decode_sentence(data) == (["hello"], len(data))
+    assert list(decode(data)) == [(["hello"], len(data))]
     assert codec.Decoder().feed(data) == [["hello"]]
 
 
@@ -47,7 +47,7 @@ def test_long_words_pass_both_ways(size: int) -> None:
     sentence = ["x" * size, "end"]
     assert codec.Decoder().feed(encode([sentence])) == [sentence]
     data = codec.encode_sentence(sentence)
-    assert decode_sentence(data) == (sentence, len(data))
+    assert list(decode(data)) == [(sentence, len(data))]
 
 
 @settings(deadline=None)
@@ -68,15 +68,24 @@ def test_what_the_gateway_writes_the_router_reads_however_it_is_cut(
 @given(st.lists(st.text(st.characters(max_codepoint=255), min_size=1), max_size=6))
 def test_what_the_router_writes_the_gateway_reads_byte_for_byte(sentence: list[str]) -> None:
     data = codec.encode_sentence(sentence)
-    assert decode_sentence(data) == (sentence, len(data))
+    assert list(decode(data)) == [(sentence, len(data))]
     for end in range(len(data)):
-        assert decode_sentence(data[:end]) is None
+        assert list(decode(data[:end])) == []
+
+
+@settings(deadline=None)
+@given(st.lists(words | st.just([]), max_size=5), words)
+def test_sentences_come_one_after_another_and_the_rest_waits(sentences: list[list[str]], begun: list[str]) -> None:
+    data = encode([*sentences, begun])
+    *whole, (_last, end) = decode(data)
+    assert [[from_wire(word) for word in sentence] for sentence, _ in whole] == sentences
+    assert list(decode(data[: end - 1])) == whole
 
 
 @pytest.mark.parametrize("data", [b"\xf8\x00", b"\xff", b"\xf0\xff\xff\xff\xff"])
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
-        decode_sentence(data)
+        list(decode(data))
     with pytest.raises(codec.GarbageError):
         codec.Decoder().feed(data)
 

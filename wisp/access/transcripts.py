@@ -1,7 +1,7 @@
 """The log of the last synchronisations of each router: what was sent and answered, secrets hidden."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from wisp.access.models import RouterTalk
 from wisp.core import clock
 from wisp.core.db import session
-from wisp.gateway import Spoken, listening
+from wisp.gateway import Reader, Sentence, listening
 
 LINES = 300
 """Sentences kept of one synchronisation: half of them the first, half the last."""
@@ -23,20 +23,25 @@ class Transcript:
     """What is said while it listens. Of a long conversation the middle is left out."""
 
     def __init__(self) -> None:
-        self._head: list[tuple[str, Spoken]] = []
-        self._tail: deque[tuple[str, Spoken]] = deque(maxlen=LINES // 2)
+        self._head: list[tuple[str, Reader, Sentence]] = []
+        self._tail: deque[tuple[str, Reader, Sentence]] = deque(maxlen=LINES // 2)
         self._count = 0
 
-    def hear(self, direction: str, words: Spoken) -> None:
-        """One sentence."""
-        self._count += 1
-        (self._head if self._count <= LINES // 2 else self._tail).append((direction, words))
+    def hear(self, direction: str, sentences: Sequence[Sentence], words: Reader) -> None:
+        """Sentences that were said one after another; ``words`` makes one of them readable."""
+        first = max(0, LINES // 2 - self._count)
+        last = max(first, len(sentences) - LINES // 2)
+        self._head += [(direction, words, sentence) for sentence in sentences[:first]]
+        self._tail.extend((direction, words, sentence) for sentence in sentences[last:])
+        self._count += len(sentences)
 
     @property
     def lines(self) -> list[list[str]]:
         """What is kept: pairs of direction and words."""
         kept = (*self._head, *self._tail)
-        return [[direction, " ".join(words()).replace("\0", "")[:LENGTH]] for direction, words in kept]
+        return [
+            [direction, " ".join(words(sentence)).replace("\0", "")[:LENGTH]] for direction, words, sentence in kept
+        ]
 
     @property
     def left_out(self) -> int:

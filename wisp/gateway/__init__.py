@@ -3,7 +3,7 @@
 from wisp.gateway import menus
 from wisp.gateway.connection import BATCH, WINDOW, Connection, connect, fetch_fingerprint
 from wisp.gateway.errors import ErrorCode, GatewayError
-from wisp.gateway.listening import Spoken, listening
+from wisp.gateway.listening import Reader, Sentence, listening
 from wisp.gateway.records import (
     ActivePpp,
     Command,
@@ -33,10 +33,11 @@ __all__ = [
     "NewEntry",
     "Outcome",
     "PppSecret",
+    "Reader",
     "Resource",
     "Row",
+    "Sentence",
     "SimpleQueue",
-    "Spoken",
     "Status",
     "Target",
     "bytes_of",

@@ -6,7 +6,6 @@ to the wrong question. With tags they may come in any order and stay right.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from librouteros.exceptions import ProtocolError
 
@@ -49,24 +48,32 @@ class Exchange:
         open_replies: dict[str, tuple[int, Reply]] = {}
         sent = 0
         while sent < len(commands) or open_replies:
-            sentence = self._wire.take()
-            if sentence:
-                self._transport.answered()
-                if self._listener is not None:
-                    self._listener("<", partial(_heard, sentence))
-                self._accept(sentence, open_replies, replies)
-            elif sentence is None and not self._transport.take_in():
+            self._take(open_replies, replies)
+            if (sent < len(commands) or open_replies) and not self._transport.take_in():
                 if sent < len(commands) and len(open_replies) <= window // 2:
                     batch = commands[sent : sent + window - len(open_replies)]
                     for index, _ in enumerate(batch, start=sent):
                         open_replies[str(first + index)] = (index, Reply())
                     if self._listener is not None:
-                        for words in batch:
-                            self._listener(">", partial(_said, words))
+                        self._listener(">", batch, _said)
                     self._transport.write(encode((*w, f".tag={first + sent + i}") for i, w in enumerate(batch)))
                     sent += len(batch)
                 else:
                     self._transport.fill()
+
+    def _take(self, open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:
+        """Take in what is here."""
+        heard: list[list[str]] = []
+        try:
+            for sentence in self._wire.here():
+                if sentence:
+                    heard.append(sentence)
+                    self._accept(sentence, open_replies, replies)
+        finally:
+            if heard:
+                self._transport.answered()
+                if self._listener is not None:
+                    self._listener("<", heard, _heard)
 
     @staticmethod
     def _accept(sentence: list[str], open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:
@@ -110,5 +117,5 @@ def _heard(sentence: Sequence[str]) -> list[str]:
     return readable(map(from_wire, sentence))
 
 
-def _said(words: Words) -> list[str]:
+def _said(words: Sequence[str]) -> list[str]:
     return readable(map(from_wire, map(to_wire, words)))

@@ -1,16 +1,17 @@
 """Listening in on what is said to a router: for the log that people read. Secrets never reach it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 SECRETS = ("password", "response", "secret", "key", "passphrase", "private-key", "otp-secret")
 HIDDEN = "•••"
-Spoken = Callable[[], list[str]]
-"""Gives the words of a sentence, without tag, secrets hidden: made only where somebody reads them, for of most
+Sentence = Sequence[str]
+Reader = Callable[[Sentence], list[str]]
+"""Gives the words of a sentence, without tag, secrets hidden: done only where somebody reads them, for of most
 conversations the middle is never kept."""
-Listener = Callable[[str, Spoken], None]
-"""(direction, words): ``>`` sent, ``<`` received."""
+Listener = Callable[[str, Sequence[Sentence], Reader], None]
+"""(direction, sentences, reader): ``>`` sent, ``<`` received."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from wisp.gateway.errors import ErrorCode
 
@@ -51,8 +52,7 @@ class Status(StrEnum):
     """No answer came. It may have been done or not: read the table again."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one command ended: `ret` is what the router returned (the id of an add), `text` its error."""
 
     status: Status
@@ -92,8 +92,7 @@ class Resource:
         return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-@dataclass(frozen=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """An entry to put on an address list."""
 
     list: str
@@ -101,8 +100,7 @@ class NewEntry:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry read from an address list. `dynamic` ones belong to the router and are never written to."""
 
     id: str
@@ -113,8 +111,7 @@ class Entry:
     dynamic: bool
 
 
-@dataclass(frozen=True)
-class ActivePpp:
+class ActivePpp(NamedTuple):
     """A running PPP session."""
 
     id: str

@@ -1,6 +1,6 @@
 """Words and sentences of the RouterOS API, and the bytes of the texts in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from librouteros.exceptions import ProtocolError
@@ -35,37 +35,43 @@ def encode(sentences: Iterable[Iterable[str]]) -> bytes:
     return b"".join(encode_sentence(*map(to_wire, words), encoding=ENCODING) for words in sentences)
 
 
-def decode_sentence(data: bytes | bytearray, at: int = 0) -> tuple[list[str], int] | None:
-    """The sentence that starts at `at` and the place after it; None while it is incomplete.
+def decode(data: bytes | bytearray) -> Iterator[tuple[list[str], int]]:
+    """The sentences that are complete in `data`, one after another, each with the place after it.
 
     All five forms of a length are understood. Raises ProtocolError for a reserved control byte or a
     word of more than 64 MB, which no router sends.
     """
+    text = data.decode(ENCODING)  # once: a piece of it is then a word
     words: list[str] = []
-    size = len(data)
+    at, size = 0, len(text)
     while at < size:
-        first = data[at]
-        if first == 0:
-            return words, at + 1
-        length, at = (first, at + 1) if first < 0x80 else _long_length(data, at)
-        if length > _LONGEST_WORD:
-            raise ProtocolError(f"a word of {length} bytes")
-        if at + length > size:
-            return None
-        words.append(data[at : at + length].decode(ENCODING))
-        at += length
-    return None
+        length = ord(text[at])
+        if length == 0:
+            at += 1
+            yield words, at
+            words = []
+            continue
+        if length < 0x80:
+            at += 1
+        else:
+            length, at = _long_length(text[at : at + 5].encode(ENCODING), at)
+            if length > _LONGEST_WORD:
+                raise ProtocolError(f"a word of {length} bytes")
+        end = at + length
+        if end > size:
+            return
+        words.append(text[at:end])
+        at = end
 
 
-def _long_length(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    first = data[at]
-    if first >= 0xF8:
-        raise ProtocolError(f"control byte {first:#x}")
-    extra, mask = next(form for limit, *form in _FORMS if first < limit)
-    end = at + 1 + extra
-    if end > len(data):
-        return 0, end + 1  # beyond the data: the caller sees an incomplete sentence
-    return int.from_bytes(data[at:end], "big") & mask, end
+def _long_length(head: bytes, at: int) -> tuple[int, int]:
+    """The length that begins with `head` at the place `at`, and where its word begins."""
+    if head[0] >= 0xF8:
+        raise ProtocolError(f"control byte {head[0]:#x}")
+    extra, mask = next(form for limit, *form in _FORMS if head[0] < limit)
+    if len(head) <= extra:
+        return 1, at + len(head)  # beyond the data: the caller sees an incomplete sentence
+    return int.from_bytes(head[: 1 + extra], "big") & mask, at + 1 + extra
 
 
 # First byte below this: how many more bytes follow, and which bits of all of them are the length.
@@ -77,7 +83,6 @@ class Wire(ApiProtocol):
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport=transport, encoding=ENCODING)
-        self._at = 0
 
     @property
     def _transport(self) -> Transport:
@@ -90,20 +95,18 @@ class Wire(ApiProtocol):
     def readSentence(self) -> tuple[str, tuple[str, ...]]:
         """The next sentence that is not empty: its first word and the others. `!fatal` is returned, not raised."""
         while True:
-            words = self.take()
-            if words:
-                self._transport.answered()
-                return words[0], tuple(words[1:])
-            if words is None:
-                self._transport.fill()
+            for words in self.here():
+                if words:
+                    self._transport.answered()
+                    return words[0], tuple(words[1:])
+            self._transport.fill()
 
-    def take(self) -> list[str] | None:
-        """The next sentence if it is already here."""
+    def here(self) -> Iterator[list[str]]:
+        """The sentences that are here already. One that was given out is not given out again."""
         buffer = self._transport.buffer
-        found = decode_sentence(buffer, self._at)
-        if found is None:
-            del buffer[: self._at]
-            self._at = 0
-            return None
-        words, self._at = found
-        return words
+        end = 0
+        try:
+            for words, end in decode(buffer):  # noqa: B007  (end is for the way out)
+                yield words
+        finally:
+            del buffer[:end]
