@@ -628,6 +628,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("cancelled_at IS NULL AND address6 IS NOT NULL"),
         )
         batch_op.create_index(batch_op.f("ix_client_name_key_id"), ["name_key", "id"], unique=False)
+        batch_op.create_index(
+            "ix_client_own_schedule",
+            ["router_id"],
+            unique=False,
+            sqlite_where=sa.text("schedule_id IS NOT NULL"),
+            postgresql_where=sa.text("schedule_id IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_client_plan_id"), ["plan_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_client_zone_id_id"), ["zone_id", "id"], unique=False)
         batch_op.create_index(
@@ -735,6 +742,13 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             batch_op.f("ix_access_router_id_suspended_notice"), ["router_id", "suspended", "notice"], unique=False
+        )
+        batch_op.create_index(
+            "ix_access_moved",
+            ["applied_router_id"],
+            unique=False,
+            sqlite_where=sa.text("router_id <> applied_router_id"),
+            postgresql_where=sa.text("router_id <> applied_router_id"),
         )
         batch_op.create_index(
             "ix_access_unsettled",
@@ -1480,6 +1494,11 @@ def downgrade() -> None:
             sqlite_where=sa.text("wanted_version <> applied_version"),
             postgresql_where=sa.text("wanted_version <> applied_version"),
         )
+        batch_op.drop_index(
+            "ix_access_moved",
+            sqlite_where=sa.text("router_id <> applied_router_id"),
+            postgresql_where=sa.text("router_id <> applied_router_id"),
+        )
         batch_op.drop_index(batch_op.f("ix_access_router_id_suspended_notice"))
         batch_op.drop_index(
             "ix_access_applied_address",
@@ -1518,6 +1537,11 @@ def downgrade() -> None:
         )
         batch_op.drop_index(batch_op.f("ix_client_zone_id_id"))
         batch_op.drop_index(batch_op.f("ix_client_plan_id"))
+        batch_op.drop_index(
+            "ix_client_own_schedule",
+            sqlite_where=sa.text("schedule_id IS NOT NULL"),
+            postgresql_where=sa.text("schedule_id IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_client_name_key_id"))
         batch_op.drop_index(
             "ix_client_address6",

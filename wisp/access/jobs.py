@@ -47,19 +47,27 @@ def synchronise(router_id: int, force: bool = False) -> None:
 
 def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
     """One synchronisation; True where another one is due."""
-    order = write(lambda: sync.claim(router_id, owner, force=force))
+    order = write(lambda: sync.begin(router_id, owner, force=force))
     if order is None:
         return False
-    plan = write(lambda: sync.make_plan(router_id, order))
+    plan = sync.read_plan(router_id, order)
+    news = sync.unnoted(plan)
+    session().rollback()
+    if news:
+        write(lambda: sync.note(plan, owner, news))
     with transcripts.transcribed() as transcript:
         result = converse(
             plan,
             lambda: write(lambda: sync.renew(router_id, owner)),
             lambda records: write(lambda: sync.remember(plan, owner, records)),
         )
-    again = write(lambda: sync.record(plan, result, owner, keep=keep))
-    write(lambda: transcripts.record(router_id, transcript, result.error))
-    return again
+
+    def record() -> bool:
+        again = sync.record(plan, result, owner, keep=keep)
+        transcripts.record(router_id, transcript, result.error)
+        return again
+
+    return write(record)
 
 
 @job("access.sweep", queue="routers", timeout=60)

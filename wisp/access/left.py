@@ -1,7 +1,7 @@
 """Levers as the database remembers them: what is to be put back on a router, of clients who are there and who were."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,9 +9,8 @@ from wisp.access.levers import Lever
 from wisp.access.models import Access, AccessLeftover
 from wisp.access.plan import Left, Record
 from wisp.clients.models import Client
-from wisp.core.db import session
+from wisp.core.db import session, update_each
 
-_table = cast(sa.Table, Access.__table__)
 _CHUNK = 500
 
 
@@ -70,14 +69,8 @@ def write_down(router_id: int, records: Sequence[Record]) -> list[Left]:
         old = Lever(row.lever, row.lever_name, row.lever_before)
         if old.kind and old.place != new.place:
             left.append(leave(router_id, record.client_id, old))
-        changes.append({"b_client": record.client_id, **values_of(new), "sent_version": record.version})
-    if changes:
-        session().connection().execute(
-            sa.update(_table)
-            .where(_table.c.client_id == sa.bindparam("b_client"))
-            .values({name: sa.bindparam(name) for name in changes[0] if name != "b_client"}),
-            changes,
-        )
+        changes.append({"client_id": record.client_id, **values_of(new), "sent_version": record.version})
+    update_each(Access, changes, by=["client_id"])
     session().flush()
     return [_as_left(row) for row in left]
 

@@ -59,6 +59,11 @@ class Access(Base):
             sqlite_where=text("applied_address IS NOT NULL"), postgresql_where=text("applied_address IS NOT NULL"),
         ),
         Index(
+            "ix_access_moved", "applied_router_id",
+            sqlite_where=text("router_id <> applied_router_id"),
+            postgresql_where=text("router_id <> applied_router_id"),
+        ),
+        Index(
             "ix_access_unsettled", "router_id",
             sqlite_where=text("wanted_version <> applied_version"),
             postgresql_where=text("wanted_version <> applied_version"),

@@ -63,9 +63,10 @@ def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str
     )  # fmt: skip
     if reason == "debt":
         kept = (Access.suspended, Access.reason == "debt", Access.keep)
-        _change(client_ids, kept, version=False, keep=False, basis=basis)
+        _change(client_ids, kept, version=False, locked=True, keep=False, basis=basis)
     else:
-        _change(client_ids, [Access.suspended, Access.reason != reason], version=False, reason=reason, keep=False)
+        other = (Access.suspended, Access.reason != reason)
+        _change(client_ids, other, version=False, locked=True, reason=reason, keep=False)
     return new
 
 
@@ -98,13 +99,17 @@ def keep_suspended(client_ids: ClientIds) -> int:
     return _change(client_ids, [Access.suspended, Access.reason == "debt", ~Access.keep], version=False, keep=True)
 
 
-def _change(client_ids: ClientIds, where: Sequence[_Condition], *, version: bool = True, **values: Any) -> int:
-    """UPDATE the rows of these clients that ``where`` selects; how many. ``version``: a wanted column changes."""
+def _change(
+    client_ids: ClientIds, where: Sequence[_Condition], *, version: bool = True, locked: bool = False, **values: Any
+) -> int:
+    """UPDATE the rows of these clients that ``where`` selects; how many. ``version``: a wanted column changes.
+    ``locked``: this transaction has their locks already."""
     if version:
         values["wanted_version"] = Access.wanted_version + 1
     count = 0
     for group in _groups(client_ids):
-        _lock(group)
+        if not locked:
+            _lock(group)
         statement = sa.update(Access).where(group, *where).values(values).execution_options(synchronize_session=False)
         count += session().execute(statement).rowcount  # type: ignore[attr-defined]
     return count
@@ -127,8 +132,9 @@ def _lock(group: ColumnElement[bool]) -> None:
         session().execute(sa.select(sa.func.count()).select_from(rows))
 
 
-def _lock_all(client_ids: ClientIds) -> None:
-    """The same for a transaction that changes several sets, one after the other."""
+def lock_all(client_ids: ClientIds) -> None:
+    """Take the locks of the rows of all these clients in one order, for a transaction that changes several sets of
+    them one after the other, or all at once in no order. Nothing on SQLite, where one writes at a time."""
     for group in _groups(client_ids):
         _lock(group)
 
@@ -253,7 +259,7 @@ def recheck(router_id: int) -> Lifted:
         sa.or_(notice_settled(debt), sa.and_(~Access.applied_notice, unwarned)),
     )
     cut_ids, notice_ids = list(session().scalars(cuts)), list(session().scalars(notices))
-    _lock_all(cut_ids + notice_ids)
+    lock_all(cut_ids + notice_ids)
     return Lifted(lift(cut_ids, notice=False).suspended, lift(notice_ids, suspended=False).notice)
 
 
@@ -339,7 +345,7 @@ def clients_imported(rows: Iterable[csvimport.Imported], **_: Any) -> None:
     owing = [row.client_id for row in suspended if (row.balance or 0) > 0]
     others = [row.client_id for row in suspended if (row.balance or 0) <= 0]
     if suspended:
-        _lock_all(owing + others)
+        lock_all(owing + others)
         want_suspended(owing, basis="open")
         want_suspended(others, reason="manual")
         request_sync_of(owing + others)

@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 
@@ -21,7 +21,7 @@ from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
 from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
-from wisp.core.db import after_commit, insert_into, session
+from wisp.core.db import after_commit, insert_into, session, update_each
 from wisp.gateway import ErrorCode, Target
 from wisp.routers import health
 from wisp.routers import service as routers
@@ -40,7 +40,6 @@ SESSION_PAUSE = timedelta(seconds=30)
 WAIT_PAUSE = timedelta(minutes=15)
 """How often it is looked whether somebody has logged in who is to see a notice."""
 JITTER = 0.2
-_table = cast(sa.Table, Access.__table__)
 
 
 class LeaseLost(Exception):
@@ -101,21 +100,29 @@ def _update_own(router_id: int, owner: str, **values: object) -> int:
 # Planning --------------------------------------------------------------------------------------------
 
 
-def make_plan(router_id: int, order: int) -> Plan:
-    """Lift what the debt no longer justifies, then read everything that the conversation needs.
+def begin(router_id: int, owner: str, *, force: bool) -> int | None:
+    """Claim the router (see ``claim``) and lift what the debt no longer justifies."""
+    order = claim(router_id, owner, force=force)
+    if order is not None:
+        service.recheck(router_id)
+    return order
 
-    The names of the lists are remembered before anything is sent, so that lists renamed later are emptied; and that the
-    IPv6 lists hold something, so that they are read until they do not.
+
+def unnoted(plan: Plan) -> dict[str, object]:
+    """What must be noted of a router before anything is sent to it, where it is not yet. Only reads.
+
+    The names of the lists, so that lists renamed later are emptied; and that the IPv6 lists hold something, so that
+    they are read until they do not.
     """
-    service.recheck(router_id)
-    plan = read_plan(router_id, order)
     ipv6 = plan.ipv6 or any(subject.wanted != "none" and subject.address6 for subject in plan.subjects)
-    session().execute(
-        sa.update(RouterSync)
-        .where(RouterSync.router_id == router_id)
-        .values(lists=json.dumps(plan.lists.names), ipv6=ipv6)
-    )
-    return plan
+    wanted = {"lists": json.dumps(plan.lists.names), "ipv6": ipv6}
+    query = sa.select(RouterSync.lists, RouterSync.ipv6).where(RouterSync.router_id == plan.router_id)
+    return {} if session().execute(query).one()._asdict() == wanted else wanted
+
+
+def note(plan: Plan, owner: str, values: dict[str, object]) -> None:
+    """Note it. Raises LeaseLost."""
+    _update_own(plan.router_id, owner, **values)
 
 
 def read_plan(router_id: int, order: int = 0) -> Plan:
@@ -160,53 +167,57 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
     wants what stands."""
     query = (
         sa.select(
-            Access.client_id, Client.code, Client.connection, Client.address, Client.username, Access.suspended,
-            Access.notice, Client.cancelled_at, Access.wanted_version, Access.applied_version,
-            Access.applied_router_id, Access.applied_suspended, Access.applied_notice, Access.applied_address,
-            Access.foreign, Access.error, Access.sent_version, Client.address6, Client.mac, Access.applied_address6,
+            Access.client_id, Client.code, Client.connection, Client.address, Client.address6, Client.username,
+            Client.mac, Client.cancelled_at, Access.suspended, Access.notice, Access.wanted_version,
+            Access.applied_version, Access.sent_version, Access.applied_router_id, Access.applied_suspended,
+            Access.applied_notice, Access.applied_address, Access.applied_address6, Access.foreign, Access.error,
             Access.lever, Access.lever_name, Access.lever_before,
         )
         .join(Client, Client.id == Access.client_id)
-        .where(
-            Access.router_id == router_id,
-            sa.or_(Access.suspended, Access.notice, Access.wanted_version != Access.applied_version),
-        )
+        .where(_concerned(router_id))
         .order_by(Access.client_id)
     )  # fmt: skip
-    return [
-        Subject(
-            client_id=row.client_id,
-            code=row.code,
-            connection=row.connection,
-            address=row.address or None,
-            username=row.username,
-            wanted=_wanted(row, row.client_id in held),
-            version=row.wanted_version,
-            applied_version=row.applied_version,
-            here=row.applied_router_id == router_id,
-            cut=row.applied_suspended,
-            notice=row.applied_notice,
-            applied_address=row.applied_address if row.applied_router_id == router_id else None,
-            foreign=row.foreign,
-            error=row.error,
-            sent=row.sent_version == row.wanted_version,
-            address6=row.address6 or None,
-            mac=row.mac,
-            applied_address6=row.applied_address6 if row.applied_router_id == router_id else None,
-            lever=Lever(row.lever, row.lever_name, row.lever_before),
-            gone=row.cancelled_at is not None,
+    subjects = []
+    for (  # taken apart in one go: a row's columns by name take three times as long
+        client_id, code, connection, address, address6, username, mac, cancelled_at, suspended, notice, version,
+        applied_version, sent_version, applied_router_id, applied_cut, applied_notice, applied_address,
+        applied_address6, foreign, error, lever, lever_name, lever_before,
+    ) in session().execute(query):  # fmt: skip
+        here, gone = applied_router_id == router_id, cancelled_at is not None
+        stands = "notice" if applied_notice else "none"
+        belongs = "cut" if suspended else "notice" if notice else "none"
+        wanted = "none" if gone else stands if client_id in held else belongs
+        subjects.append(
+            Subject(
+                client_id=client_id,
+                code=code,
+                connection=connection,
+                address=address or None,
+                username=username,
+                wanted=wanted,
+                version=version,
+                applied_version=applied_version,
+                here=here,
+                cut=applied_cut,
+                notice=applied_notice,
+                applied_address=applied_address if here else None,
+                foreign=foreign,
+                error=error,
+                sent=sent_version == version,
+                address6=address6 or None,
+                mac=mac,
+                applied_address6=applied_address6 if here else None,
+                lever=Lever(lever, lever_name, lever_before),
+                gone=gone,
+            )
         )
-        for row in session().execute(query)
-    ]
+    return subjects
 
 
-def _wanted(row: Any, held: bool) -> str:
-    """The list that a client belongs on."""
-    if row.cancelled_at:
-        return "none"
-    if held:
-        return "notice" if row.applied_notice else "none"
-    return "cut" if row.suspended else "notice" if row.notice else "none"
+def _concerned(router_id: int) -> sa.ColumnElement[bool]:
+    """Over Access: who belongs on a list of the router, or whose last change it has not confirmed."""
+    unsettled = Access.wanted_version != Access.applied_version
+    return sa.and_(Access.router_id == router_id, sa.or_(Access.suspended, Access.notice, unsettled))
 
 
 # Recording -------------------------------------------------------------------------------------------
@@ -314,23 +325,18 @@ def _store(plan: Plan, result: Result) -> None:
             continue
         new = _values(plan, subject, result.clients[subject.client_id])
         if new is not None:
-            changes.append({**new, "b_client": subject.client_id, "applied_at": now})
-    if changes:
-        names = [name for name in changes[0] if name != "b_client"]
-        statement = (
-            sa.update(_table)
-            # A client who moved meanwhile is the other router's to record.
-            .where(_table.c.client_id == sa.bindparam("b_client"), _table.c.router_id == plan.router_id)
-            .values({name: sa.bindparam(name) for name in names})
-        )
-        session().connection().execute(statement, changes)
+            changes.append({"client_id": subject.client_id, **new})
+    # Nobody else settles a change, so that those who were read are still among these.
+    service.lock_all(sa.select(Access.client_id).where(_concerned(plan.router_id)))
+    # A client who moved meanwhile is the other router's to record.
+    update_each(Access, changes, Access.router_id == plan.router_id, by=["client_id"], applied_at=now)
     if result.undone:
         left.forget(plan.router_id, result.undone)
     if not result.leftovers:
         # Clients who are on another router by now have nothing left here.
         session().execute(
             sa.update(Access)
-            .where(Access.applied_router_id == plan.router_id, Access.router_id != plan.router_id)
+            .where(Access.applied_router_id == plan.router_id, Access.router_id != Access.applied_router_id)
             .values(
                 applied_suspended=False,
                 applied_notice=False,
@@ -387,14 +393,9 @@ def _values(plan: Plan, subject: Subject, applied: Applied) -> dict[str, object]
 def _mark_sent(plan: Plan, result: Result) -> None:
     """Remember for whom commands went out unconfirmed: what is found as wanted next time is our own work."""
     marks = [
-        {"b_client": s.client_id, "b_version": s.version}
+        {"client_id": s.client_id, "sent_version": s.version}
         for s in plan.subjects
         if s.client_id in result.sent and not s.settled and s.client_id not in plan.held
     ]
-    if marks:
-        session().connection().execute(
-            sa.update(_table)
-            .where(_table.c.client_id == sa.bindparam("b_client"))
-            .values(sent_version=sa.bindparam("b_version")),
-            marks,
-        )
+    service.lock_all([mark["client_id"] for mark in marks])
+    update_each(Access, marks, by=["client_id"])

@@ -121,6 +121,10 @@ class Client(Base):
             sqlite_where=text("cancelled_at IS NULL AND address6 IS NOT NULL"),
             postgresql_where=text("cancelled_at IS NULL AND address6 IS NOT NULL"),
         ),
+        Index(
+            "ix_client_own_schedule", "router_id",
+            sqlite_where=text("schedule_id IS NOT NULL"), postgresql_where=text("schedule_id IS NOT NULL"),
+        ),
         Index(None, "zone_id", "id"),
         Index(None, "name_key", "id"),
     )  # fmt: skip

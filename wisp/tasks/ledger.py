@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, s
 from wisp.access import service as access
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import session
+from wisp.core.db import session, update_each
 from wisp.invoices import domain as invoicing
 from wisp.invoices import service as invoices
 from wisp.routers.models import Zone
@@ -30,6 +30,7 @@ RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15
 """After these pauses the failed items of an invoice run are tried again; the last one is repeated for a day."""
 GIVE_UP_AFTER = 24
 _UNSETTLED = [state.value for state in UNSETTLED_RUNS]
+_KEY = ("run_id", "client_id")
 _WAITING: ColumnElement[str] = literal_column("'waiting'")
 """Spelled out in the SQL, so that SQLite sees that its partial index of open items fits."""
 
@@ -218,7 +219,7 @@ def _waiting_runs(router_id: int) -> list[TaskRun]:
         .union(
             select(PeriodicTask.id)
             .join(Client, Client.schedule_id == PeriodicTask.schedule_id)
-            .where(Client.router_id == router_id)
+            .where(Client.router_id == router_id, Client.schedule_id.is_not(None))
         )
     )
     query = select(TaskRun).where(
@@ -267,15 +268,13 @@ def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
                 "reason": reason.value,
                 "detail": outcome.detail or "",
                 "address": outcome.address,
-                "updated_at": now,
             }
         )
     why = why_not({change["client_id"] for change in changes if change["reason"] == Reason.PAID.value})
     for change in changes:
         if change["reason"] == Reason.PAID.value:
             change["reason"] = why[change["client_id"]].value
-    if changes:
-        session().execute(update(RunItem), changes)
+    update_each(RunItem, changes, by=_KEY, updated_at=now)
 
 
 def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
@@ -309,7 +308,6 @@ def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
 
 def _fail_unanswered(run: TaskRun, router_id: int, report: "SyncReport") -> None:
     """A complete synchronisation that says nothing of a client of the router no longer wants anything for it."""
-    now = clock.now()
     waiting = set(session().scalars(_waiting_on(run, router_id))) - set(report.held)
     changes = [
         {
@@ -317,17 +315,15 @@ def _fail_unanswered(run: TaskRun, router_id: int, report: "SyncReport") -> None
             "client_id": client_id,
             "state": ItemState.SUPERSEDED.value,
             "reason": reason.value,
-            "updated_at": now,
         }
         for client_id, reason in why_not(waiting).items()
     ]
-    if changes:
-        session().execute(update(RunItem), changes)
+    update_each(RunItem, changes, by=_KEY, updated_at=clock.now())
 
 
 def _say_after_hours(run: TaskRun, report: "SyncReport") -> None:
     """Those whose cut waits for the hours in which cuts are allowed: until when."""
-    now, ids, changes = clock.now(), sorted(report.held), []
+    ids, changes = sorted(report.held), []
     for at in range(0, len(ids), CHUNK):
         some = RunItem.client_id.in_(ids[at : at + CHUNK])
         query = select(RunItem.client_id).where(RunItem.run_id == run.id, RunItem.state == _WAITING, some)
@@ -337,12 +333,10 @@ def _say_after_hours(run: TaskRun, report: "SyncReport") -> None:
                 "client_id": client_id,
                 "reason": Reason.AFTER_HOURS.value,
                 "detail": report.held[client_id].isoformat(),
-                "updated_at": now,
             }
             for client_id in session().scalars(query)
         ]
-    if changes:
-        session().execute(update(RunItem), changes)
+    update_each(RunItem, changes, by=_KEY, updated_at=clock.now())
 
 
 def _say_router_off(run: TaskRun, router_id: int, report: "SyncReport") -> None:
