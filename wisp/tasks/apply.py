@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, func, literal, or_, select, update
 
 from wisp.access import service as access
 from wisp.clients.models import Client, Plan
@@ -16,7 +16,7 @@ from wisp.schedules.domain import Kind
 from wisp.tasks import own_scope
 from wisp.tasks.domain import NOTHING_TO_DO, Action, ItemState, Reason
 from wisp.tasks.models import RunItem
-from wisp.tasks.planning import Spec, candidates, not_invoiced
+from wisp.tasks.planning import Spec, candidates, not_invoiced, owes
 
 
 @dataclass(frozen=True)
@@ -195,28 +195,36 @@ def _insert_done(spec: Spec, run_id: int, numbered: ColumnElement[bool]) -> None
     _write_items(["run_id", "client_id", "state", "reason", "amount", "invoice_id", "updated_at"], query)
 
 
-def _write_items(columns: list[str], query: Any) -> int:
-    """Ledger lines; one that stands already (a client that failed alone before) takes the new outcome."""
+def _items(columns: list[str], query: Any) -> Any:
+    """Statement for ledger lines; one that stands already (a client that failed alone before) takes the new outcome."""
     statement = insert_into(RunItem).from_select(columns, query)
     fresh = {name: getattr(statement.excluded, name) for name in columns if name not in ("run_id", "client_id")}
-    statement = statement.on_conflict_do_update(index_elements=["run_id", "client_id"], set_=fresh)
-    result = session().execute(statement, execution_options={"preserve_rowcount": True})
+    return statement.on_conflict_do_update(index_elements=["run_id", "client_id"], set_=fresh)
+
+
+def _write_items(columns: list[str], query: Any) -> int:
+    """Write ledger lines; how many."""
+    result = session().execute(_items(columns, query), execution_options={"preserve_rowcount": True})
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def _insert_left_out(spec: Spec, run_id: int, within: Any) -> int:
-    """One line for each client that a rule leaves out; those with nothing to do are only counted."""
-    concerned = [not_invoiced(spec)] if spec.kind == Kind.invoices else []
-    c = candidates(spec, *concerned, *within).c
-    left_out = and_(c.action == Action.NONE.value, c.reason.not_in([r.value for r in NOTHING_TO_DO]))
-    if spec.kind == Kind.cut and not spec.manual:
-        left_out = and_(left_out, c.reason != Reason.NOT_DUE.value)
+    """One line for each client whom a rule leaves out of the invoices; those who have theirs are only counted."""
+    c = candidates(spec, not_invoiced(spec), *within).c
     query = select(
         literal(run_id), c.client_id, literal(ItemState.SKIPPED.value), c.reason, c.detail, c.amount, c.address,
         literal(spec.now, RunItem.updated_at.type), _own_task(spec, c),
-    ).where(left_out)  # fmt: skip
+    ).where(_left_out(spec, c))  # fmt: skip
     columns = ["run_id", "client_id", "state", "reason", "detail", "amount", "address", "updated_at"]
     return _write_items([*columns, "task_id"], query)
+
+
+def _left_out(spec: Spec, c: Any) -> ColumnElement[bool]:
+    """Whether a rule leaves a candidate out in a way worth a line."""
+    left_out = and_(c.action == Action.NONE.value, c.reason.not_in([r.value for r in NOTHING_TO_DO]))
+    if spec.kind == Kind.cut and not spec.manual:
+        left_out = and_(left_out, c.reason != Reason.NOT_DUE.value)
+    return left_out
 
 
 def _own_task(spec: Spec, c: Any) -> ColumnElement[Any]:
@@ -227,21 +235,26 @@ def _own_task(spec: Spec, c: Any) -> ColumnElement[Any]:
 
 def _access_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int) -> Chunk:
     """Write the wanted state of those concerned; their lines wait for the router's answer."""
-    c = candidates(spec, *within).c
-    skipped = _insert_left_out(spec, run_id, within)
+    concerned = [owes()] if spec.plan_id is None else []  # a plan's client who owes nothing any more gets a line too
+    c = candidates(spec, *concerned, *within).c
+    acts = c.action == spec.action.value
     query = select(
-        literal(run_id), c.client_id, literal(ItemState.WAITING.value), c.amount, c.address,
+        literal(run_id), c.client_id, case((acts, ItemState.WAITING.value), else_=ItemState.SKIPPED.value),
+        case((acts, Reason.NONE.value), else_=c.reason), case((acts, ""), else_=c.detail), c.amount, c.address,
         literal(spec.now, RunItem.updated_at.type), _own_task(spec, c),
-    ).where(c.action == spec.action.value)  # fmt: skip
-    waiting = _write_items(["run_id", "client_id", "state", "amount", "address", "updated_at", "task_id"], query)
-    concerned = (
+    ).where(or_(acts, _left_out(spec, c)))  # fmt: skip
+    columns = ["run_id", "client_id", "state", "reason", "detail", "amount", "address", "updated_at", "task_id"]
+    states = session().scalars(_items(columns, query).returning(RunItem.__table__.c.state)).all()
+    waiting = states.count(ItemState.WAITING.value)
+    skipped = len(states) - waiting
+    waiting_ones = (
         select(RunItem.client_id)
         .join(Client, Client.id == RunItem.client_id)
         .where(RunItem.run_id == run_id, RunItem.state == ItemState.WAITING.value, *within)
     )
     if waiting and spec.kind == Kind.cut:
         basis = "open" if spec.options.include_not_due else "overdue"
-        access.want_suspended(concerned, basis=basis)
+        access.want_suspended(waiting_ones, basis=basis)
     elif waiting:
-        access.want_notice(concerned)
+        access.want_notice(waiting_ones)
     return Chunk(last=last, clients=clients, skipped=skipped, waiting=waiting)

@@ -226,6 +226,11 @@ def not_invoiced(spec: Spec) -> ColumnElement[bool]:
     return ~select(literal(1)).where(*_billed(spec), Invoice.state != _VOID).exists()
 
 
+def owes() -> ColumnElement[bool]:
+    """Over Client: something is open. Narrows ``candidates`` to those whom a notice or a cut may concern."""
+    return select(literal(1)).where(Invoice.client_id == Client.id, Invoice.state.in_(invoices.OPEN_STATES)).exists()
+
+
 def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     """What decides on a client's invoice, and ``last``: until when it has been billed (year 1 where never)."""
     of_month = _billed(spec)
@@ -351,15 +356,15 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     )
     if spec.options.own:
         base = base.join(BillingSchedule, BillingSchedule.id == Client.schedule_id)
-    b = base.subquery("base").c
+    b = _fenced(base, "base").c
     reason, amount = _cut_reason(spec, b) if spec.kind == Kind.cut else _notice_reason(company, b)
+    r = _fenced(select(*b, reason.label("reason"), amount.label("amount")), "reasoned").c
     acted = [Reason.NONE.value] + ([Reason.ALREADY_CUT.value] if spec.kind == Kind.cut else [])
     return select(
-        b.client_id, b.address, b.email, b.language,
-        reason.label("reason"),
-        case((reason == Reason.NOT_DUE.value, cast(b.next_due, String)), else_="").label("detail"),
-        case((reason.in_(acted), spec.action.value), else_=Action.NONE.value).label("action"),
-        amount.label("amount"),
+        r.client_id, r.address, r.email, r.language, r.reason,
+        case((r.reason == Reason.NOT_DUE.value, cast(r.next_due, String)), else_="").label("detail"),
+        case((r.reason.in_(acted), spec.action.value), else_=Action.NONE.value).label("action"),
+        r.amount,
     ).subquery("candidates")  # fmt: skip
 
 

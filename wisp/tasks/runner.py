@@ -40,9 +40,8 @@ def work(run_id: int, chunk: int = CHUNK) -> bool:
     with transaction():
         if not _claim(run_id, owner):
             return False
+        retry = _prepare(run_id, owner)
     try:
-        with transaction():
-            retry = _prepare(run_id, owner)
         if retry:
             _one_by_one(run_id, owner, None, None, failed_only=True)
         else:
@@ -122,7 +121,7 @@ def _prepare(run_id: int, owner: str) -> bool:
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
     """Write one chunk; False where it was the last. A chunk that fails is repeated client by client, unless it is the
     database itself that fails: then the run ends here as if its worker had been killed, and the tick takes it up."""
-    found, after = None, 0
+    found, after, more = None, 0, False
     try:
         with transaction():
             run = _mine(run_id, owner)
@@ -131,6 +130,7 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
             if found is None:
                 return False
             _add(run, apply.apply_chunk(spec, run.id, after, *found))
+            more = apply.next_range(spec, found[0], 1) is not None
     except Lost:
         raise
     except Exception as error:
@@ -138,9 +138,10 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
             raise
         log.exception("run %s: the chunk up to client %s failed, going on client by client", run_id, found[0])
         _one_by_one(run_id, owner, after, found[0])
-    if dialect() == "postgresql" and found[1] == size and after == 0:
+        more = found[1] == size
+    if dialect() == "postgresql" and more and after == 0 and spec.kind == Kind.invoices:
         _analyze()
-    return found[1] == size
+    return more
 
 
 def _analyze() -> None:
