@@ -3,6 +3,8 @@
 Words are latin-1 strings: every byte is one character and none is lost.
 """
 
+from collections.abc import Iterable
+
 MAX_WORD = 64 * 1024 * 1024
 
 
@@ -45,10 +47,19 @@ def decode_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
     return value, at + 1 + size
 
 
-def encode_sentence(words: list[str]) -> bytes:
+def encode_sentence(words: Iterable[str]) -> bytes:
     """A sentence with its closing zero."""
-    out = [encode_length(len(word)) + word.encode("latin-1") for word in words]
-    return b"".join([*out, b"\0"])
+    return encode_sentences([words])
+
+
+def encode_sentences(sentences: Iterable[Iterable[str]]) -> bytes:
+    """Sentences one after another."""
+    return "".join(["".join([*map(_with_length, words), "\0"]) for words in sentences]).encode("latin-1")
+
+
+def _with_length(word: str) -> str:
+    size = len(word)
+    return (chr(size) if size < 0x80 else encode_length(size).decode("latin-1")) + word
 
 
 class Decoder:

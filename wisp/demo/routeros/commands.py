@@ -34,17 +34,18 @@ def _print(router: Router, table: Table, request: Request) -> Result:
     for name in request.attributes:
         if name not in _PRINT_WORDS:
             raise Trap(f"unknown parameter {name}")
-    rows: list[Row] = [table.view(row_id) for row_id in table.rows]
+    names = request.attributes[".proplist"].split(",") if ".proplist" in request.attributes else None
+    wanted = None if names is None or request.queries else names
+    rows: list[Row] = [table.view(row_id, wanted) for row_id in table.rows]
     if request.queries:
         condition = compile_query(request.queries)
         rows = [row for row in rows if condition(row)]
     if table.menu.single:
         for row in rows:
-            del row[".id"]
+            row.pop(".id", None)
     if "count-only" in request.attributes:
         return Result(ret=str(len(rows)))
-    if ".proplist" in request.attributes:
-        names = request.attributes[".proplist"].split(",")
+    if names is not None and wanted is None:
         rows = [{name: row[name] for name in names if name in row} for row in rows]
     return Result(rows=rows, empty=not rows and router.release >= (7, 18))
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wisp.demo.routeros.codec import Decoder, GarbageError, encode_sentence
+from wisp.demo.routeros.codec import Decoder, GarbageError, encode_sentence, encode_sentences
 from wisp.demo.routeros.faults import Fault
 from wisp.demo.routeros.reply import Request, Result
 from wisp.demo.routeros.spec import Trap
@@ -233,4 +233,4 @@ class Session(asyncio.Protocol):
 
 
 def _encoded(result: Result, request: Request) -> bytes:
-    return b"".join(encode_sentence(words) for words in result.sentences(request.tag))
+    return encode_sentences(result.sentences(request.tag))

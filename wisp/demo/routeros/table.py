@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -30,13 +30,14 @@ class Table:
 
     # Reading
 
-    def view(self, row_id: str) -> Row:
-        """The row as printed, with its id and, for one that runs out, what is left of it."""
+    def view(self, row_id: str, names: Sequence[str] | None = None) -> Row:
+        """The row as printed, with its id and, for one that runs out, what is left of it; only the properties in
+        ``names`` where given."""
         hidden = self.menu.never_printed
-        row = {".id": row_id, **{name: value for name, value in self.rows[row_id].items() if name not in hidden}}
+        row = {".id": row_id} | self.rows[row_id]
         if row_id in self.expires:
             row["timeout"] = printed_time(max(0, round(self.expires[row_id] - monotonic())))
-        return row
+        return {name: row[name] for name in (row if names is None else names) if name in row and name not in hidden}
 
     def has_name(self, name: str) -> bool:
         """Whether a row has that name."""
