@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import AddressValueError, IPv4Address, IPv6Network, ip_network
-from typing import Protocol
+from ipaddress import IPv4Address, IPv6Network, ip_network
+from socket import AF_INET, inet_pton
+from typing import NamedTuple, Protocol
 
 TAG = "wisp:"
 _OURS = re.compile(r"wisp:([A-Za-z0-9._@-]{1,64})")
@@ -44,8 +45,7 @@ class Lists:
         return tuple(dict.fromkeys((self.cut, self.notice, *self.former)))
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A client and the list it belongs on; ``list`` empty = on none. ``address`` None = not known at present."""
 
     client_id: int
@@ -54,8 +54,7 @@ class Wanted:
     list: str
 
 
-@dataclass(frozen=True)
-class Add:
+class Add(NamedTuple):
     """An entry to add for a client."""
 
     client_id: int
@@ -69,8 +68,7 @@ class Add:
         return TAG + self.code
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """An entry of ours, to be enabled or removed. ``client_id`` None: its client wants nothing here (an orphan)."""
 
     id: str
@@ -80,8 +78,7 @@ class Change:
     client_id: int | None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Where a client stands before any command is sent.
 
     ``problem`` not empty = cannot be as wanted, whatever is sent: ``no_address``, ``not_ipv4``, ``not_ipv6``,
@@ -140,8 +137,8 @@ def normal(address: str) -> str:
 def is_ipv4(address: str) -> bool:
     """Whether this is one IPv4 address: the only thing that we put on an IPv4 list."""
     try:
-        IPv4Address(address)
-    except AddressValueError:
+        inet_pton(AF_INET, address)  # as strict as ipaddress, and ten times as fast
+    except (OSError, ValueError):
         return False
     return True
 
@@ -310,8 +307,7 @@ def _span(address: str) -> tuple[_Place, _Place] | None:
     return (network.version, int(network.network_address)), (network.version, int(network.broadcast_address))
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a synchronisation did for one client.
 
     ``state``: ``written`` (a command of ours made it so), ``unchanged`` (read on the router as wanted), ``failed``

@@ -60,15 +60,16 @@ def connections(connection: Connection, addresses: Iterable[str]) -> str:
     for menu, ipv6 in ((menus.CONNECTIONS, False), (menus.CONNECTIONS6, True)):
         ours = {address for address in wanted if (":" in address) is ipv6}
         if ours:
-            why = _remove_from(connection, menu, _matcher(ours))
+            why = _remove_from(connection, menu, ours)
             if why:
                 return why
     return ""
 
 
-def _remove_from(connection: Connection, menu: str, matches: Callable[[str], bool]) -> str:
+def _remove_from(connection: Connection, menu: str, addresses: Collection[str]) -> str:
     try:
         rows = connection.print(menu, [".id", "src-address"])
+        matches = _matcher(addresses if rows else ())
         connection.remove(menu, [row[".id"] for row in rows if matches(row.get("src-address", ""))])
     except GatewayError as error:
         return "" if error.code in (ErrorCode.trap, ErrorCode.permission) else str(error)

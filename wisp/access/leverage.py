@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from wisp.access import copies
 from wisp.access import facts as reading
@@ -167,7 +166,7 @@ class Leverage:
         name = reading.name_of(subject)
         if self.facts.rows(*recorded.place) or recorded.kind not in _KINDS.get(subject.connection, ()):
             return None
-        return replace(recorded, name=name) if self.facts.rows(recorded.kind, name) else None
+        return recorded._replace(name=name) if self.facts.rows(recorded.kind, name) else None
 
     @property
     def explained(self) -> set[tuple[str, str]]:

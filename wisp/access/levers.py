@@ -7,6 +7,7 @@ hold the router's own bytes; names of ours are compared with what the bytes say.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wisp.access.domain import Lists, is_ipv4
 from wisp.gateway import Row, bytes_of, menus, text_of
@@ -22,8 +23,7 @@ _COPIED = (
 _COPIED_FAMILIES = ("use-", "bridge", "remote-ipv6-", "local-ipv6-", "dhcpv6-")
 
 
-@dataclass(frozen=True)
-class Lever:
+class Lever(NamedTuple):
     """By what a client's state stands on its router.
 
     ``kind``: ``profile``, ``disable``, ``hotspot``, ``lease``; empty: by entries alone. ``name``: the user, or the MAC
@@ -66,8 +66,7 @@ class Facts:
 MENU = {"profile": menus.SECRET, "disable": menus.SECRET, "hotspot": menus.HOTSPOT_USER, "lease": menus.LEASE}
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """By what a client's wanted state is to stand. ``listed``: by an entry at ``address`` (None: not known);
     ``from_session``: that address was given to a session. ``problem``: it can't be (``no_user``, ``no_lease``);
     ``no_session`` waits."""

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from wisp.access.domain import Lists, Outcome
 from wisp.access.levers import Lever
 from wisp.gateway import Target
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """A client in one synchronisation: its connection, what is wanted (``cut``, ``notice``, ``none``) in which
     ``version``, and what was recorded before. ``here``: the recorded state is that of this router. ``lever``: the
     recorded lever on this router. ``gone``: it is cancelled, and what others still hold is no matter."""
@@ -33,7 +33,7 @@ class Subject:
     address6: str | None = None
     mac: str = ""
     applied_address6: str | None = None
-    lever: Lever = field(default_factory=Lever)
+    lever: Lever = Lever()
     gone: bool = False
 
     @property
@@ -85,8 +85,7 @@ class Record:
     version: int
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """How it ended for one client, on which of the two lists it stands now (or is kept as if), by which entries of
     ours, and by which lever."""
 
@@ -94,7 +93,7 @@ class Applied:
     cut: bool
     notice: bool
     address6: str | None = None
-    lever: Lever = field(default_factory=Lever)
+    lever: Lever = Lever()
 
 
 @dataclass

@@ -101,13 +101,13 @@ def _attributes(sentence: Sequence[str]) -> tuple[str, dict[str, str]]:
     tag = ""
     values: dict[str, str] = {}
     for word in sentence[1:]:
-        if word.startswith("="):
-            name, separator, value = word[1:].partition("=")
-            if not separator:
-                raise ProtocolError("an attribute without a value")
-            values[name] = value
+        parts = word.split("=", 2)  # thousands of times in a row: one split is the quickest
+        if len(parts) == 3 and not parts[0]:
+            values[parts[1]] = parts[2]
         elif word.startswith(".tag="):
             tag = word[5:]
+        elif not parts[0]:
+            raise ProtocolError("an attribute without a value")
         else:
             raise ProtocolError("a word that is neither attribute nor tag")
     return tag, values

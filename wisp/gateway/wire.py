@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from librouteros.exceptions import ProtocolError
-from librouteros.protocol import ApiProtocol, encode_sentence
+from librouteros.protocol import ApiProtocol, encode_length
 
 from wisp.gateway.records import AsIs
 from wisp.gateway.transport import Transport
@@ -32,7 +32,14 @@ def from_wire(text: str) -> str:
 
 def encode(sentences: Iterable[Iterable[str]]) -> bytes:
     """Sentences as bytes, one after another, for a single write."""
-    return b"".join(encode_sentence(*map(to_wire, words), encoding=ENCODING) for words in sentences)
+    return "".join(["".join([*map(_with_length, words), "\0"]) for words in sentences]).encode(ENCODING)
+
+
+def _with_length(word: str) -> str:
+    """A word as it stands on the wire."""
+    word = to_wire(word)
+    size = len(word)
+    return (chr(size) if size < 0x80 else encode_length(size).decode(ENCODING)) + word
 
 
 def decode(data: bytes | bytearray) -> Iterator[tuple[list[str], int]]:
