@@ -39,7 +39,7 @@ MEMORY = 160 * 1024 * 1024
 """Bytes of memory with which a child makes room for a fresh one after its job."""
 GRACE = 60
 """Seconds after its time limit at which a job that cannot even be interrupted is killed with its child."""
-COLLECT = (20_000, 20, 20)
+COLLECT = (100_000, 10, 10)
 """Thresholds of the child's garbage collector: jobs make thousands of rows that live as long as the job."""
 DONE, LAST = b"done", b"last"
 
