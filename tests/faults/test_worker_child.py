@@ -64,6 +64,12 @@ def failed(redis: Redis) -> int:
     return int(redis.zcard("rq:failed:runs"))
 
 
+def state(redis: Redis) -> str:
+    """What the only worker is doing: ``idle`` or ``busy``."""
+    (key,) = redis.smembers("rq:workers")
+    return (redis.hget(key, "state") or b"").decode()
+
+
 def test_one_child_does_many_jobs(start: Start, marks: Marks) -> None:
     start()
     for number in range(3):
@@ -89,8 +95,23 @@ def test_where_an_idle_child_was_killed_another_takes_the_next_job(start: Start,
     start()
     queue.enqueue("test.slow", "before", 0)
     (child,) = children(marks, 1)
+    until(lambda: state(redis) == "idle")
     os.kill(child, signal.SIGKILL)
+    until(lambda: not alive(child))
     queue.enqueue("test.slow", "after", 0)
+    assert children(marks, 2)[1] != child
+    assert failed(redis) == 0
+
+
+def test_a_job_that_was_given_to_a_dying_child_is_another_ones(start: Start, marks: Marks, redis: Redis) -> None:
+    start()
+    queue.enqueue("test.slow", "before", 0)
+    (child,) = children(marks, 1)
+    until(lambda: state(redis) == "idle")
+    os.kill(child, signal.SIGSTOP)  # it is there, but does not take the job
+    queue.enqueue("test.slow", "after", 0)
+    until(lambda: state(redis) == "busy")
+    os.kill(child, signal.SIGKILL)
     assert children(marks, 2)[1] != child
     assert failed(redis) == 0
 

@@ -15,6 +15,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from types import FrameType
@@ -36,12 +37,12 @@ PAUSE = 1.0  # seconds between two attempts to reach Redis
 JOBS = 500
 """How many jobs a child does at most."""
 MEMORY = 160 * 1024 * 1024
-"""Bytes of memory with which a child makes room for a fresh one after its job."""
+"""Bytes of memory (see ``memory``) with which a child makes room for a fresh one after its job."""
 GRACE = 60
 """Seconds after its time limit at which a job that cannot even be interrupted is killed with its child."""
 COLLECT = (100_000, 10, 10)
 """Thresholds of the child's garbage collector: jobs make thousands of rows that live as long as the job."""
-DONE, LAST = b"done", b"last"
+BEGUN, DONE, LAST = b"begun", b"done", b"last"
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class AppWorker(Worker):
         self.app = app
         self.told_to_stop = False
         self._line: Connection | None = None
+        self._order = b""
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT: stop once the job under way is done."""
@@ -103,14 +105,14 @@ class AppWorker(Worker):
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Give the job to the child; start one where there is none, or where it died while it had nothing to do."""
-        order = json.dumps([job.id, queue.name, cast(Execution, self.execution).id]).encode()
+        self._order = json.dumps([job.id, queue.name, cast(Execution, self.execution).id]).encode()
         if self._line is not None:
             try:
-                self._line.send_bytes(order)
+                self._line.send_bytes(self._order)
                 return
             except OSError:
                 self._dismiss()
-        self._start_child().send_bytes(order)
+        self._start_child().send_bytes(self._order)
 
     def _start_child(self) -> Connection:
         """A child, and the line to it. What exists now is left out of its garbage collections, which would copy the
@@ -138,23 +140,34 @@ class AppWorker(Worker):
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
         """Wait until the child has done the job, and say meanwhile that it is alive."""
-        line = cast(Connection, self._line)
         job.started_at = now()
-        begun = time.monotonic()
-        while not line.poll(self.job_monitoring_interval):
-            if job.timeout is not None and 0 < job.timeout + GRACE < time.monotonic() - begun:
-                self.kill_horse()
-                break
-            self.maintain_heartbeats(job, execution)
-        try:
-            answer = line.recv_bytes()
-        except (EOFError, OSError):
+        answer = self._hear(job, execution)
+        if answer is None:  # it died with nothing to do: the job came too late to be its
+            self._dismiss()
+            self._start_child().send_bytes(self._order)
+            answer = self._hear(job, execution)
+        if answer == BEGUN:
+            answer = self._hear(job, execution)
+        if answer is None:
             self._hang_up()
             super().monitor_work_horse(job, queue, execution)  # the child has died: the job has failed
             return
         self.executions.pop(execution.id, None)
         if answer == LAST:
             self._dismiss()
+
+    def _hear(self, job: Job, execution: Execution) -> bytes | None:
+        """The child's next word; None where it has died, or was killed because the job's time is long over."""
+        line, begun = cast(Connection, self._line), time.monotonic()
+        while not line.poll(self.job_monitoring_interval):
+            if job.timeout is not None and 0 < job.timeout + GRACE < time.monotonic() - begun:
+                self.kill_horse()
+                break
+            self.maintain_heartbeats(job, execution)
+        try:
+            return line.recv_bytes()
+        except (EOFError, OSError):
+            return None
 
     def _hang_up(self) -> None:
         """A child that waits for a job ends then."""
@@ -180,14 +193,16 @@ class AppWorker(Worker):
                 engine.dispose(close=False)  # the sockets belong to the parent
         for left in reversed(range(JOBS)):
             try:
-                job_id, name, execution_id = json.loads(line.recv_bytes())
+                order = line.recv_bytes()
+                line.send_bytes(BEGUN)
             except (EOFError, OSError):
-                break
-            self._do(job_id, name, execution_id)
+                return  # the worker wants no more
+            self._do(*json.loads(order))
             last = not left or memory() > MEMORY
-            line.send_bytes(LAST if last else DONE)
+            with suppress(OSError):  # the worker has hung up meanwhile: the next look at the line ends this
+                line.send_bytes(LAST if last else DONE)
             if last:
-                break
+                return
 
     def _do(self, job_id: str, name: str, execution_id: str) -> None:
         """One job, in a context of its own. An error that leaves this is RQ's or Redis's, never the job's."""
@@ -201,7 +216,7 @@ class AppWorker(Worker):
 
 
 def memory() -> int:
-    """Bytes that this process has in memory, without what it shares with others."""
+    """Bytes that this process has in memory, without files such as libraries."""
     _all, resident, shared, *_rest = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
