@@ -154,12 +154,13 @@ def mind_ipv6(router_id: int) -> None:
 
 
 def _target(router: Router) -> Target | None:
-    """Where to reach the router; with less patience where it did not answer last time: the probe has more."""
+    """Where to reach the router; with little patience where it did not answer last time: every worker may be at such a
+    one when work for the others comes. The probe has more, and brings back those that are only slow."""
     try:
         target = routers.target(router)
     except SecretUnreadable:
         return None
-    return health.hurried(target) if router.online is False else target
+    return health.hurried(target, reply=2.0) if router.online is False else target
 
 
 def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:

@@ -137,10 +137,13 @@ def release(router_id: int) -> None:
     )
 
 
-def hurried(target: Target) -> Target:
-    """The same with less patience, for a router that did not answer last time: it must not keep a worker for long."""
+def hurried(target: Target, reply: float = 5.0) -> Target:
+    """The same with less patience, at most ``reply`` seconds for an answer, for a router that did not answer last
+    time: it must not keep anybody waiting for long."""
     return replace(
-        target, connect_timeout=min(3.0, target.connect_timeout), reply_timeout=min(5.0, target.reply_timeout)
+        target,
+        connect_timeout=min(3.0, reply, target.connect_timeout),
+        reply_timeout=min(reply, target.reply_timeout),
     )
 
 
