@@ -30,9 +30,6 @@ from wisp.tasks.models import TaskRun
 
 CLIENTS, OWING = 5_000, 1_000
 ROUTERS, PROCESSES, WORKERS = 20, 2, 4
-FIRST, FEW = 8, 20
-"""Routers with few clients that the workers deal with before the clock starts: measured are workers at work, not what
-each has to compile in its first second."""
 REPEATS = 3
 
 
@@ -48,28 +45,23 @@ def work() -> dict[str, Any]:
     return {"seconds": seconds, "state": run.state, "cut": run.cut}
 
 
-def _provide(place: Ground, routers: list[Line], clients: int = CLIENTS, owing: int = OWING) -> list[int]:
-    """Each router's clients, the first ones of whom owe; the cut tasks of their zones."""
+def _provide(place: Ground, routers: list[Line]) -> None:
+    """Each router's clients, the first thousand of whom owe."""
     with place.app.app_context():
         make_company()
         plan = make_plan()
         today = clock.now().date()
-        schedules = []
-        for line in routers:
+        for number, line in enumerate(routers):
             zone = make_zone(make_router(port=line.port))
-            schedules.append(zone.schedule_id)
             rows = client_rows(
-                zone, plan.id, clients, f"R{zone.id:02}-", installed_on=date(2020, 1, 1), created_at=clock.now()
+                zone, plan.id, CLIENTS, f"R{number:02}-", installed_on=date(2020, 1, 1), created_at=clock.now()
             )
             with transaction() as s:
                 s.execute(sa.insert(Client), rows)
                 ids = s.scalars(sa.select(Client.id).where(Client.zone_id == zone.id).order_by(Client.id)).all()
                 s.execute(sa.insert(Access), [{"client_id": i, "router_id": zone.router_id} for i in ids])
-            owe(ids[:owing], due=today - timedelta(days=2))
-        cuts = sa.select(PeriodicTask.id).where(PeriodicTask.kind == "cut", PeriodicTask.schedule_id.in_(schedules))
-        tasks = list(db.session().scalars(cuts.order_by(PeriodicTask.id)))
+            owe(ids[:OWING], due=today - timedelta(days=2))
     place.keep()
-    return tasks
 
 
 def _check(line: Line) -> None:
@@ -103,22 +95,23 @@ def _one_router(kind: str) -> list[Figure]:
     ]
 
 
-def _all(
-    place: Ground, routers: list[Line], tasks: list[int], few: list[Line], first: list[int], workers: int
-) -> float:
-    """Seconds from the order to the end of every router's cut, with so many workers that are at work already."""
+def _all(place: Ground, routers: list[Line], workers: int) -> float:
+    """Seconds from the order to the end of every router's cut, with so many workers."""
     place.restore()
     place.redis.client().flushdb()
-    for line in (*routers, *few):
+    for line in routers:
         line.fresh()
     with ExitStack() as stack:
         stack.enter_context(running(*[place.start("flask", "worker", quiet=True) for _ in range(workers)]))
         with place.app.app_context():
             client = place.redis.client()
             until(lambda: client.scard("rq:workers") == workers, 60)
-            _cut(first, FEW)
+            tasks = db.session().scalars(sa.select(PeriodicTask.id).where(PeriodicTask.kind == "cut")).all()
             begun = time.perf_counter()
-            _cut(tasks, OWING)
+            for task_id in tasks:
+                with transaction():
+                    service.order(service.find(task_id))
+            until(lambda: _done(len(tasks)), 300, 0.1)
             seconds = time.perf_counter() - begun
             db.db.session.remove()
     for line in routers:
@@ -126,20 +119,10 @@ def _all(
     return seconds
 
 
-def _cut(tasks: list[int], owing: int) -> None:
-    """Order these cuts, and wait until each has cut so many."""
-    for task_id in tasks:
-        with transaction():
-            service.order(service.find(task_id))
-    until(lambda: _done(tasks, owing), 300, 0.1)
-
-
-def _done(tasks: list[int], owing: int) -> bool:
+def _done(count: int) -> bool:
     db.session().rollback()
-    done = sa.select(sa.func.count()).where(
-        TaskRun.task_id.in_(tasks), TaskRun.state == "success", TaskRun.cut == owing
-    )
-    return db.session().scalar(done) == len(tasks)
+    done = sa.select(sa.func.count()).select_from(TaskRun).where(TaskRun.state == "success", TaskRun.cut == OWING)
+    return db.session().scalar(done) == count
 
 
 def _many_routers(kind: str) -> Figure:
@@ -147,13 +130,9 @@ def _many_routers(kind: str) -> Figure:
         session() as server,
         ground(kind, server) as place,
         lines(place, ROUTERS, CLIENTS, PROCESSES) as routers,
-        lines(place, FIRST, FEW) as few,
     ):
-        first = _provide(place, few, FEW, FEW)
-        tasks = _provide(place, routers)
-        measured = [
-            [_all(place, routers, tasks, few, first, workers) for workers in (1, WORKERS)] for _ in range(REPEATS)
-        ]
+        _provide(place, routers)
+        measured = [[_all(place, routers, workers) for workers in (1, WORKERS)] for _ in range(REPEATS)]
         alone, together = (median(seconds) for seconds in zip(*measured, strict=True))
     return Figure(
         "P2",
