@@ -249,7 +249,7 @@ def test_a_lease_from_a_clock_set_back_since_keeps_others_out_until_it_ends() ->
         (run_id,) = claims.claim_due()
         with transaction():
             assert runner._claim(run_id, "busy")
-            runner._prepare(run_id, "busy")
+            runner._prepare(runner._mine(run_id, "busy"))
     with clock.frozen(moment("2026-11-15 11:50")):  # ten minutes back; the worker works on
         assert claims.abandoned() == []
         assert not runner.work(run_id)
@@ -281,7 +281,7 @@ def test_a_later_kind_waits_while_the_invoices_are_still_open(router) -> None:
         assert claims.claim_due() == []  # queued: no worker yet
         with transaction():
             assert runner._claim(run_id, "busy")
-            runner._prepare(run_id, "busy")
+            runner._prepare(runner._mine(run_id, "busy"))
         assert claims.claim_due() == []
     assert [r.trigger for r in ticks(moment("2026-11-16 10:05"))] == ["late", "late"]
 

@@ -171,6 +171,7 @@ def test_of_a_long_conversation_the_middle_is_left_out(lump: int) -> None:
     said = [[str(number)] for number in range(1000)]
     for at in range(0, len(said), lump):
         transcript.hear(">", said[at : at + lump], list)
+    transcript.write_out()
     half = transcripts.LINES // 2
     assert transcript.lines == [[">", str(number)] for number in (*range(half), *range(1000 - half, 1000))]
     assert transcript.left_out == 1000 - transcripts.LINES

@@ -8,7 +8,7 @@ from wisp.access.conversation import converse
 from wisp.access.rules import service as rules
 from wisp.core import clock
 from wisp.core.db import after_commit, session, transaction, write
-from wisp.core.queue import enqueue_many, job, periodic
+from wisp.core.queue import enqueue_many, job, periodic, rehearsal
 from wisp.gateway import GatewayError
 
 ROUNDS = 10
@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 periodic("access-sweep", "access.sweep", seconds=60)
 periodic("access-reconcile", "access.reconcile", seconds=24 * 3600)
+
+
+rehearsal(sync.rehearse)
 
 
 @job(service.SYNC_AWAY, queue="away", timeout=600)
@@ -47,9 +50,11 @@ def synchronise(router_id: int, force: bool = False) -> None:
 
 def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
     """One synchronisation; True where another one is due."""
-    order = write(lambda: sync.begin(router_id, owner, force=force))
+    order = write(lambda: sync.claim(router_id, owner, force=force))
     if order is None:
         return False
+    if service.unwarranted(router_id):
+        write(lambda: service.recheck(router_id))
     plan = sync.read_plan(router_id, order)
     news = sync.unnoted(plan)
     session().rollback()
@@ -62,8 +67,10 @@ def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
             lambda records: write(lambda: sync.remember(plan, owner, records)),
         )
 
+    changed = sync.changes(plan, result)
+
     def record() -> bool:
-        again = sync.record(plan, result, owner, keep=keep)
+        again = sync.record(plan, result, changed, owner, keep=keep)
         transcripts.record(router_id, transcript, result.error)
         return again
 

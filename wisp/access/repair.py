@@ -56,9 +56,7 @@ def chosen(texts: Collection[str]) -> frozenset[Key]:
 def begin(router_id: int, owner: str) -> Plan:
     """Take the router's lease and read what is wanted. Refused where it is being synchronised at this moment."""
     now = clock.now()
-    session().execute(
-        insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
-    )
+    session().execute(insert_into(RouterSync).values(service.fresh_sync(router_id)).on_conflict_do_nothing())
     free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now)
     taken = session().scalar(
         sa.update(RouterSync)

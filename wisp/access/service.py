@@ -4,6 +4,7 @@ Every function works inside the caller's transaction and on whole sets of client
 that is done by the synchronisation (wisp.access.sync), which reads what is wanted at that moment.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +32,7 @@ __all__ = [
     "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved", "clients_cancelled",
     "clients_imported", "due_syncs", "ensure_rows", "keep_suspended", "lift", "note_waiting", "recheck",
     "request_sync", "request_sync_of", "router_returned", "routers_of", "settings_changed", "state_of",
-    "states", "unsettled", "waiting", "want_notice", "want_suspended",
+    "states", "unsettled", "unwarranted", "waiting", "want_notice", "want_suspended",
 ]  # fmt: skip
 
 ClientIds = Collection[int] | sa.Select[Any]
@@ -58,7 +59,7 @@ def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str
     """
     new = _change(
         client_ids,
-        [~Access.suspended, Access.client_id.in_(sa.select(Client.id).where(Client.cancelled_at.is_(None)))],
+        [~Access.suspended, _alive()],
         suspended=True, reason=reason, basis=basis, keep=False, suspended_at=clock.now(), notice=False,
     )  # fmt: skip
     if reason == "debt":
@@ -72,8 +73,13 @@ def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str
 
 def want_notice(client_ids: ClientIds) -> int:
     """Put the payment notice on these clients' screens, except the suspended and the cancelled; how many are new."""
-    alive = Access.client_id.in_(sa.select(Client.id).where(Client.cancelled_at.is_(None)))
-    return _change(client_ids, [~Access.notice, ~Access.suspended, alive], notice=True)
+    return _change(client_ids, [~Access.notice, ~Access.suspended, _alive()], notice=True)
+
+
+def _alive() -> ColumnElement[bool]:
+    """Over Access: the client is not cancelled. As a look-up for each row: as a list of ids SQLite would read the whole
+    table of clients for it, however few rows are meant."""
+    return sa.select(sa.literal(1)).where(Client.id == Access.client_id, Client.cancelled_at.is_(None)).exists()
 
 
 def lift(
@@ -152,7 +158,7 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
     ids = sorted(set(router_ids))
     if not ids:
         return {}
-    rows = [{"router_id": router_id, "requested": 1, "done": 0, "attempts": 0} for router_id in ids]
+    rows = [fresh_sync(router_id) | {"requested": 1} for router_id in ids]
     statement = insert_into(RouterSync).values(rows)
     statement = statement.on_conflict_do_update(
         index_elements=[RouterSync.router_id], set_={"requested": RouterSync.requested + 1}
@@ -160,6 +166,13 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
     orders = dict(session().execute(statement).all())
     after_commit(lambda: enqueue_syncs(ids, force=True))
     return orders
+
+
+def fresh_sync(router_id: int) -> dict[str, object]:
+    """Values of the RouterSync of a router that nothing was asked of yet."""
+    company = settings.company()
+    lists = json.dumps([company.list_overdue, company.list_notice])
+    return {"router_id": router_id, "requested": 0, "done": 0, "attempts": 0, "lists": lists}
 
 
 def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
@@ -221,18 +234,18 @@ def notice_settled(debt: sa.Subquery) -> ColumnElement[bool]:
     return sa.and_(Access.notice, debt.c.open_debt < max(1, settings.company().notice_minimum))
 
 
-def recheck(router_id: int) -> Lifted:
-    """Read the debt again and lift what it no longer justifies on this router; before anything is sent to it.
+def unwarranted(router_id: int) -> list[tuple[int, bool, bool]]:
+    """(client, cut, notice) of those on this router whose suspension for debt, or whose notice, what they owe no longer
+    justifies. Only reads.
 
-    A suspension for debt, unless kept, goes where the debt of its basis is within the tolerance; a notice where the
-    open debt is below the notice minimum. What is not yet on the router goes also where the client has been excluded or
-    has promised to pay since, by the local date of its schedule.
+    A suspension for debt, unless kept, is to go where the debt of its basis is within the tolerance; a notice where the
+    open debt is below the notice minimum. What is not yet on the router is to go also where the client has been
+    excluded or has promised to pay since, by the local date of its schedule.
     """
     now = clock.now()
     today = invoices.local_today(now)
-    on_a_list = sa.select(Access.client_id).where(
-        Access.router_id == router_id, sa.or_(Access.notice, sa.and_(Access.suspended, Access.reason == "debt"))
-    )
+    cut = sa.and_(Access.suspended, Access.reason == "debt", ~Access.keep)
+    on_a_list = sa.select(Access.client_id).where(Access.router_id == router_id, sa.or_(Access.notice, cut))
     debt = invoices.debts(now, Client.router_id == router_id, Client.id.in_(on_a_list))
     promised = invoices.promised(Access.client_id, today)
     spared = sa.or_(
@@ -242,25 +255,26 @@ def recheck(router_id: int) -> Lifted:
         sa.and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today),
     )
     unwarned = sa.or_(Client.free, promised, Client.no_notice)
+    no_cut = sa.and_(cut, sa.or_(cut_settled(debt), sa.and_(~Access.applied_suspended, spared)))
+    no_notice = sa.and_(Access.notice, sa.or_(notice_settled(debt), sa.and_(~Access.applied_notice, unwarned)))
     query = (
-        sa.select(Access.client_id)
+        sa.select(Access.client_id, no_cut, no_notice)
         .join(debt, debt.c.client_id == Access.client_id)
         .join(Client, Client.id == Access.client_id)
         .join(Zone, Zone.id == Client.zone_id)
         .join(BillingSchedule, invoices.schedule_of_client())
-        .where(Access.router_id == router_id)
+        .where(Access.router_id == router_id, sa.or_(no_cut, no_notice))
+        .order_by(Access.client_id)
     )
-    cuts = query.where(
-        Access.suspended, Access.reason == "debt", ~Access.keep,
-        sa.or_(cut_settled(debt), sa.and_(~Access.applied_suspended, spared)),
-    )  # fmt: skip
-    notices = query.where(
-        Access.notice,
-        sa.or_(notice_settled(debt), sa.and_(~Access.applied_notice, unwarned)),
-    )
-    cut_ids, notice_ids = list(session().scalars(cuts)), list(session().scalars(notices))
-    lock_all(cut_ids + notice_ids)
-    return Lifted(lift(cut_ids, notice=False).suspended, lift(notice_ids, suspended=False).notice)
+    return [(client_id, bool(of_cut), bool(of_notice)) for client_id, of_cut, of_notice in session().execute(query)]
+
+
+def recheck(router_id: int) -> Lifted:
+    """Lift what is ``unwarranted`` on this router; before anything is sent to it."""
+    found = unwarranted(router_id)
+    lock_all([client_id for client_id, _cut, _notice in found])
+    cuts, notices = [row[0] for row in found if row[1]], [row[0] for row in found if row[2]]
+    return Lifted(lift(cuts, notice=False).suspended, lift(notices, suspended=False).notice)
 
 
 # Receivers of events ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
 from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
-from wisp.core.db import after_commit, insert_into, session, update_each
+from wisp.core.db import NOBODY, after_commit, insert_into, session, update_each
 from wisp.gateway import ErrorCode, Target
 from wisp.routers import health
 from wisp.routers import service as routers
@@ -52,10 +52,12 @@ def claim(router_id: int, owner: str, *, force: bool) -> int | None:
     Nothing to do: all orders are done, another job is at it (it will see the new orders), a pause runs and
     ``force`` is not given, or the router is archived.
     """
+    session().execute(insert_into(RouterSync).values(service.fresh_sync(router_id)).on_conflict_do_nothing())
+    return _take(router_id, owner, force=force)
+
+
+def _take(router_id: int, owner: str, *, force: bool) -> int | None:
     now = clock.now()
-    session().execute(
-        insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
-    )
     free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now, RouterSync.lease_owner == owner)
     rested = sa.or_(RouterSync.next_attempt_at.is_(None), RouterSync.next_attempt_at <= now, sa.literal(force))
     something = sa.or_(RouterSync.requested > RouterSync.done, RouterSync.next_attempt_at.is_not(None))
@@ -100,14 +102,6 @@ def _update_own(router_id: int, owner: str, **values: object) -> int:
 # Planning --------------------------------------------------------------------------------------------
 
 
-def begin(router_id: int, owner: str, *, force: bool) -> int | None:
-    """Claim the router (see ``claim``) and lift what the debt no longer justifies."""
-    order = claim(router_id, owner, force=force)
-    if order is not None:
-        service.recheck(router_id)
-    return order
-
-
 def unnoted(plan: Plan) -> dict[str, object]:
     """What must be noted of a router before anything is sent to it, where it is not yet. Only reads.
 
@@ -142,9 +136,7 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
 
 def mind_ipv6(router_id: int) -> None:
     """Let the next synchronisation look at all: see Plan.ipv6."""
-    session().execute(
-        insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
-    )
+    session().execute(insert_into(RouterSync).values(service.fresh_sync(router_id)).on_conflict_do_nothing())
     session().execute(
         sa.update(RouterSync)
         .where(RouterSync.router_id == router_id)
@@ -221,6 +213,17 @@ def _concerned(router_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(Access.router_id == router_id, sa.or_(Access.suspended, Access.notice, unsettled))
 
 
+def rehearse() -> None:
+    """Put to the database what a synchronisation asks of it, for no router. See queue.rehearsal."""
+    _take(NOBODY, "", force=True)
+    service.unwarranted(NOBODY)
+    session().get(Router, NOBODY)
+    _subjects(NOBODY, ())
+    left.of_router(NOBODY)
+    outages.current(NOBODY)
+    _store(Plan(NOBODY, 0, None, Lists("", ""), ()), Result(reached=True), ())
+
+
 # Recording -------------------------------------------------------------------------------------------
 
 
@@ -230,8 +233,23 @@ def remember(plan: Plan, owner: str, records: Sequence[Record]) -> list[Left]:
     return left.write_down(plan.router_id, records)
 
 
-def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool:
-    """Write down what came of it, in one transaction with what follows from it (the event, outage, e-mails).
+def changes(plan: Plan, result: Result) -> list[dict[str, object]]:
+    """What is to be written of each client whose row says something else than the router confirmed. Apart from
+    ``record``, so that it is reckoned before the lock for writing is taken."""
+    found = []
+    for subject in plan.subjects if result.reached else ():
+        applied = result.clients.get(subject.client_id)
+        if applied is None or subject.client_id in plan.held:  # those who are held only kept what stood
+            continue
+        new = _values(plan, subject, applied)
+        if new is not None:
+            found.append({"client_id": subject.client_id, **new})
+    return found
+
+
+def record(plan: Plan, result: Result, changed: Sequence[dict[str, object]], owner: str, *, keep: bool = True) -> bool:
+    """Write down what came of it (``changed``: see ``changes``), in one transaction with what follows from it (the
+    event, outage, e-mails).
 
     True where more was ordered meanwhile: with ``keep`` the lease stays ours and another round is due.
     Raises LeaseLost.
@@ -249,7 +267,7 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
         raise LeaseLost(plan.router_id)
     left_over = result.leftovers or any(applied.outcome.state == "failed" for applied in result.clients.values())
     for client_id in plan.held:
-        result.clients.pop(client_id, None)  # they only kept what stood
+        result.clients.pop(client_id, None)
     outcomes = {client_id: applied.outcome for client_id, applied in result.clients.items()}
     if result.reached:
         outages.end(plan.router_id, outcomes.values(), len(plan.held))
@@ -260,7 +278,7 @@ def record(plan: Plan, result: Result, owner: str, *, keep: bool = True) -> bool
         report=SyncReport(plan.order, result.reached, result.error, result.detail, outcomes, plan.held),
     )
     if result.reached:
-        _store(plan, result)
+        _store(plan, result, changed)
     else:
         _mark_sent(plan, result)
     again = result.reached and row.requested > plan.order and keep
@@ -317,20 +335,13 @@ def _not_reached(plan: Plan, result: Result) -> None:
     outages.begin(plan.router_id, result.error, router.offline_since or now)
 
 
-def _store(plan: Plan, result: Result) -> None:
-    """Write what the router confirmed: only rows that say something else."""
+def _store(plan: Plan, result: Result, changed: Sequence[dict[str, object]]) -> None:
+    """Write what the router confirmed."""
     now = clock.now()
-    changes = []
-    for subject in plan.subjects:
-        if subject.client_id not in result.clients:
-            continue
-        new = _values(plan, subject, result.clients[subject.client_id])
-        if new is not None:
-            changes.append({"client_id": subject.client_id, **new})
     # Nobody else settles a change, so that those who were read are still among these.
     service.lock_all(sa.select(Access.client_id).where(_concerned(plan.router_id)))
     # A client who moved meanwhile is the other router's to record.
-    update_each(Access, changes, Access.router_id == plan.router_id, by=["client_id"], applied_at=now)
+    update_each(Access, changed, Access.router_id == plan.router_id, by=["client_id"], applied_at=now)
     if result.undone:
         left.forget(plan.router_id, result.undone)
     if not result.leftovers:

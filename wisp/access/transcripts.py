@@ -26,6 +26,8 @@ class Transcript:
         self._head: list[tuple[str, Reader, Sentence]] = []
         self._tail: deque[tuple[str, Reader, Sentence]] = deque(maxlen=LINES // 2)
         self._count = 0
+        self.lines: list[list[str]] = []
+        """What was kept, once the block has ended: pairs of direction and words."""
 
     def hear(self, direction: str, sentences: Sequence[Sentence], words: Reader) -> None:
         """Sentences that were said one after another; ``words`` makes one of them readable."""
@@ -35,11 +37,10 @@ class Transcript:
         self._tail.extend((direction, words, sentence) for sentence in sentences[last:])
         self._count += len(sentences)
 
-    @property
-    def lines(self) -> list[list[str]]:
-        """What is kept: pairs of direction and words."""
+    def write_out(self) -> None:
+        """Make what was kept readable."""
         kept = (*self._head, *self._tail)
-        return [
+        self.lines = [
             [direction, " ".join(words(sentence)).replace("\0", "")[:LENGTH]] for direction, words, sentence in kept
         ]
 
@@ -53,8 +54,11 @@ class Transcript:
 def transcribed() -> Iterator[Transcript]:
     """Listen to the connections opened inside the block."""
     transcript = Transcript()
-    with listening(transcript.hear):
-        yield transcript
+    try:
+        with listening(transcript.hear):
+            yield transcript
+    finally:
+        transcript.write_out()
 
 
 def record(router_id: int, transcript: Transcript, error: str) -> None:

@@ -48,6 +48,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=15000", "synchronous=NORMAL")
+NOBODY = 0
+"""An id that no row has: the database counts from 1."""
 TRIES = 3
 """How often ``write`` begins anew at most."""
 _AT_ONCE = 5_000

@@ -21,7 +21,7 @@ from rq.job import Job
 from rq.timeouts import TimerDeathPenalty
 
 from wisp.core import audit
-from wisp.core.db import session
+from wisp.core.db import session, transaction
 
 QUEUES = ("runs", "routers", "mail", "away")
 """In the order in which a worker looks at them; ``away`` holds what is to be tried with machines that did not answer
@@ -69,6 +69,7 @@ class _Inline:
 
 specs: dict[str, Spec] = {}
 wanted: dict[str, Periodic] = {}
+rehearsals: list[Callable[[], None]] = []
 _inline: ContextVar[_Inline | None] = ContextVar("inline", default=None)
 
 
@@ -85,6 +86,31 @@ def job(name: str, *, queue: str, timeout: int = TIMEOUT) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def rehearsal(function: Callable[[], None]) -> Callable[[], None]:
+    """Register what a fresh process does before its first job: put the statements that its jobs will need to the
+    database, for nobody, so that they are compiled. It runs in a transaction that is rolled back."""
+    if function not in rehearsals:
+        rehearsals.append(function)
+    return function
+
+
+def rehearse() -> None:
+    """Do every rehearsal. One that fails is no harm but the time that a first job then takes."""
+    for function in rehearsals:
+        try:
+            with transaction():
+                function()
+                raise _Rehearsed
+        except _Rehearsed:
+            pass
+        except Exception as error:
+            log.warning("%s.%s: %s", function.__module__, function.__name__, error)
+
+
+class _Rehearsed(Exception):
+    """The end of a rehearsal: nothing of it stays."""
 
 
 def periodic(id: str, job: str, *, seconds: int) -> None:

@@ -2,7 +2,9 @@
 
 The child does one job after another: what a job made once (SQL statements compiled, connections, the interpreter's own
 short cuts) is there for the next. After so many jobs, or so much memory, it makes room for a fresh one; where it dies,
-the job under way fails alone. The worker itself never runs a job, so that each child begins clean.
+the job under way fails alone. The worker itself never runs a job, so that each child begins clean. A child begins
+before there is a job for it, and first rehearses: clients are waiting for the first job of the day too, and on SQLite
+several children that compile their statements under the one lock for writing would wait for one another.
 
 It outlives Redis: while Redis is away it waits, and starts again when it is back. Its child does not outlive it: two
 copies of a job after a crash would be one too many even for jobs that bear it.
@@ -31,7 +33,7 @@ from rq.utils import now
 from wisp.core import audit
 from wisp.core.db import db
 from wisp.core.process import follow_parent
-from wisp.core.queue import QUEUES, SERIALIZER
+from wisp.core.queue import QUEUES, SERIALIZER, rehearse
 
 PAUSE = 1.0  # seconds between two attempts to reach Redis
 JOBS = 500
@@ -42,7 +44,9 @@ GRACE = 60
 """Seconds after its time limit at which a job that cannot even be interrupted is killed with its child."""
 COLLECT = (100_000, 10, 10)
 """Thresholds of the child's garbage collector: jobs make thousands of rows that live as long as the job."""
-BEGUN, DONE, LAST = b"begun", b"done", b"last"
+REHEARSAL = 15.0
+"""Seconds that a worker waits for its first child's rehearsal before it announces itself."""
+READY, BEGUN, DONE, LAST = b"ready", b"begun", b"done", b"last"
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,16 @@ class AppWorker(Worker):
         self.told_to_stop = False
         self._line: Connection | None = None
         self._order = b""
+
+    def bootstrap(self, *args: Any, **options: Any) -> None:
+        """Announce the worker, once there is a child that is ready for a job."""
+        self.connection.ping()
+        self._start_child().poll(REHEARSAL)
+        try:
+            super().bootstrap(*args, **options)
+        except BaseException:
+            self._dismiss()
+            raise
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT: stop once the job under way is done."""
@@ -155,19 +169,25 @@ class AppWorker(Worker):
         self.executions.pop(execution.id, None)
         if answer == LAST:
             self._dismiss()
+            if not self.told_to_stop:
+                self._start_child()
 
     def _hear(self, job: Job, execution: Execution) -> bytes | None:
-        """The child's next word; None where it has died, or was killed because the job's time is long over."""
+        """The child's next word about the job; None where it has died, or was killed because the job's time is long
+        over."""
         line, begun = cast(Connection, self._line), time.monotonic()
-        while not line.poll(self.job_monitoring_interval):
-            if job.timeout is not None and 0 < job.timeout + GRACE < time.monotonic() - begun:
-                self.kill_horse()
-                break
-            self.maintain_heartbeats(job, execution)
-        try:
-            return line.recv_bytes()
-        except (EOFError, OSError):
-            return None
+        word = READY
+        while word == READY:
+            while not line.poll(self.job_monitoring_interval):
+                if job.timeout is not None and 0 < job.timeout + GRACE < time.monotonic() - begun:
+                    self.kill_horse()
+                    break
+                self.maintain_heartbeats(job, execution)
+            try:
+                word = line.recv_bytes()
+            except (EOFError, OSError):
+                return None
+        return word
 
     def _hang_up(self) -> None:
         """A child that waits for a job ends then."""
@@ -191,6 +211,9 @@ class AppWorker(Worker):
         with self.app.app_context():
             for engine in db.engines.values():
                 engine.dispose(close=False)  # the sockets belong to the parent
+            rehearse()
+        with suppress(OSError):
+            line.send_bytes(READY)
         for left in reversed(range(JOBS)):
             try:
                 order = line.recv_bytes()

@@ -6,7 +6,7 @@ from wisp.access import service as access
 from wisp.core import queue
 from wisp.core.db import session, transaction
 from wisp.schedules.models import PeriodicTask
-from wisp.tasks import planning, queueing, runner, tick
+from wisp.tasks import ledger, planning, queueing, runner, tick
 from wisp.tasks.models import TaskRun
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,13 @@ def run_runs(run_ids: list[int]) -> None:
             first = first or error
     if first is not None:
         raise first
+
+
+@queue.rehearsal
+def rehearse() -> None:
+    """The statements of a cut and of a notice, up to their routers' answers."""
+    runner.rehearse()
+    ledger.rehearse()
 
 
 queue.periodic("wisp-tick", "tasks.tick", seconds=60)

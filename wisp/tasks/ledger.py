@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, s
 from wisp.access import service as access
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import session, update_each
+from wisp.core.db import NOBODY, session, update_each
 from wisp.invoices import domain as invoicing
 from wisp.invoices import service as invoices
 from wisp.routers.models import Zone
@@ -183,6 +183,13 @@ def on_router_synced(router_id: int, report: "SyncReport") -> None:
         finish(run)
         if not report.reached and run.waiting:
             access.note_waiting(router_id, run.task_id, run.id, _waiting_on(run, router_id))
+
+
+def rehearse() -> None:
+    """Put to the database what follows from a router's answer, for no run. See queue.rehearsal."""
+    _waiting_runs(NOBODY)
+    _runs_of_moved(NOBODY)
+    _settle_items([NOBODY], access.SyncReport(0, True))
 
 
 def _runs_of_moved(router_id: int) -> list[TaskRun]:

@@ -4,13 +4,14 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 
 from sqlalchemy import func, or_, select, update
 
 from wisp.access import service as access
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import dialect, out_of_order, session, transaction
+from wisp.core.db import NOBODY, dialect, out_of_order, session, transaction
 from wisp.outbox import service as outbox
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
@@ -37,22 +38,54 @@ def work(run_id: int, chunk: int = CHUNK) -> bool:
     is committed together with the cursor that says so.
     """
     owner = new_owner()
-    with transaction():
-        if not _claim(run_id, owner):
-            return False
-        retry = _prepare(run_id, owner)
     try:
-        if retry:
-            _one_by_one(run_id, owner, None, None, failed_only=True)
-        else:
-            while _next_chunk(run_id, owner, chunk):
-                pass
-        with transaction():
-            _complete(run_id, owner)
+        more = _begin(run_id, owner, chunk)
+        if more and dialect() == "postgresql":
+            _analyze(run_id)
+        while more:
+            more = _next_chunk(run_id, owner, chunk)
     except Lost:
         log.warning("run %s was taken over by another worker", run_id)
         return False
-    return True
+    return more is not None
+
+
+def _begin(run_id: int, owner: str, size: int) -> bool | None:
+    """Claim the run and write its first chunk in one transaction: most runs have no other. Whether there is more to do;
+    None where the run is not ours. A chunk that fails is left to ``_next_chunk``."""
+    try:
+        with transaction():
+            if not _claim(run_id, owner):
+                return None
+            run = _mine(run_id, owner)
+            retry = _prepare(run)
+            more = not retry and _write(run, size)
+    except Exception as error:
+        if isinstance(error, Lost) or out_of_order(error):
+            raise
+        with transaction():
+            if not _claim(run_id, owner):
+                return None
+            retry, more = _prepare(_mine(run_id, owner)), True
+    if not retry:
+        return more
+    _one_by_one(
+        run_id, owner, session().scalars(ledger.unwritten(run_id).order_by(RunItem.client_id)).all(), again=True
+    )
+    with transaction():
+        _complete(_mine(run_id, owner))
+    return False
+
+
+def rehearse() -> None:
+    """Put to the database what ``work`` asks of it for a notice and a cut, for no client. See queue.rehearsal."""
+    _claim(NOBODY, "")
+    for kind in (Kind.notice, Kind.cut):
+        task = session().scalar(select(PeriodicTask).where(PeriodicTask.kind == kind).limit(1))
+        if task is not None:
+            spec = planning.spec_of(task, task.next_month)
+            apply.next_range(spec, 0, 1)
+            apply.rehearse_chunk(spec)
 
 
 def _claim(run_id: int, owner: str) -> bool:
@@ -103,13 +136,13 @@ def _spec(run: TaskRun) -> planning.Spec:
     )
 
 
-def _prepare(run_id: int, owner: str) -> bool:
+def _prepare(run: TaskRun) -> bool:
     """Start a fresh run; True where an ended one retries what has failed."""
-    run = _mine(run_id, owner)
     if run.state == RunState.ERROR.value:
         run.retry_at = run.lease_until  # should this worker be killed, the tick finds it again
         return True
     if run.started_at is None:
+        _task = session().get_one(PeriodicTask, run.task_id)  # held, or the session would read it again for each use
         ledger.started(run)
         ledger.take_over(run)
         spec = _spec(run)
@@ -119,56 +152,66 @@ def _prepare(run_id: int, owner: str) -> bool:
 
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
-    """Write one chunk; False where it was the last. A chunk that fails is repeated client by client, unless it is the
-    database itself that fails: then the run ends here as if its worker had been killed, and the tick takes it up."""
-    found, after, more = None, 0, False
+    """Write one more chunk; False where it was the last.
+
+    A chunk that fails is repeated client by client, unless it is the database itself that fails: then the run ends here
+    as if its worker had been killed, and the tick takes it up.
+    """
     try:
         with transaction():
-            run = _mine(run_id, owner)
-            spec, after = _spec(run), run.cursor
-            found = apply.next_range(spec, after, size)
-            if found is None:
-                return False
-            _add(run, apply.apply_chunk(spec, run.id, after, *found))
-            more = apply.next_range(spec, found[0], 1) is not None
+            return _write(_mine(run_id, owner), size)
     except Lost:
         raise
     except Exception as error:
-        if found is None or out_of_order(error):
+        if out_of_order(error):
             raise
-        log.exception("run %s: the chunk up to client %s failed, going on client by client", run_id, found[0])
-        _one_by_one(run_id, owner, after, found[0])
-        more = found[1] == size
-    if dialect() == "postgresql" and more and after == 0 and spec.kind == Kind.invoices:
-        _analyze()
+        log.exception("run %s: a chunk failed, going on client by client", run_id)
+        ids = _clients_of_chunk(run_id, owner, size)
+        if not ids:
+            raise
+        _one_by_one(run_id, owner, ids)
+        return True
+
+
+def _write(run: TaskRun, size: int) -> bool:
+    """Write the next chunk, and with the last one the end of the run; whether there is another one."""
+    spec = _spec(run)
+    found = apply.next_range(spec, run.cursor, size)
+    more = False
+    if found is not None:
+        _add(run, apply.apply_chunk(spec, run.id, run.cursor, *found))
+        more = found[1] == size and apply.next_range(spec, found[0], 1) is not None
+    if not more:
+        _complete(run)
     return more
 
 
-def _analyze() -> None:
-    """Tell PostgreSQL's planner that the tables have just grown; measured: a quarter of a big run's time."""
+def _analyze(run_id: int) -> None:
+    """Tell PostgreSQL's planner that the tables of invoices have grown; measured: a quarter of a big run's time."""
     with transaction():
-        for table in ("invoice", "invoice_line", "message", "run_item"):
-            session().connection().exec_driver_sql(f"ANALYZE {table}")
+        if _spec(session().get_one(TaskRun, run_id)).kind == Kind.invoices:
+            for table in ("invoice", "invoice_line", "message", "run_item"):
+                session().connection().exec_driver_sql(f"ANALYZE {table}")
 
 
-def _one_by_one(run_id: int, owner: str, after: int | None, last: int | None, failed_only: bool = False) -> None:
-    """Each client in a transaction of its own, so that a bad one fails alone and says why."""
+def _clients_of_chunk(run_id: int, owner: str, size: int) -> Sequence[int]:
     with transaction():
         run = _mine(run_id, owner)
-        spec = _spec(run)
-        if failed_only:
-            query = ledger.unwritten(run_id)
-        else:
-            query = select(Client.id).where(spec.clients(), Client.id > after, Client.id <= last)
-        ids = session().scalars(query.order_by(Client.id if not failed_only else RunItem.client_id)).all()
+        query = select(Client.id).where(_spec(run).clients(), Client.id > run.cursor).order_by(Client.id).limit(size)
+        return session().scalars(query).all()
+
+
+def _one_by_one(run_id: int, owner: str, ids: Sequence[int], again: bool = False) -> None:
+    """Each client in a transaction of its own, so that a bad one fails alone and says why. ``again``: they have failed
+    before, and the run has come past them."""
     for client_id in ids:
         try:
             with transaction():
                 run = _mine(run_id, owner)
-                if failed_only:
+                if again:
                     _forget_failure(run_id, client_id)
                 chunk = apply.apply_chunk(_spec(run), run_id, client_id - 1, client_id, 1)
-                _add(run, chunk, move=not failed_only)
+                _add(run, chunk, move=not again)
         except Lost:
             raise
         except Exception as error:
@@ -178,7 +221,7 @@ def _one_by_one(run_id: int, owner: str, after: int | None, last: int | None, fa
             with transaction():
                 run = _mine(run_id, owner)
                 _note_failure(run, client_id, error)
-                if not failed_only:
+                if not again:
                     run.cursor = client_id
 
 
@@ -209,9 +252,8 @@ def _add(run: TaskRun, chunk: apply.Chunk, move: bool = True) -> None:
         run.cursor = chunk.last
 
 
-def _complete(run_id: int, owner: str) -> None:
+def _complete(run: TaskRun) -> None:
     """All is written: invoices end here; notices and cuts wait for their router's answer."""
-    run = _mine(run_id, owner)
     spec = _spec(run)
     if spec.kind == Kind.invoices:
         if run.invoiced and ledger.came_late(run):

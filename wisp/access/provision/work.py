@@ -93,9 +93,7 @@ def begin(router_id: int, owner: str, *, force: bool, after: int = 0, order: int
 
 
 def _claim(router_id: int, owner: str, now: datetime) -> bool:
-    session().execute(
-        insert_into(RouterSync).values(router_id=router_id, requested=0, done=0, attempts=0).on_conflict_do_nothing()
-    )
+    session().execute(insert_into(RouterSync).values(access.fresh_sync(router_id)).on_conflict_do_nothing())
     free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now, RouterSync.lease_owner == owner)
     got = session().scalar(
         sa.update(RouterSync)
