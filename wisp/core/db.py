@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from operator import itemgetter
 from time import sleep
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
@@ -260,9 +261,8 @@ def _execute_many(statement: Update, rows: Sequence[Mapping[str, Any]]) -> None:
         bind = compiled.binds[name]
         convert = bind.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
         fixed[name] = convert(bind.value) if convert else bind.value
-    places = [(of_row.get(name), fixed.get(name)) for name in order]
-    parameters = [tuple(value if name is None else row[name] for name, value in places) for row in rows]
-    connection.exec_driver_sql(str(compiled), parameters)
+    pick = itemgetter(*[of_row.get(name, name) for name in order])
+    connection.exec_driver_sql(str(compiled), [pick({**fixed, **row}) for row in rows])
 
 
 def _given(table: Table, rows: Sequence[Mapping[str, Any]]) -> FromClause:

@@ -1,6 +1,6 @@
 """How runs end: items settled by the router's answers, runs and occurrences that follow from their items."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -168,8 +168,10 @@ def on_router_synced(router_id: int, report: "SyncReport") -> None:
     waiting = [*own, *(run for run in moved if run not in own)]
     if not waiting:
         return
+    # All at once, and held until the end: the session forgets rows that nobody holds.
+    tasks = {task.id: task for task in session().scalars(select(PeriodicTask).where(_task_of(waiting)))}
     if report.reached:
-        _settle_items([run.id for run in waiting], report)
+        _settle_items({run.id: tasks[run.task_id].kind for run in waiting}, report)
     for run in waiting:
         if run.state == RunState.RUNNING:
             if run not in own or run.phase != "syncing" or run.sync_order is None or report.order < run.sync_order:
@@ -185,11 +187,16 @@ def on_router_synced(router_id: int, report: "SyncReport") -> None:
             access.note_waiting(router_id, run.task_id, run.id, _waiting_on(run, router_id))
 
 
+def _task_of(runs: Iterable[TaskRun]) -> ColumnElement[bool]:
+    return PeriodicTask.id.in_({run.task_id for run in runs})
+
+
 def rehearse() -> None:
     """Put to the database what follows from a router's answer, for no run. See queue.rehearsal."""
     _waiting_runs(NOBODY)
     _runs_of_moved(NOBODY)
-    _settle_items([NOBODY], access.SyncReport(0, True))
+    session().scalars(select(PeriodicTask).where(_task_of([]))).all()
+    _settle_items({NOBODY: Kind.cut.value}, access.SyncReport(0, True))
 
 
 def _runs_of_moved(router_id: int) -> list[TaskRun]:
@@ -238,18 +245,10 @@ def _waiting_runs(router_id: int) -> list[TaskRun]:
     return list(session().scalars(query.where(TaskRun.task_id.in_(kinds)).order_by(TaskRun.id).with_for_update()))
 
 
-def _settle_items(run_ids: Iterable[int], report: "SyncReport") -> None:
-    """Give each open item the outcome of its client: written, read as wanted, refused, or no longer wanted."""
+def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> None:
+    """Give each open item the outcome of its client: written, read as wanted, refused, or no longer wanted. ``kinds``:
+    of what kind each run is, by its id."""
     now = clock.now()
-    kinds = dict(
-        session()
-        .execute(
-            select(TaskRun.id, PeriodicTask.kind)
-            .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
-            .where(TaskRun.id.in_(list(run_ids)))
-        )
-        .all()
-    )
     rows = (
         session()
         .execute(
@@ -296,6 +295,8 @@ def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
 
 def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
     """Why nothing is wanted any more for clients whose cut or notice had been ordered."""
+    if not client_ids:
+        return {}
     today = clock.today(settings.timezone())
     excluded = or_(Client.free, Client.no_notice, Client.no_cut, Client.no_cut_until.is_not(None))
     reason = case(
