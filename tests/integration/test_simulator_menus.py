@@ -7,6 +7,7 @@ from time import sleep
 import pytest
 
 from wisp.demo.routeros import Router
+from wisp.demo.routeros.codec import Decoder
 from wisp.demo.routeros.reply import Request
 
 LISTS, LISTS6 = "/ip/firewall/address-list", "/ipv6/firewall/address-list"
@@ -22,7 +23,7 @@ class Client:
         self.router = Router(**options)  # type: ignore[arg-type]
 
     def sentences(self, *words: str) -> list[list[str]]:
-        return self.router.execute(Request.parse(list(words))).sentences(None)
+        return Decoder().feed(self.router.execute(Request.parse(list(words))).encoded(None))
 
     def do(self, path: str, *words: str, **values: str) -> str:
         """What the command returned; of an error its text, in front of it the category where it has one."""

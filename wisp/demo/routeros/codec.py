@@ -3,7 +3,7 @@
 Words are latin-1 strings: every byte is one character and none is lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MAX_WORD = 64 * 1024 * 1024
 
@@ -55,6 +55,20 @@ def encode_sentence(words: Iterable[str]) -> bytes:
 def encode_sentences(sentences: Iterable[Iterable[str]]) -> bytes:
     """Sentences one after another."""
     return "".join(["".join([*map(_with_length, words), "\0"]) for words in sentences]).encode("latin-1")
+
+
+def encode_rows(rows: Iterable[Mapping[str, str]], end: Iterable[str]) -> bytes:
+    """A `!re` sentence for each row, with its properties in their order and the words of ``end``; in one pass, since a
+    table may have thousands."""
+    tail = "".join(map(_with_length, end)) + "\0"
+    out = []
+    for row in rows:
+        out.append("\x03!re")
+        for name, value in row.items():
+            size = len(name) + len(value) + 2
+            out.append(f"{chr(size)}={name}={value}" if size < 0x80 else _with_length(f"={name}={value}"))
+        out.append(tail)
+    return "".join(out).encode("latin-1")
 
 
 def _with_length(word: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from wisp.demo.routeros.codec import encode_rows, encode_sentence, encode_sentences
 from wisp.demo.routeros.spec import Row, Trap
 
 
@@ -43,12 +44,17 @@ class Result:
     empty: bool = False
     fatal: str | None = None
 
-    def sentences(self, tag: str | None) -> list[list[str]]:
+    def encoded(self, tag: str | None) -> bytes:
         """The sentences to send, each with the command's tag."""
         if self.fatal is not None:
-            return [["!fatal", self.fatal]]
+            return encode_sentence(["!fatal", self.fatal])
+        rows = encode_rows(self.rows, [] if tag is None else [f".tag={tag}"])
+        return rows + encode_sentences(self._ending(tag))
+
+    def _ending(self, tag: str | None) -> list[list[str]]:
+        """The sentences after the rows."""
         end = [] if tag is None else [f".tag={tag}"]
-        out = [["!re", *(f"={name}={value}" for name, value in row.items()), *end] for row in self.rows]
+        out: list[list[str]] = []
         for trap in self.traps:
             category = [] if trap.category is None else [f"=category={trap.category}"]
             out.append(["!trap", *category, f"=message={trap.text}", *end])

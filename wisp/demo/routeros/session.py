@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wisp.demo.routeros.codec import Decoder, GarbageError, encode_sentence, encode_sentences
+from wisp.demo.routeros.codec import Decoder, GarbageError, encode_sentence
 from wisp.demo.routeros.faults import Fault
 from wisp.demo.routeros.reply import Request, Result
 from wisp.demo.routeros.spec import Trap
@@ -151,7 +151,7 @@ class Session(asyncio.Protocol):
         counters = self._router.counters
         counters.by_path[request.path] += 1
         if request.path == "/login":
-            return _encoded(self._log_in(request), request)
+            return self._log_in(request).encoded(request.tag)
         if self._user is None:
             return self._last("not logged in")
         if request.path == "/quit":
@@ -162,7 +162,7 @@ class Session(asyncio.Protocol):
         fault = self._router.faults.strike(request.path)
         if fault is not None:
             return self._strike(fault, request)
-        return _encoded(self._router.execute(request), request)
+        return self._router.execute(request).encoded(request.tag)
 
     def _last(self, text: str) -> bytes:
         self._ending = True
@@ -172,7 +172,7 @@ class Session(asyncio.Protocol):
         """Carry out the command as far as the fault lets it, and what is then sent of the answer."""
         action = fault.action
         if action == "trap":
-            return _encoded(Result(traps=[Trap(fault.message, fault.category)]), request)
+            return Result(traps=[Trap(fault.message, fault.category)]).encoded(request.tag)
         if action == "fatal":
             return self._last(fault.message)
         if action in ("hang", "swallow") and request.tag is not None:
@@ -180,7 +180,7 @@ class Session(asyncio.Protocol):
         self._ending = action in ("drop_before", "drop_after", "half_sentence")
         if action in ("drop_before", "hang"):
             return b""
-        answer = _encoded(self._router.execute(request), request)
+        answer = self._router.execute(request).encoded(request.tag)
         return answer[: (len(answer) + 1) // 2] if action == "half_sentence" else b""
 
     def _cancel(self, request: Request) -> bytes:
@@ -191,7 +191,7 @@ class Session(asyncio.Protocol):
         out = b""
         for hanging in cancelled:
             out += encode_sentence(["!trap", "=category=2", "=message=interrupted", f".tag={hanging}"])
-        out += _encoded(Result(), request)
+        out += Result().encoded(request.tag)
         for hanging in cancelled:
             out += encode_sentence(["!done", f".tag={hanging}"])
         return out
@@ -230,7 +230,3 @@ class Session(asyncio.Protocol):
             return None
         raw = b"\0" + password.encode("latin-1") + bytes.fromhex(challenge)
         return f"00{hashlib.md5(raw, usedforsecurity=False).hexdigest()}"
-
-
-def _encoded(result: Result, request: Request) -> bytes:
-    return encode_sentences(result.sentences(request.tag))
