@@ -47,6 +47,13 @@ def test_only_rows_that_meet_the_condition_are_changed(ids: list[int]) -> None:
     assert [row[1] for row in rows(ids)][:4] == ["kept", "new", "", ""]
 
 
+def test_what_is_the_same_in_all_rows_is_written_to_each(ids: list[int]) -> None:
+    changes = [{"client_id": i, "error": f"{i}", "foreign": True, "applied_address": None} for i in ids[:3]]
+    with transaction():
+        update_each(Access, changes, by=["client_id"])
+    assert [row[1:4] for row in rows(ids)][:4] == [*((f"{i}", True, None) for i in ids[:3]), ("", False, None)]
+
+
 def test_outside_a_transaction_it_is_refused(ids: list[int]) -> None:
     with pytest.raises(RuntimeError, match="outside"):
         update_each(Access, [{"client_id": ids[0], "error": "x"}], by=["client_id"])

@@ -5,7 +5,6 @@ bulk statement there raises. On SQLite a transaction is BEGIN IMMEDIATE: a reade
 would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, cast
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import (
-    JSON,
+    ARRAY,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     FromClause,
     MetaData,
     Select,
-    String,
     Table,
     Update,
     bindparam,
@@ -34,7 +32,6 @@ from sqlalchemy import (
     func,
     update,
 )  # fmt: skip
-from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import OperationalError
@@ -232,41 +229,56 @@ def update_each(
     if not rows:
         return
     table = table if isinstance(table, Table) else cast(Table, table.__table__)
-    if dialect() == "postgresql":
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    # Most columns say the same for everybody, and then need to be said only once.
+    alike = {name: values[0] for name, values in columns.items() if values.count(values[0]) == len(values)}
+    varying = [name for name in columns if name not in alike or (name == by[0] and len(rows) > 1)]
+    if not varying:
+        _execute(_update(table, alike, by, where, same))
+    elif dialect() == "postgresql":
         for at in range(0, len(rows), _AT_ONCE):
-            new = _given(table, rows[at : at + _AT_ONCE]).c
-            found = [table.c[name] == new[name] for name in by]
-            values = {name: new[name] for name in rows[0] if name not in by}
-            _execute(update(table).where(*found, *where).values(values | same))
-        return
-    given: dict[str, Any] = {name: bindparam(f"given_{name}") for name in rows[0]}
+            given = {name: columns[name][at : at + _AT_ONCE] for name in varying}
+            _execute(_update(table, alike | dict(_given(table, given).c), by, where, same))
+    else:
+        bound: dict[str, Any] = {name: bindparam(f"given_{name}") for name in varying}
+        _execute_many(_update(table, alike | bound, by, where, same), varying, rows)
+
+
+def _update(
+    table: Table,
+    given: Mapping[str, Any],
+    by: Sequence[str],
+    where: Sequence[ColumnElement[bool]],
+    same: dict[str, Any],
+) -> Update:
     found = [table.c[name] == given[name] for name in by]
-    values = {name: given[name] for name in rows[0] if name not in by}
-    _execute_many(update(table).where(*found, *where).values(values | same), rows)
+    values = {name: value for name, value in given.items() if name not in by}
+    return update(table).where(*found, *where).values(values | same)
 
 
 def _execute(statement: Update) -> None:
     session().execute(statement, execution_options={"synchronize_session": False})
 
 
-def _execute_many(statement: Update, rows: Sequence[Mapping[str, Any]]) -> None:
+def _execute_many(statement: Update, varying: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """The statement for each of ``rows``, whose values go to the driver as they are: plain values need no conversion,
     which would take twice as long as the database."""
     connection = session().connection()
     compiled = statement.compile(dialect=connection.dialect)
     order = compiled.positiontup or []
-    of_row = {f"given_{name}": name for name in rows[0]}
+    of_row = {f"given_{name}": name for name in varying}
     fixed = {}
     for name in set(order) - set(of_row):
         bind = compiled.binds[name]
         convert = bind.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
         fixed[name] = convert(bind.value) if convert else bind.value
     pick = itemgetter(*[of_row.get(name, name) for name in order])
-    connection.exec_driver_sql(str(compiled), [pick({**fixed, **row}) for row in rows])
+    connection.exec_driver_sql(str(compiled), [pick({**row, **fixed}) for row in rows])
 
 
-def _given(table: Table, rows: Sequence[Mapping[str, Any]]) -> FromClause:
-    """Rows of values to join with, typed as the columns of ``table``: one parameter, so one statement to compile."""
-    columns = [column(name, table.c[name].type) for name in rows[0]]
-    text = sql_cast(bindparam("given", json.dumps([dict(row) for row in rows]), String), JSON)
-    return func.json_to_recordset(text).table_valued(*columns).render_derived("given", with_types=True)
+def _given(table: Table, columns: Mapping[str, list[Any]]) -> FromClause:
+    """Rows of values to join with, typed as the columns of ``table``: an array for each column."""
+    types = {name: table.c[name].type for name in columns}
+    arrays = [bindparam(f"given_{name}", values, ARRAY(types[name])) for name, values in columns.items()]
+    named = [column(name, type_) for name, type_ in types.items()]
+    return func.unnest(*arrays).table_valued(*named).render_derived("given")
