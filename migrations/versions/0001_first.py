@@ -744,6 +744,13 @@ def upgrade() -> None:
             batch_op.f("ix_access_router_id_suspended_notice"), ["router_id", "suspended", "notice"], unique=False
         )
         batch_op.create_index(
+            "ix_access_kept",
+            ["client_id"],
+            unique=False,
+            sqlite_where=sa.text("keep = 1"),
+            postgresql_where=sa.text("keep"),
+        )
+        batch_op.create_index(
             "ix_access_moved",
             ["applied_router_id"],
             unique=False,
@@ -1494,6 +1501,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("wanted_version <> applied_version"),
             postgresql_where=sa.text("wanted_version <> applied_version"),
         )
+        batch_op.drop_index("ix_access_kept", sqlite_where=sa.text("keep = 1"), postgresql_where=sa.text("keep"))
         batch_op.drop_index(
             "ix_access_moved",
             sqlite_where=sa.text("router_id <> applied_router_id"),

@@ -59,6 +59,9 @@ class Access(Base):
             sqlite_where=text("applied_address IS NOT NULL"), postgresql_where=text("applied_address IS NOT NULL"),
         ),
         Index(
+            "ix_access_kept", "client_id", sqlite_where=text("keep = 1"), postgresql_where=text("keep"),
+        ),
+        Index(
             "ix_access_moved", "applied_router_id",
             sqlite_where=text("router_id <> applied_router_id"),
             postgresql_where=text("router_id <> applied_router_id"),

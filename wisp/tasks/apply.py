@@ -34,6 +34,12 @@ class Chunk:
     amount: int = 0
 
 
+def whole_range(spec: Spec) -> tuple[int, int]:
+    """(last client id, how many) of all clients of the task; 0 where there are none."""
+    last, count = session().execute(select(func.max(Client.id), func.count()).where(spec.clients())).one()
+    return last or 0, count
+
+
 def next_range(spec: Spec, after: int, size: int) -> tuple[int, int] | None:
     """(last client id, how many) of the next ``size`` clients after ``after``; None where there are no more."""
     # By zone first: it is one and the same, but PostgreSQL would otherwise look for few clients along all ids.
@@ -45,17 +51,19 @@ def next_range(spec: Spec, after: int, size: int) -> tuple[int, int] | None:
 
 def apply_chunk(spec: Spec, run_id: int, after: int, last: int, clients: int) -> Chunk:
     """Write the effects on the clients with ``after`` < id ≤ ``last`` and their ledger lines; may be repeated."""
-    within = (Client.id > after, Client.id <= last)
     if spec.kind == Kind.invoices:
-        return _invoice_chunk(spec, run_id, within, last, clients)
-    return _access_chunk(spec, run_id, within, last, clients)
+        return _invoice_chunk(spec, run_id, _within(after, last), last, clients)
+    return _access_chunk(spec, run_id, after, last, clients)
+
+
+def _within(after: int, last: int) -> tuple[ColumnElement[bool], ...]:
+    return Client.id > after, Client.id <= last
 
 
 def rehearse_chunk(spec: Spec) -> None:
     """The statements of a chunk of a notice or a cut, for no client."""
-    within = (Client.id > NOBODY, Client.id <= NOBODY)
-    _access_chunk(spec, NOBODY, within, NOBODY, 0)
-    _want(spec, NOBODY, within)
+    _access_chunk(spec, NOBODY, NOBODY, NOBODY, 0)
+    _want(spec, NOBODY, NOBODY, NOBODY)
 
 
 def _insert(table: Any, columns: list[str], query: Any) -> int:
@@ -242,8 +250,9 @@ def _own_task(spec: Spec, c: Any) -> ColumnElement[Any]:
     return cast(task, Integer)
 
 
-def _access_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int) -> Chunk:
+def _access_chunk(spec: Spec, run_id: int, after: int, last: int, clients: int) -> Chunk:
     """Write the wanted state of those concerned; their lines wait for the router's answer."""
+    within = _within(after, last)
     concerned = [owes()] if spec.plan_id is None else []  # a plan's client who owes nothing any more gets a line too
     c = candidates(spec, *concerned, *within).c
     acts = c.action == spec.action.value
@@ -256,16 +265,17 @@ def _access_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int)
     states = session().scalars(_items(columns, query).returning(RunItem.__table__.c.state)).all()
     waiting = states.count(ItemState.WAITING.value)
     if waiting:
-        _want(spec, run_id, within)
+        _want(spec, run_id, after, last)
     return Chunk(last=last, clients=clients, skipped=len(states) - waiting, waiting=waiting)
 
 
-def _want(spec: Spec, run_id: int, within: Any) -> None:
+def _want(spec: Spec, run_id: int, after: int, last: int) -> None:
     """Want on the router what the run is for, for those whose line waits."""
-    waiting_ones = (
-        select(RunItem.client_id)
-        .join(Client, Client.id == RunItem.client_id)
-        .where(RunItem.run_id == run_id, RunItem.state == ItemState.WAITING.value, *within)
+    waiting_ones = select(RunItem.client_id).where(
+        RunItem.run_id == run_id,
+        RunItem.state == ItemState.WAITING.value,
+        RunItem.client_id > after,
+        RunItem.client_id <= last,
     )
     if spec.kind == Kind.cut:
         access.want_suspended(waiting_ones, basis="open" if spec.options.include_not_due else "overdue")

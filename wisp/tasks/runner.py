@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 
 from wisp.access import service as access
 from wisp.clients.models import Client
@@ -58,15 +58,15 @@ def _begin(run_id: int, owner: str, size: int) -> bool | None:
             if not _claim(run_id, owner):
                 return None
             run = _mine(run_id, owner)
-            retry = _prepare(run)
-            more = not retry and _write(run, size)
+            retry, last = _prepare(run)
+            more = not retry and _write(run, size, last)
     except Exception as error:
         if isinstance(error, Lost) or out_of_order(error):
             raise
         with transaction():
             if not _claim(run_id, owner):
                 return None
-            retry, more = _prepare(_mine(run_id, owner)), True
+            (retry, _last), more = _prepare(_mine(run_id, owner)), True
     if not retry:
         return more
     _one_by_one(
@@ -84,7 +84,7 @@ def rehearse() -> None:
         task = session().scalar(select(PeriodicTask).where(PeriodicTask.kind == kind).limit(1))
         if task is not None:
             spec = planning.spec_of(task, task.next_month)
-            apply.next_range(spec, 0, 1)
+            apply.whole_range(spec)
             apply.rehearse_chunk(spec)
 
 
@@ -136,19 +136,20 @@ def _spec(run: TaskRun) -> planning.Spec:
     )
 
 
-def _prepare(run: TaskRun) -> bool:
-    """Start a fresh run; True where an ended one retries what has failed."""
+def _prepare(run: TaskRun) -> tuple[bool, int]:
+    """Start a fresh run; the id of its last client, where it has just been looked up, else 0. True in front of it where
+    an ended run retries what has failed."""
     if run.state == RunState.ERROR.value:
         run.retry_at = run.lease_until  # should this worker be killed, the tick finds it again
-        return True
+        return True, 0
+    last = 0
     if run.started_at is None:
         _task = session().get_one(PeriodicTask, run.task_id)  # held, or the session would read it again for each use
         ledger.started(run)
         ledger.take_over(run)
-        spec = _spec(run)
-        run.expected = session().scalar(select(func.count()).select_from(Client).where(spec.clients())) or 0
+        last, run.expected = apply.whole_range(_spec(run))
     run.state, run.phase = RunState.RUNNING.value, "writing"
-    return False
+    return False, last
 
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
@@ -173,14 +174,18 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
         return True
 
 
-def _write(run: TaskRun, size: int) -> bool:
-    """Write the next chunk, and with the last one the end of the run; whether there is another one."""
+def _write(run: TaskRun, size: int, last: int = 0) -> bool:
+    """Write the next chunk, and with the last one the end of the run; whether there is another one. ``last``: the id of
+    the run's last client, where that is known: most runs are one chunk, which then need not be looked for."""
     spec = _spec(run)
-    found = apply.next_range(spec, run.cursor, size)
-    more = False
+    found: tuple[int, int] | None
+    if last and run.expected <= size:
+        found, more = (last, run.expected), False
+    else:
+        found = apply.next_range(spec, run.cursor, size)
+        more = found is not None and found[1] == size and apply.next_range(spec, found[0], 1) is not None
     if found is not None:
         _add(run, apply.apply_chunk(spec, run.id, run.cursor, *found))
-        more = found[1] == size and apply.next_range(spec, found[0], 1) is not None
     if not more:
         _complete(run)
     return more
