@@ -59,7 +59,8 @@ class Plan:
 
     ``held``: clients whose cut waits for the hours in which cuts are allowed, and until when. Among the subjects they
     want what stands. ``pppoe_cut``: see Router. ``ipv6``: look at all: the IPv6 lists may hold
-    entries of ours, and profiles of ours users whom nobody knows of."""
+    entries of ours, and profiles of ours users whom nobody knows of. ``noted``: the names of the lists that may hold
+    entries of ours, as the database has them (RouterSync.lists)."""
 
     router_id: int
     order: int
@@ -70,6 +71,7 @@ class Plan:
     pppoe_cut: str = "profile"
     ipv6: bool = False
     left: Sequence[Left] = ()
+    noted: str = ""
 
     def list_of(self, wanted: str) -> str:
         """The name of the list for ``cut`` and ``notice``; empty for ``none``."""

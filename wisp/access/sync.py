@@ -103,15 +103,14 @@ def _update_own(router_id: int, owner: str, **values: object) -> int:
 
 
 def unnoted(plan: Plan) -> dict[str, object]:
-    """What must be noted of a router before anything is sent to it, where it is not yet. Only reads.
+    """What must be noted of a router before anything is sent to it, where it is not yet.
 
     The names of the lists, so that lists renamed later are emptied; and that the IPv6 lists hold something, so that
     they are read until they do not.
     """
     ipv6 = plan.ipv6 or any(subject.wanted != "none" and subject.address6 for subject in plan.subjects)
-    wanted = {"lists": json.dumps(plan.lists.names), "ipv6": ipv6}
-    query = sa.select(RouterSync.lists, RouterSync.ipv6).where(RouterSync.router_id == plan.router_id)
-    return {} if session().execute(query).one()._asdict() == wanted else wanted
+    lists = json.dumps(plan.lists.names)
+    return {} if (lists, ipv6) == (plan.noted, plan.ipv6) else {"lists": lists, "ipv6": ipv6}
 
 
 def note(plan: Plan, owner: str, values: dict[str, object]) -> None:
@@ -130,7 +129,7 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
     held = hours.held(router_id)
     return Plan(
         router_id, order, _target(router), lists, _subjects(router_id, held), held,
-        pppoe_cut=router.pppoe_cut, ipv6=ipv6, left=left.of_router(router_id),
+        pppoe_cut=router.pppoe_cut, ipv6=ipv6, left=left.of_router(router_id), noted=former,
     )  # fmt: skip
 
 
@@ -161,7 +160,7 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
     query = (
         sa.select(
             Access.client_id, Client.code, Client.connection, Client.address, Client.address6, Client.username,
-            Client.mac, Client.cancelled_at, Access.suspended, Access.notice, Access.wanted_version,
+            Client.mac, Client.cancelled_at.is_not(None), Access.suspended, Access.notice, Access.wanted_version,
             Access.applied_version, Access.sent_version, Access.applied_router_id, Access.applied_suspended,
             Access.applied_notice, Access.applied_address, Access.applied_address6, Access.foreign, Access.error,
             Access.lever, Access.lever_name, Access.lever_before,
@@ -172,11 +171,11 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
     )  # fmt: skip
     subjects = []
     for (  # taken apart in one go: a row's columns by name take three times as long
-        client_id, code, connection, address, address6, username, mac, cancelled_at, suspended, notice, version,
+        client_id, code, connection, address, address6, username, mac, gone, suspended, notice, version,
         applied_version, sent_version, applied_router_id, applied_cut, applied_notice, applied_address,
         applied_address6, foreign, error, lever, lever_name, lever_before,
     ) in session().execute(query):  # fmt: skip
-        here, gone = applied_router_id == router_id, cancelled_at is not None
+        here = applied_router_id == router_id
         stands = "notice" if applied_notice else "none"
         belongs = "cut" if suspended else "notice" if notice else "none"
         wanted = "none" if gone else stands if client_id in held else belongs

@@ -1,5 +1,6 @@
 """A socket under librouteros that keeps to time and reads in large pieces."""
 
+import encodings.idna  # noqa: F401  (else the first look-up of a name imports it, in each child of a worker anew)
 import socket
 import ssl
 from time import monotonic

@@ -73,7 +73,8 @@ def _begin(run_id: int, owner: str, size: int) -> bool | None:
         run_id, owner, session().scalars(ledger.unwritten(run_id).order_by(RunItem.client_id)).all(), again=True
     )
     with transaction():
-        _complete(_mine(run_id, owner))
+        run = _mine(run_id, owner)
+        _complete(run, _spec(run))
     return False
 
 
@@ -187,7 +188,7 @@ def _write(run: TaskRun, size: int, last: int = 0) -> bool:
     if found is not None:
         _add(run, apply.apply_chunk(spec, run.id, run.cursor, *found))
     if not more:
-        _complete(run)
+        _complete(run, spec)
     return more
 
 
@@ -257,9 +258,8 @@ def _add(run: TaskRun, chunk: apply.Chunk, move: bool = True) -> None:
         run.cursor = chunk.last
 
 
-def _complete(run: TaskRun) -> None:
+def _complete(run: TaskRun, spec: planning.Spec) -> None:
     """All is written: invoices end here; notices and cuts wait for their router's answer."""
-    spec = _spec(run)
     if spec.kind == Kind.invoices:
         if run.invoiced and ledger.came_late(run):
             ledger.shift_cycle(run, spec.cycle, spec.due)
