@@ -91,6 +91,19 @@ def test_a_child_makes_room_for_a_fresh_one(
     assert worker.stop() == 0
 
 
+def test_a_child_is_there_and_has_rehearsed_before_its_first_job(start: Start, marks: Marks, redis: Redis) -> None:
+    start(WISP_TEST_REHEARSAL="1", WISP_TEST_JOBS="1")
+    until(lambda: redis.scard("rq:workers"))
+    assert len(marks()) == 1  # before the worker has announced itself
+    queue.enqueue("test.slow", "job", 0)
+    until(lambda: len(marks()) == 4)
+    first, begins, ends, second = marks()
+    child = first.removeprefix("rehearsed by ")
+    assert (begins, ends) == (f"job begins {child}", "job ends")
+    assert second.startswith("rehearsed by ")
+    assert second != first  # the next one did not wait for a job either
+
+
 def test_where_an_idle_child_was_killed_another_takes_the_next_job(start: Start, marks: Marks, redis: Redis) -> None:
     start()
     queue.enqueue("test.slow", "before", 0)
