@@ -228,8 +228,9 @@ def rehearse() -> None:
 
 def remember(plan: Plan, owner: str, records: Sequence[Record]) -> list[Left]:
     """Write down levers before they are moved (see left.write_down). Raises LeaseLost."""
-    renew(plan.router_id, owner)
-    return left.write_down(plan.router_id, records)
+    found = left.write_down(plan.router_id, records)
+    renew(plan.router_id, owner)  # after the clients' rows, as everybody who locks both
+    return found
 
 
 def changes(plan: Plan, result: Result) -> list[dict[str, object]]:
