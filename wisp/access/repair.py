@@ -14,7 +14,7 @@ from wisp.access.conversation import DEADLINE, Conversation, Plan
 from wisp.access.domain import Add, Change, Difference
 from wisp.access.models import RouterSync
 from wisp.core import audit, clock
-from wisp.core.db import after_commit, insert_into, session
+from wisp.core.db import after_commit, session
 from wisp.core.errors import Refused
 from wisp.gateway import Connection, ErrorCode, GatewayError, NewEntry, Outcome, Status, connect, menus
 from wisp.routers.models import Router
@@ -56,7 +56,7 @@ def chosen(texts: Collection[str]) -> frozenset[Key]:
 def begin(router_id: int, owner: str) -> Plan:
     """Take the router's lease and read what is wanted. Refused where it is being synchronised at this moment."""
     now = clock.now()
-    session().execute(insert_into(RouterSync).values(service.fresh_sync(router_id)).on_conflict_do_nothing())
+    service.ensure_sync(router_id)
     free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now)
     taken = session().scalar(
         sa.update(RouterSync)

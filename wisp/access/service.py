@@ -30,7 +30,7 @@ from wisp.settings import service as settings
 
 __all__ = [
     "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved", "clients_cancelled",
-    "clients_imported", "due_syncs", "ensure_rows", "keep_suspended", "lift", "note_waiting", "recheck",
+    "clients_imported", "due_syncs", "ensure_rows", "ensure_sync", "keep_suspended", "lift", "note_waiting", "recheck",
     "request_sync", "request_sync_of", "router_returned", "routers_of", "settings_changed", "state_of",
     "states", "unsettled", "unwarranted", "waiting", "want_notice", "want_suspended",
 ]  # fmt: skip
@@ -158,7 +158,7 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
     ids = sorted(set(router_ids))
     if not ids:
         return {}
-    rows = [fresh_sync(router_id) | {"requested": 1} for router_id in ids]
+    rows = [_fresh_sync(router_id) | {"requested": 1} for router_id in ids]
     statement = insert_into(RouterSync).values(rows)
     statement = statement.on_conflict_do_update(
         index_elements=[RouterSync.router_id], set_={"requested": RouterSync.requested + 1}
@@ -168,8 +168,12 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
     return orders
 
 
-def fresh_sync(router_id: int) -> dict[str, object]:
-    """Values of the RouterSync of a router that nothing was asked of yet."""
+def ensure_sync(router_id: int) -> None:
+    """Give a router that nothing was asked of yet its RouterSync."""
+    session().execute(insert_into(RouterSync).values(_fresh_sync(router_id)).on_conflict_do_nothing())
+
+
+def _fresh_sync(router_id: int) -> dict[str, object]:
     company = settings.company()
     lists = json.dumps([company.list_overdue, company.list_notice])
     return {"router_id": router_id, "requested": 0, "done": 0, "attempts": 0, "lists": lists}

@@ -21,7 +21,7 @@ from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
 from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
-from wisp.core.db import NOBODY, after_commit, insert_into, session, update_each
+from wisp.core.db import NOBODY, after_commit, session, update_each
 from wisp.gateway import ErrorCode, Target
 from wisp.routers import health
 from wisp.routers import service as routers
@@ -52,7 +52,7 @@ def claim(router_id: int, owner: str, *, force: bool) -> int | None:
     Nothing to do: all orders are done, another job is at it (it will see the new orders), a pause runs and
     ``force`` is not given, or the router is archived.
     """
-    session().execute(insert_into(RouterSync).values(service.fresh_sync(router_id)).on_conflict_do_nothing())
+    service.ensure_sync(router_id)
     return _take(router_id, owner, force=force)
 
 
@@ -135,7 +135,7 @@ def read_plan(router_id: int, order: int = 0) -> Plan:
 
 def mind_ipv6(router_id: int) -> None:
     """Let the next synchronisation look at all: see Plan.ipv6."""
-    session().execute(insert_into(RouterSync).values(service.fresh_sync(router_id)).on_conflict_do_nothing())
+    service.ensure_sync(router_id)
     session().execute(
         sa.update(RouterSync)
         .where(RouterSync.router_id == router_id)

@@ -21,7 +21,7 @@ from wisp.clients.models import Client
 from wisp.clients.models import Plan as Tariff
 from wisp.core import clock, crypto
 from wisp.core.crypto import SecretUnreadable
-from wisp.core.db import after_commit, insert_into, session
+from wisp.core.db import after_commit, session
 from wisp.gateway import Target
 from wisp.routers import health
 from wisp.routers import service as routers
@@ -93,7 +93,7 @@ def begin(router_id: int, owner: str, *, force: bool, after: int = 0, order: int
 
 
 def _claim(router_id: int, owner: str, now: datetime) -> bool:
-    session().execute(insert_into(RouterSync).values(access.fresh_sync(router_id)).on_conflict_do_nothing())
+    access.ensure_sync(router_id)
     free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now, RouterSync.lease_owner == owner)
     got = session().scalar(
         sa.update(RouterSync)
