@@ -115,7 +115,7 @@ def _change(
     count = 0
     for group in _groups(client_ids):
         if not locked:
-            _lock(group)
+            lock(group)
         statement = sa.update(Access).where(group, *where).values(values).execution_options(synchronize_session=False)
         count += session().execute(statement).rowcount  # type: ignore[attr-defined]
     return count
@@ -130,8 +130,8 @@ def _groups(client_ids: ClientIds) -> Iterator[ColumnElement[bool]]:
         yield Access.client_id.in_(ids[at : at + _CHUNK])
 
 
-def _lock(group: ColumnElement[bool]) -> None:
-    """Take the locks of all these rows in one order before any is changed: sets of changes that overlap then wait for
+def lock(group: ColumnElement[bool]) -> None:
+    """Take the locks of all these rows of Access in one order before any is changed: sets of changes that overlap then wait for
     one another instead of blocking one another."""
     if dialect() == "postgresql":
         rows = sa.select(Access.client_id).where(group).order_by(Access.client_id).with_for_update().subquery()
@@ -142,7 +142,7 @@ def lock_all(client_ids: ClientIds) -> None:
     """Take the locks of the rows of all these clients in one order, for a transaction that changes several sets of
     them one after the other, or all at once in no order. Nothing on SQLite, where one writes at a time."""
     for group in _groups(client_ids):
-        _lock(group)
+        lock(group)
 
 
 # Orders ----------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def ensure_rows(client_ids: ClientIds) -> None:
     for group in groups:
         missing = sa.select(Client.id, Client.router_id).where(group)
         session().execute(insert_into(Access).from_select(["client_id", "router_id"], missing).on_conflict_do_nothing())
-        _lock(Access.client_id.in_(sa.select(Client.id).where(group)))
+        lock(Access.client_id.in_(sa.select(Client.id).where(group)))
         routers |= _follow(group)
         routers |= _look_again(group)
     request_sync(routers)

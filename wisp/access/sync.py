@@ -25,7 +25,7 @@ from wisp.core.db import NOBODY, after_commit, session, update_each
 from wisp.gateway import ErrorCode, Target
 from wisp.routers import health
 from wisp.routers import service as routers
-from wisp.routers.models import Router
+from wisp.routers.models import Router, Zone
 from wisp.settings import service as settings
 
 LEASE = timedelta(seconds=120)
@@ -166,7 +166,8 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
             Access.lever, Access.lever_name, Access.lever_before,
         )
         .join(Client, Client.id == Access.client_id)
-        .where(_concerned(router_id))
+        # The zones say it once more, for PostgreSQL, which would read the whole table of clients instead.
+        .where(_concerned(router_id), Client.zone_id.in_(sa.select(Zone.id).where(Zone.router_id == router_id)))
         .order_by(Access.client_id)
     )  # fmt: skip
     subjects = []
@@ -339,7 +340,7 @@ def _store(plan: Plan, result: Result, changed: Sequence[dict[str, object]]) -> 
     """Write what the router confirmed."""
     now = clock.now()
     # Nobody else settles a change, so that those who were read are still among these.
-    service.lock_all(sa.select(Access.client_id).where(_concerned(plan.router_id)))
+    service.lock(_concerned(plan.router_id))
     # A client who moved meanwhile is the other router's to record.
     update_each(Access, changed, Access.router_id == plan.router_id, by=["client_id"], applied_at=now)
     if result.undone:
