@@ -25,6 +25,7 @@ CONNECTIONS = 4
 """How often a job connects at most: again after the first break, then only while it gets on."""
 Users = dict[str, int | None]
 """Users whose sessions are to end, with their client."""
+_NONE = Verdict()
 LOOKS = 3
 """How often the lists are read at most on one connection."""
 
@@ -289,7 +290,7 @@ class Conversation:
         return not recorded or (subject.client_id in self.fresh and subject.client_id in self.made)
 
     def _stands(self, subject: Subject) -> bool:
-        return self._judge(subject).state in ("written", "unchanged")
+        return not self._problem(subject)
 
     # What came of it ---------------------------------------------------------------------------------
 
@@ -315,9 +316,9 @@ class Conversation:
     def _judge(self, subject: Subject) -> Outcome:
         client_id, wanted = subject.client_id, subject.wanted
         verdict = self.difference.verdicts[client_id]
-        verdict6 = self.difference6.verdicts.get(client_id, Verdict())
+        verdict6 = self.difference6.verdicts.get(client_id, _NONE)
         foreign = verdict.foreign or verdict6.foreign or self.levers.foreign(subject)
-        problem = self._problem(subject, verdict, verdict6)
+        problem = self._problem(subject)
         if problem == "no_session":
             return Outcome("waits", wanted, None, problem)
         if problem:
@@ -327,9 +328,10 @@ class Conversation:
         state = "written" if written else "unchanged"
         return Outcome(state, wanted, verdict.address, self.details.get(client_id, ""), foreign)
 
-    def _problem(self, subject: Subject, verdict: Verdict, verdict6: Verdict) -> str:
+    def _problem(self, subject: Subject) -> str:
         """What stands in the way of what is wanted; empty for nothing. What the router refused comes first."""
         client_id = subject.client_id
+        verdict, verdict6 = self.difference.verdicts[client_id], self.difference6.verdicts.get(client_id, _NONE)
         for one in (client_id, verdict.shared_with, verdict6.shared_with):
             if one is not None and one in self.failures:
                 return f"router: {self.failures[one]}"

@@ -222,14 +222,18 @@ class _Comparison:
 
     def _entries_at(self, client: Wanted) -> list[Row]:
         """Our entries for this client on its list: at its address, or anywhere while the address is not known."""
-        entries = [entry for entry in self.ours.get(client.code, ()) if entry.list == client.list]
+        if client.code not in self.ours:
+            return []
+        entries = [entry for entry in self.ours[client.code] if entry.list == client.list]
         if client.address is None:
             return [entry for entry in entries if normal(entry.address) not in self.busy]
         return [entry for entry in entries if normal(entry.address) == normal(client.address)]
 
     def _place(self, client: Wanted) -> Verdict:
-        held = any(e.list == client.list and not e.disabled for e in self.ours.get(client.code, ()))
-        candidates = sorted(self._entries_at(client), key=lambda entry: entry.disabled)
+        held, candidates = False, self._entries_at(client)
+        if client.code in self.ours:
+            held = any(e.list == client.list and not e.disabled for e in self.ours[client.code])
+            candidates.sort(key=lambda entry: entry.disabled)
         if client.address is not None:
             address = normal(client.address)
             if not (is_ipv6 if self.ipv6 else is_ipv4)(address):

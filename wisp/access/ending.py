@@ -39,7 +39,7 @@ def _end(connection: Connection, menu: str, key: str, names: Collection[str], *m
         if not is_absent(error):
             ended.refused = dict.fromkeys(names, refusal(error))
         return ended
-    live = [row for row in rows if row.get(key, "") in names]
+    live = [row for row in rows if row.get(key) in names]
     answers = connection.remove(menu, [row[".id"] for row in live])
     if connection.error is not None:
         raise connection.error

@@ -126,6 +126,8 @@ class Leverage:
     def _hold(self, subject: Subject, choice: Choice) -> None:
         """Note on which list a lever holds the client as things stand."""
         recorded = self.recorded[subject.client_id]
+        if not recorded.kind and not choice.kind:
+            return
         if recorded.kind and MENU[recorded.kind] in self.facts.unread and (subject.cut or subject.notice):
             self.standing[subject.client_id] = self.plan.lists.cut if subject.cut else self.plan.lists.notice
         for kind, name in {recorded.place, (choice.kind, choice.name)}:
@@ -185,8 +187,10 @@ class Leverage:
 
     def foreign(self, subject: Subject) -> bool:
         """Whether somebody else had put the client's lease on the wanted list before us."""
-        lever = self._next.get(subject.client_id, Lever())
-        return lever.kind == "lease" and self.plan.list_of(subject.wanted) in lever.before.split(",")
+        lever = self._next.get(subject.client_id)
+        return (
+            lever is not None and lever.kind == "lease" and self.plan.list_of(subject.wanted) in lever.before.split(",")
+        )
 
     def _differing(self) -> list[tuple[Subject, str, Row]]:
         """Clients whose rows differ from what is wanted: the client, the kind of lever, the row."""
@@ -327,7 +331,10 @@ class Leverage:
     def _settle(self, subject: Subject, answers: dict[Place, Answer], last: bool) -> bool:
         if subject.client_id in self.problems:
             return False
-        found = self._answers(self._rows.get(subject.client_id, ()), answers)
+        if subject.client_id not in self._rows:
+            self.standing.pop(subject.client_id, None)
+            return False
+        found = self._answers(self._rows[subject.client_id], answers)
         bad = next((a for a in found if a.status is Status.failed or (last and a.status is not Status.ok)), None)
         if bad is not None:
             self.problems[subject.client_id] = f"router: {bad.text}"

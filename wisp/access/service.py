@@ -131,8 +131,8 @@ def _groups(client_ids: ClientIds) -> Iterator[ColumnElement[bool]]:
 
 
 def lock(group: ColumnElement[bool]) -> None:
-    """Take the locks of all these rows of Access in one order before any is changed: sets of changes that overlap then wait for
-    one another instead of blocking one another."""
+    """Take the locks of all these rows of Access in one order before any is changed: sets of changes that overlap then
+    wait for one another instead of blocking one another."""
     if dialect() == "postgresql":
         rows = sa.select(Access.client_id).where(group).order_by(Access.client_id).with_for_update().subquery()
         session().execute(sa.select(sa.func.count()).select_from(rows))

@@ -36,6 +36,11 @@ _KEPT_OUT = frozenset(code.value for code in (
 """Errors of a connection that could not be opened: after a break the next one may fail so."""
 _REFUSED = frozenset((ErrorCode.trap.value, ErrorCode.permission.value))
 """The router answered: it is there, but will not."""
+_RECORDED = (
+    "applied_version", "applied_suspended", "applied_notice", "applied_address", "applied_address6",
+    "applied_router_id", "foreign", "error",
+)  # fmt: skip
+"""What is recorded of a client beside its lever, in the order of ``_values``."""
 SESSION_PAUSE = timedelta(seconds=30)
 WAIT_PAUSE = timedelta(minutes=15)
 """How often it is looked whether somebody has logged in who is to see a notice."""
@@ -378,29 +383,17 @@ def _values(plan: Plan, subject: Subject, applied: Applied) -> dict[str, object]
     if failed:
         version = subject.applied_version if not subject.settled else subject.version - 1
     stands = applied.cut or applied.notice
-    new: dict[str, object] = {
-        "applied_version": version,
-        "applied_suspended": applied.cut,
-        "applied_notice": applied.notice,
-        "applied_address": outcome.address if stands else None,
-        "applied_address6": applied.address6 if stands else None,
-        **left.values_of(applied.lever),
-        "applied_router_id": plan.router_id if stands else None,
-        "foreign": outcome.foreign,
-        "error": outcome.detail,
-    }
-    old = {
-        "applied_version": subject.applied_version,
-        "applied_suspended": subject.cut,
-        "applied_notice": subject.notice,
-        "applied_address": subject.applied_address,
-        "applied_address6": subject.applied_address6,
-        **left.values_of(subject.lever),
-        "applied_router_id": plan.router_id if subject.here else None,
-        "foreign": subject.foreign,
-        "error": subject.error,
-    }
-    return None if new == old else new
+    new = (
+        version, applied.cut, applied.notice, outcome.address if stands else None,
+        applied.address6 if stands else None, plan.router_id if stands else None, outcome.foreign, outcome.detail,
+    )  # fmt: skip
+    old = (
+        subject.applied_version, subject.cut, subject.notice, subject.applied_address,
+        subject.applied_address6, plan.router_id if subject.here else None, subject.foreign, subject.error,
+    )  # fmt: skip
+    if new == old and applied.lever == subject.lever:
+        return None
+    return {**dict(zip(_RECORDED, new, strict=True)), **left.values_of(applied.lever)}
 
 
 def _mark_sent(plan: Plan, result: Result) -> None:

@@ -40,6 +40,7 @@ BATCH = 100
 BATCH_WINDOW = 4
 
 _IPV4, _IPV6 = menus.LISTS, menus.LISTS6
+_OK = Status.ok  # a member of an enumeration is slow to look up
 
 
 class Connection:
@@ -64,28 +65,29 @@ class Connection:
 
         Raises GatewayError; `trap` with the text `no such command…` where this router has no such menu.
         """
-        return [_for_people(row) for row in self.read(path, proplist, *queries)]
+        return _for_people(self._print(path, proplist, queries))
 
     def read(self, path: str, proplist: Sequence[str], *queries: str) -> list[Row]:
         """The same with every text in the router's own bytes, one character (latin-1) each: for comparing and for
         copying. `text_of` makes one readable, `bytes_of` makes ours comparable. Queries are sent as UTF-8."""
-        rows = self._answer(Command(f"{path}/print", {".proplist": ",".join(proplist)}, queries).words()).rows
-        return self._with_ids(path, rows) if ".id" in proplist else rows
+        return self._print(path, proplist, queries).rows
 
     def read_whole(self, path: str, *queries: str) -> list[Row]:
         """The rows of a menu with all their properties, `.id` among them, in the router's own bytes."""
-        return self._with_ids(path, self._answer(Command(f"{path}/print", {}, queries).words()).rows)
+        return self._print(path, (), queries).rows
 
-    def _with_ids(self, path: str, rows: list[Row]) -> list[Row]:
-        if not all(".id" in row for row in rows):
+    def _print(self, path: str, proplist: Sequence[str], queries: tuple[str, ...]) -> Reply:
+        wanted = {".proplist": ",".join(proplist)} if proplist else {}
+        reply = self._answer(Command(f"{path}/print", wanted, queries).words())
+        if (".id" in proplist or not proplist) and not all(".id" in row for row in reply.rows):
             self.error = GatewayError(ErrorCode.protocol, f"{path}: a row without its id")
             self.close()
             raise self.error
-        return rows
+        return reply
 
     def query(self, command: Command) -> list[Row]:
         """The rows that a command which only asks (`/ping`) answers. Raises GatewayError."""
-        return [_for_people(row) for row in self._answer(command.words()).rows]
+        return _for_people(self._answer(command.words()))
 
     def identity(self) -> str:
         """The router's name."""
@@ -169,13 +171,15 @@ class Connection:
         stays out, every command without one is `unknown` and `error` says why. Raises GatewayError only
         where the connection was closed before the first command.
         """
-        replies = self._exchange_all([command.words() for command in commands], window)
-        return [_outcome(reply) for reply in replies]
+        return self._run([command.words() for command in commands], window)
+
+    def _run(self, commands: Sequence[Words], window: int = WINDOW) -> list[Outcome]:
+        return [_outcome(reply) for reply in self._exchange_all(commands, window)]
 
     def add_entries(self, entries: Sequence[NewEntry], *, ipv6: bool = False) -> list[Outcome]:
         """Put entries on address lists without looking first: `exists` is as good as `ok`, but for its comment."""
         path = f"{_IPV6 if ipv6 else _IPV4}/add"
-        return self.run([Command(path, _entry_attributes(entry)) for entry in entries])
+        return self._run([_entry_words(path, entry) for entry in entries])
 
     def remove_entries(self, ids: Sequence[str], *, ipv6: bool = False) -> list[Outcome]:
         """Take entries off their lists; one outcome for each id, `gone` where it was not there any more."""
@@ -282,20 +286,22 @@ class Connection:
             raise
 
 
-def _for_people(row: Row) -> Row:
-    return {name: from_wire(value) for name, value in row.items()}
+def _for_people(reply: Reply) -> list[Row]:
+    if reply.readable:
+        return reply.rows
+    return [{name: from_wire(value) for name, value in row.items()} for row in reply.rows]
 
 
-def _entry_attributes(entry: NewEntry) -> dict[str, str]:
-    attributes = {"list": entry.list, "address": entry.address}
-    return {**attributes, "comment": entry.comment} if entry.comment else attributes
+def _entry_words(path: str, entry: NewEntry) -> Words:
+    words = (path, f"=list={entry.list}", f"=address={entry.address}")
+    return (*words, f"=comment={entry.comment}") if entry.comment else words
 
 
 def _outcome(reply: Reply | None) -> Outcome:
     if reply is None:
         return Outcome(Status.unknown)
     if not reply.traps:
-        return Outcome(Status.ok, ret=reply.ret)
+        return Outcome(_OK, reply.ret)
     text = ", ".join(reply.traps)
     return Outcome(status_of_trap(text), text=text, code=trap_code(text))
 

@@ -12,18 +12,20 @@ from librouteros.exceptions import ProtocolError
 from wisp.gateway.errors import ErrorCode, GatewayError
 from wisp.gateway.listening import present, readable
 from wisp.gateway.transport import Transport
-from wisp.gateway.wire import Wire, encode, from_wire, to_wire
+from wisp.gateway.wire import ENCODING, Answer, Wire, decode, encode, from_wire, to_wire
 
 Words = tuple[str, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class Reply:
-    """Everything that came back for one command. The rows hold the router's bytes, one character (latin-1) each."""
+    """Everything that came back for one command. The rows hold the router's bytes, one character (latin-1) each;
+    ``readable``: they are plain ASCII, and so what people read too."""
 
     rows: list[dict[str, str]] = field(default_factory=list)
     traps: list[str] = field(default_factory=list)
     ret: str = ""
+    readable: bool = True
 
 
 class Exchange:
@@ -63,12 +65,11 @@ class Exchange:
 
     def _take(self, open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:
         """Take in what is here."""
-        heard: list[list[str]] = []
+        heard: list[str] = []
         try:
-            for sentence in self._wire.here():
-                if sentence:
-                    heard.append(sentence)
-                    self._accept(sentence, open_replies, replies)
+            for answer in self._wire.answers():
+                heard.append(answer[-1])
+                self._accept(answer, open_replies, replies)
         finally:
             if heard:
                 self._transport.answered()
@@ -76,16 +77,17 @@ class Exchange:
                     self._listener("<", heard, _heard)
 
     @staticmethod
-    def _accept(sentence: list[str], open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:
-        kind = sentence[0]
+    def _accept(answer: Answer, open_replies: dict[str, tuple[int, Reply]], replies: list[Reply | None]) -> None:
+        kind, tag, values, sentence = answer
         if kind == "!fatal":
-            raise GatewayError(ErrorCode.fatal, from_wire(" ".join(sentence[1:])))
-        tag, values = _attributes(sentence)
+            raise GatewayError(ErrorCode.fatal, from_wire(" ".join(_words(sentence)[1:])))
         if tag not in open_replies:
             raise ProtocolError("an answer to a question that was not asked")
         index, reply = open_replies[tag]
         if kind == "!re":
             reply.rows.append(values)
+            if reply.readable and not sentence.isascii():
+                reply.readable = False
         elif kind == "!trap":
             reply.traps.append(from_wire(values.get("message", "")))
         elif kind == "!done":
@@ -96,25 +98,14 @@ class Exchange:
             raise ProtocolError(f"an answer of unknown kind {kind[:20]!r}")
 
 
-def _attributes(sentence: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The tag and the `=name=value` words of an answer."""
-    tag = ""
-    values: dict[str, str] = {}
-    for word in sentence[1:]:
-        parts = word.split("=", 2)  # thousands of times in a row: one split is the quickest
-        if len(parts) == 3 and not parts[0]:
-            values[parts[1]] = parts[2]
-        elif word.startswith(".tag="):
-            tag = word[5:]
-        elif not parts[0]:
-            raise ProtocolError("an attribute without a value")
-        else:
-            raise ProtocolError("a word that is neither attribute nor tag")
-    return tag, values
+def _words(sentence: Sequence[str]) -> list[str]:
+    """The words of a sentence as it came."""
+    words, _end = next(decode("".join(sentence).encode(ENCODING)))
+    return words
 
 
 def _heard(sentence: Sequence[str]) -> list[str]:
-    return readable(map(from_wire, sentence))
+    return readable(map(from_wire, _words(sentence)))
 
 
 def _said(words: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 SECRETS = ("password", "response", "secret", "key", "passphrase", "private-key", "otp-secret")
 HIDDEN = "•••"
 Sentence = Sequence[str]
+"""The words of what was sent; of what was received all of it as it came, for its reader."""
 Reader = Callable[[Sentence], list[str]]
 """Gives the words of a sentence, without tag, secrets hidden: done only where somebody reads them, for of most
 conversations the middle is never kept."""

@@ -1,7 +1,7 @@
 """Words and sentences of the RouterOS API, and the bytes of the texts in them."""
 
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import TypeAlias, cast
 
 from librouteros.exceptions import ProtocolError
 from librouteros.protocol import ApiProtocol, encode_length
@@ -11,6 +11,8 @@ from wisp.gateway.transport import Transport
 
 # RouterOS keeps texts as bytes and never transcodes. latin-1 carries every byte unchanged.
 ENCODING = "latin-1"
+Answer: TypeAlias = tuple[str, str, dict[str, str], str]
+"""A sentence of a router: its kind (``!re``), its tag, its `=name=value` words, and the whole of it as it came."""
 _LONGEST_WORD = 64 * 1024 * 1024
 
 
@@ -37,6 +39,8 @@ def encode(sentences: Iterable[Iterable[str]]) -> bytes:
 
 def _with_length(word: str) -> str:
     """A word as it stands on the wire."""
+    if len(word) < 0x80 and word.isascii():
+        return chr(len(word)) + word
     word = to_wire(word)
     size = len(word)
     return (chr(size) if size < 0x80 else encode_length(size).decode(ENCODING)) + word
@@ -61,9 +65,7 @@ def decode(data: bytes | bytearray) -> Iterator[tuple[list[str], int]]:
         if length < 0x80:
             at += 1
         else:
-            length, at = _long_length(text[at : at + 5].encode(ENCODING), at)
-            if length > _LONGEST_WORD:
-                raise ProtocolError(f"a word of {length} bytes")
+            length, at = _long_length(text, at)
         end = at + length
         if end > size:
             return
@@ -71,14 +73,18 @@ def decode(data: bytes | bytearray) -> Iterator[tuple[list[str], int]]:
         at = end
 
 
-def _long_length(head: bytes, at: int) -> tuple[int, int]:
-    """The length that begins with `head` at the place `at`, and where its word begins."""
+def _long_length(text: str, at: int) -> tuple[int, int]:
+    """The length that stands at the place `at`, and where its word begins."""
+    head = text[at : at + 5].encode(ENCODING)
     if head[0] >= 0xF8:
         raise ProtocolError(f"control byte {head[0]:#x}")
     extra, mask = next(form for limit, *form in _FORMS if head[0] < limit)
     if len(head) <= extra:
         return 1, at + len(head)  # beyond the data: the caller sees an incomplete sentence
-    return int.from_bytes(head[: 1 + extra], "big") & mask, at + 1 + extra
+    length = int.from_bytes(head[: 1 + extra], "big") & mask
+    if length > _LONGEST_WORD:
+        raise ProtocolError(f"a word of {length} bytes")
+    return length, at + 1 + extra
 
 
 # First byte below this: how many more bytes follow, and which bits of all of them are the length.
@@ -117,3 +123,45 @@ class Wire(ApiProtocol):
                 yield words
         finally:
             del buffer[:end]
+
+    def answers(self) -> Iterator[Answer]:
+        """The same taken apart, in one pass over the text: it is done for thousands of rows in a row.
+
+        Raises ProtocolError for a word that is neither attribute nor tag (but in `!fatal`, which is plain text).
+        """
+        buffer = self._transport.buffer
+        text = buffer.decode(ENCODING)
+        begin = at = 0
+        kind = tag = ""
+        values: dict[str, str] = {}
+        try:
+            while at < len(text):
+                length = ord(text[at])
+                if length == 0:
+                    at += 1
+                    sentence, begin = text[begin:at], at
+                    if kind:
+                        yield kind, tag, values, sentence
+                        kind, tag, values = "", "", {}
+                    continue
+                if length < 0x80:
+                    at += 1
+                else:
+                    length, at = _long_length(text, at)
+                end = at + length
+                if end > len(text):
+                    return
+                if not kind:
+                    kind = text[at:end]
+                elif text[at] == "=":
+                    name, separator, value = text[at + 1 : end].partition("=")
+                    if not separator:
+                        raise ProtocolError("an attribute without a value")
+                    values[name] = value
+                elif text.startswith(".tag=", at, end):
+                    tag = text[at + 5 : end]
+                elif kind != "!fatal":
+                    raise ProtocolError("a word that is neither attribute nor tag")
+                at = end
+        finally:
+            del buffer[:begin]
