@@ -72,6 +72,11 @@ def _first_rows() -> None:
     op.execute(series.insert().values(prefix="A-", next_number=1))  # its id is 1: the first of a new table
 
 
+def _one_of(name: str, *values: str) -> str:
+    """As wisp.core.db.one_of was when this was written."""
+    return " OR ".join(f"{name} = '{value}'" for value in values)
+
+
 def upgrade() -> None:
     op.create_table(
         "audit_entry",
@@ -96,7 +101,9 @@ def upgrade() -> None:
         sa.Column("billing_type", sa.String(length=8), nullable=False),
         sa.Column("due_day", sa.Integer(), nullable=False),
         sa.Column("timezone", sa.String(length=64), nullable=False),
-        sa.CheckConstraint("billing_type IN ('prepaid', 'postpaid')", name=op.f("ck_billing_schedule_billing_type")),
+        sa.CheckConstraint(
+            _one_of("billing_type", "prepaid", "postpaid"), name=op.f("ck_billing_schedule_billing_type")
+        ),
         sa.CheckConstraint("due_day BETWEEN 1 AND 31", name=op.f("ck_billing_schedule_due_day")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_billing_schedule")),
     )
@@ -123,7 +130,7 @@ def upgrade() -> None:
         sa.Column("restored", sa.Integer(), nullable=False),
         sa.Column("kept", sa.Integer(), nullable=False),
         sa.CheckConstraint(
-            "state IN ('queued', 'running', 'done', 'undoing', 'undone')", name=op.f("ck_bulk_run_state")
+            _one_of("state", "queued", "running", "done", "undoing", "undone"), name=op.f("ck_bulk_run_state")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_run")),
         sa.UniqueConstraint("token", name=op.f("uq_bulk_run_token")),
@@ -200,8 +207,8 @@ def upgrade() -> None:
         sa.Column("mail_username", sa.String(length=200), nullable=False),
         sa.Column("mail_password", sa.Text(), nullable=False),
         sa.Column("mail_sender", sa.String(length=254), nullable=False),
-        sa.CheckConstraint("mail_security IN ('none', 'starttls', 'tls')", name=op.f("ck_company_mail_security")),
-        sa.CheckConstraint("tax_mode IN ('included', 'added')", name=op.f("ck_company_tax_mode")),
+        sa.CheckConstraint(_one_of("mail_security", "none", "starttls", "tls"), name=op.f("ck_company_mail_security")),
+        sa.CheckConstraint(_one_of("tax_mode", "included", "added"), name=op.f("ck_company_tax_mode")),
         sa.CheckConstraint("id = 1", name=op.f("ck_company_single_row")),
         sa.CheckConstraint(
             "min_days_to_pay >= 0 AND late_days >= 0 AND tolerance >= 0", name=op.f("ck_company_not_negative")
@@ -217,7 +224,7 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("kind IN ('image/png', 'image/jpeg')", name=op.f("ck_company_logo_kind")),
+        sa.CheckConstraint(_one_of("kind", "image/png", "image/jpeg"), name=op.f("ck_company_logo_kind")),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_company_logo")),
     )
     op.create_table(
@@ -283,7 +290,7 @@ def upgrade() -> None:
         sa.Column("hotspot_base", sa.String(length=64), server_default="default", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("pppoe_cut IN ('profile', 'disable')", name=op.f("ck_router_pppoe_cut")),
+        sa.CheckConstraint(_one_of("pppoe_cut", "profile", "disable"), name=op.f("ck_router_pppoe_cut")),
         sa.CheckConstraint("port BETWEEN 1 AND 65535", name=op.f("ck_router_port")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_router")),
     )
@@ -312,7 +319,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_login_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "role IN ('admin', 'finance', 'support', 'technician', 'cashier')", name=op.f("ck_staff_user_role")
+            _one_of("role", "admin", "finance", "support", "technician", "cashier"), name=op.f("ck_staff_user_role")
         ),
         sa.CheckConstraint("email = lower(email)", name=op.f("ck_staff_user_email_lower")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_user")),
@@ -359,8 +366,10 @@ def upgrade() -> None:
         sa.Column("applied", sa.Integer(), nullable=False),
         sa.Column("applied_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_ever", sa.Integer(), nullable=False),
-        sa.CheckConstraint("kind IN ('invoices', 'notice', 'cut')", name=op.f("ck_periodic_task_kind")),
-        sa.CheckConstraint("state IN ('pending', 'success', 'error', 'missed')", name=op.f("ck_periodic_task_state")),
+        sa.CheckConstraint(_one_of("kind", "invoices", "notice", "cut"), name=op.f("ck_periodic_task_kind")),
+        sa.CheckConstraint(
+            _one_of("state", "pending", "success", "error", "missed"), name=op.f("ck_periodic_task_state")
+        ),
         sa.CheckConstraint("day BETWEEN 1 AND 31", name=op.f("ck_periodic_task_day")),
         sa.CheckConstraint("minute BETWEEN 0 AND 1439", name=op.f("ck_periodic_task_minute")),
         sa.CheckConstraint(
@@ -454,7 +463,7 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=16), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("failures", sa.JSON(), nullable=True),
-        sa.CheckConstraint("action IN ('install', 'remove')", name=op.f("ck_router_rules_action")),
+        sa.CheckConstraint(_one_of("action", "install", "remove"), name=op.f("ck_router_rules_action")),
         sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_router_rules_router_id_router")),
         sa.PrimaryKeyConstraint("router_id", name=op.f("pk_router_rules")),
     )
@@ -504,7 +513,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("kind IN ('invitation', 'password_reset')", name=op.f("ck_staff_link_kind")),
+        sa.CheckConstraint(_one_of("kind", "invitation", "password_reset"), name=op.f("ck_staff_link_kind")),
         sa.ForeignKeyConstraint(["staff_id"], ["staff_user.id"], name=op.f("fk_staff_link_staff_id_staff_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_link")),
     )
@@ -597,7 +606,9 @@ def upgrade() -> None:
         sa.Column("no_cut_until", sa.Date(), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("connection IN ('static', 'pppoe', 'hotspot', 'dhcp')", name=op.f("ck_client_connection")),
+        sa.CheckConstraint(
+            _one_of("connection", "static", "pppoe", "hotspot", "dhcp"), name=op.f("ck_client_connection")
+        ),
         sa.CheckConstraint("NOT own_billing OR schedule_id IS NOT NULL", name=op.f("ck_client_own_billing")),
         sa.CheckConstraint("length(code) > 0", name=op.f("ck_client_code")),
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_client_plan_id_plan")),
@@ -666,7 +677,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=True),
-        sa.CheckConstraint("state IN ('claimed', 'missed', 'skipped')", name=op.f("ck_occurrence_state")),
+        sa.CheckConstraint(_one_of("state", "claimed", "missed", "skipped"), name=op.f("ck_occurrence_state")),
         sa.ForeignKeyConstraint(["task_id"], ["periodic_task.id"], name=op.f("fk_occurrence_task_id_periodic_task")),
         sa.PrimaryKeyConstraint("task_id", "month", name=op.f("pk_occurrence")),
     )
@@ -723,9 +734,11 @@ def upgrade() -> None:
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("foreign", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("basis IN ('overdue', 'open')", name=op.f("ck_access_basis")),
-        sa.CheckConstraint("lever IN ('', 'profile', 'disable', 'hotspot', 'lease')", name=op.f("ck_access_lever")),
-        sa.CheckConstraint("reason IN ('', 'debt', 'manual', 'pause')", name=op.f("ck_access_reason")),
+        sa.CheckConstraint(_one_of("basis", "overdue", "open"), name=op.f("ck_access_basis")),
+        sa.CheckConstraint(
+            _one_of("lever", "", "profile", "disable", "hotspot", "lease"), name=op.f("ck_access_lever")
+        ),
+        sa.CheckConstraint(_one_of("reason", "", "debt", "manual", "pause"), name=op.f("ck_access_reason")),
         sa.CheckConstraint("suspended = (reason <> '')", name=op.f("ck_access_suspended_has_reason")),
         sa.CheckConstraint("NOT (suspended AND notice)", name=op.f("ck_access_cut_has_no_notice")),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_access_client_id_client")),
@@ -774,7 +787,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("before", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "lever IN ('profile', 'disable', 'hotspot', 'lease')", name=op.f("ck_access_leftover_lever")
+            _one_of("lever", "profile", "disable", "hotspot", "lease"), name=op.f("ck_access_leftover_lever")
         ),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_access_leftover_client_id_client")),
         sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_access_leftover_router_id_router")),
@@ -794,7 +807,7 @@ def upgrade() -> None:
         sa.Column("before", sa.JSON(), nullable=False),
         sa.Column("after", sa.JSON(), nullable=False),
         sa.Column("outcome", sa.String(length=8), nullable=False),
-        sa.CheckConstraint("outcome IN ('', 'failed', 'restored', 'kept')", name=op.f("ck_bulk_change_outcome")),
+        sa.CheckConstraint(_one_of("outcome", "", "failed", "restored", "kept"), name=op.f("ck_bulk_change_outcome")),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_bulk_change_client_id_client")),
         sa.ForeignKeyConstraint(["run_id"], ["bulk_run.id"], name=op.f("fk_bulk_change_run_id_bulk_run")),
         sa.ForeignKeyConstraint(["zone_id"], ["zone.id"], name=op.f("fk_bulk_change_zone_id_zone")),
@@ -816,7 +829,7 @@ def upgrade() -> None:
         sa.Column("mark", sa.String(length=64), server_default="", nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('', 'done', 'waiting', 'foreign', 'failed')", name=op.f("ck_client_provision_state")
+            _one_of("state", "", "done", "waiting", "foreign", "failed"), name=op.f("ck_client_provision_state")
         ),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_client_provision_client_id_client")),
         sa.ForeignKeyConstraint(["router_id"], ["router.id"], name=op.f("fk_client_provision_router_id_router")),
@@ -863,7 +876,7 @@ def upgrade() -> None:
         sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("void_reason", sa.String(length=200), nullable=False),
         sa.CheckConstraint(
-            "method IN ('cash', 'transfer', 'card', 'deposit', 'credit', 'other')", name=op.f("ck_payment_method")
+            _one_of("method", "cash", "transfer", "card", "deposit", "credit", "other"), name=op.f("ck_payment_method")
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
         sa.CheckConstraint("remaining >= 0 AND remaining <= amount", name=op.f("ck_payment_remaining")),
@@ -907,7 +920,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("address", sa.String(length=45), nullable=True),
         sa.Column("without_email", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
-        sa.CheckConstraint("action IN ('invoice', 'notify', 'cut', 'none')", name=op.f("ck_plan_item_action")),
+        sa.CheckConstraint(_one_of("action", "invoice", "notify", "cut", "none"), name=op.f("ck_plan_item_action")),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_plan_item_client_id_client")),
         sa.ForeignKeyConstraint(
             ["plan_id"], ["task_plan.id"], name=op.f("fk_plan_item_plan_id_task_plan"), ondelete="CASCADE"
@@ -996,7 +1009,7 @@ def upgrade() -> None:
         sa.Column("reason_values", sa.JSON(), nullable=False),
         sa.Column("problems", sa.JSON(none_as_null=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('new', 'changed', 'same', 'conflict')", name=op.f("ck_router_import_row_status")
+            _one_of("status", "new", "changed", "same", "conflict"), name=op.f("ck_router_import_row_status")
         ),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_router_import_row_client_id_client")),
         sa.ForeignKeyConstraint(
@@ -1048,9 +1061,9 @@ def upgrade() -> None:
         sa.Column("plan_id", sa.Integer(), nullable=True),
         sa.Column("taken_by", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('queued', 'running', 'held', 'error', 'success', 'undone')", name=op.f("ck_task_run_state")
+            _one_of("state", "queued", "running", "held", "error", "success", "undone"), name=op.f("ck_task_run_state")
         ),
-        sa.CheckConstraint("trigger IN ('schedule', 'late', 'manual', 'undo')", name=op.f("ck_task_run_trigger")),
+        sa.CheckConstraint(_one_of("trigger", "schedule", "late", "manual", "undo"), name=op.f("ck_task_run_trigger")),
         sa.ForeignKeyConstraint(["plan_id"], ["task_plan.id"], name=op.f("fk_task_run_plan_id_task_plan")),
         sa.ForeignKeyConstraint(["taken_by"], ["task_run.id"], name=op.f("fk_task_run_taken_by_task_run")),
         sa.ForeignKeyConstraint(["task_id"], ["periodic_task.id"], name=op.f("fk_task_run_task_id_periodic_task")),
@@ -1071,22 +1084,22 @@ def upgrade() -> None:
             "ix_task_run_working",
             ["state", "lease_until"],
             unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'running')"),
+            sqlite_where=sa.text(_one_of("state", "queued", "running")),
+            postgresql_where=sa.text(_one_of("state", "queued", "running")),
         )
         batch_op.create_index(
             "uq_task_run_open",
             ["task_id"],
             unique=True,
-            sqlite_where=sa.text("state IN ('queued', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'running')"),
+            sqlite_where=sa.text(_one_of("state", "queued", "running")),
+            postgresql_where=sa.text(_one_of("state", "queued", "running")),
         )
         batch_op.create_index(
             "uq_task_run_scheduled",
             ["task_id", "month"],
             unique=True,
-            sqlite_where=sa.text("trigger IN ('schedule', 'late')"),
-            postgresql_where=sa.text("trigger IN ('schedule', 'late')"),
+            sqlite_where=sa.text(_one_of("trigger", "schedule", "late")),
+            postgresql_where=sa.text(_one_of("trigger", "schedule", "late")),
         )
 
     op.create_table(
@@ -1119,8 +1132,8 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "kind <> 'recurring' OR (month IS NOT NULL AND period_from IS NOT NULL)", name=op.f("ck_invoice_recurring")
         ),
-        sa.CheckConstraint("kind IN ('recurring', 'opening')", name=op.f("ck_invoice_kind")),
-        sa.CheckConstraint("state IN ('pending', 'partial', 'paid', 'void')", name=op.f("ck_invoice_state")),
+        sa.CheckConstraint(_one_of("kind", "recurring", "opening"), name=op.f("ck_invoice_kind")),
+        sa.CheckConstraint(_one_of("state", "pending", "partial", "paid", "void"), name=op.f("ck_invoice_state")),
         sa.CheckConstraint("net + tax = total", name=op.f("ck_invoice_adds_up")),
         sa.CheckConstraint("paid >= 0 AND paid <= total", name=op.f("ck_invoice_paid")),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_invoice_client_id_client")),
@@ -1138,8 +1151,8 @@ def upgrade() -> None:
             "ix_invoice_open",
             ["client_id", "due"],
             unique=False,
-            sqlite_where=sa.text("state IN ('pending', 'partial')"),
-            postgresql_where=sa.text("state IN ('pending', 'partial')"),
+            sqlite_where=sa.text(_one_of("state", "pending", "partial")),
+            postgresql_where=sa.text(_one_of("state", "pending", "partial")),
         )
         batch_op.create_index(batch_op.f("ix_invoice_run_id"), ["run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_state_id"), ["state", "id"], unique=False)
@@ -1196,7 +1209,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('', 'waiting', 'removed', 'gone', 'changed')", name=op.f("ck_router_import_entry_state")
+            _one_of("state", "", "waiting", "removed", "gone", "changed"), name=op.f("ck_router_import_entry_state")
         ),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_router_import_entry_client_id_client")),
         sa.ForeignKeyConstraint(
@@ -1268,7 +1281,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'held')", name=op.f("ck_message_state")),
+        sa.CheckConstraint(
+            _one_of("state", "pending", "sending", "sent", "failed", "held"), name=op.f("ck_message_state")
+        ),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_message_client_id_client")),
         sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_message_invoice_id_invoice")),
         sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_message_payment_id_payment")),
@@ -1316,7 +1331,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.Integer(), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('done', 'unchanged', 'waiting', 'failed', 'skipped', 'superseded')",
+            _one_of("state", "done", "unchanged", "waiting", "failed", "skipped", "superseded"),
             name=op.f("ck_run_item_state"),
         ),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_run_item_client_id_client")),
@@ -1398,8 +1413,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_invoice_run_id"))
         batch_op.drop_index(
             "ix_invoice_open",
-            sqlite_where=sa.text("state IN ('pending', 'partial')"),
-            postgresql_where=sa.text("state IN ('pending', 'partial')"),
+            sqlite_where=sa.text(_one_of("state", "pending", "partial")),
+            postgresql_where=sa.text(_one_of("state", "pending", "partial")),
         )
         batch_op.drop_index(batch_op.f("ix_invoice_month_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_issued_id"))
@@ -1410,18 +1425,18 @@ def downgrade() -> None:
     with op.batch_alter_table("task_run", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_task_run_scheduled",
-            sqlite_where=sa.text("trigger IN ('schedule', 'late')"),
-            postgresql_where=sa.text("trigger IN ('schedule', 'late')"),
+            sqlite_where=sa.text(_one_of("trigger", "schedule", "late")),
+            postgresql_where=sa.text(_one_of("trigger", "schedule", "late")),
         )
         batch_op.drop_index(
             "uq_task_run_open",
-            sqlite_where=sa.text("state IN ('queued', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'running')"),
+            sqlite_where=sa.text(_one_of("state", "queued", "running")),
+            postgresql_where=sa.text(_one_of("state", "queued", "running")),
         )
         batch_op.drop_index(
             "ix_task_run_working",
-            sqlite_where=sa.text("state IN ('queued', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'running')"),
+            sqlite_where=sa.text(_one_of("state", "queued", "running")),
+            postgresql_where=sa.text(_one_of("state", "queued", "running")),
         )
         batch_op.drop_index(batch_op.f("ix_task_run_task_id_id"))
         batch_op.drop_index(

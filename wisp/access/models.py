@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 
 
 class Access(Base):
@@ -48,10 +48,10 @@ class Access(Base):
     error: Mapped[str] = mapped_column(Text, default="", server_default="")
 
     __table_args__ = (
-        CheckConstraint("reason IN ('', 'debt', 'manual', 'pause')", name="reason"),
-        CheckConstraint("basis IN ('overdue', 'open')", name="basis"),
+        CheckConstraint(one_of("reason", "", "debt", "manual", "pause"), name="reason"),
+        CheckConstraint(one_of("basis", "overdue", "open"), name="basis"),
         CheckConstraint("suspended = (reason <> '')", name="suspended_has_reason"),
-        CheckConstraint("lever IN ('', 'profile', 'disable', 'hotspot', 'lease')", name="lever"),
+        CheckConstraint(one_of("lever", "", "profile", "disable", "hotspot", "lease"), name="lever"),
         CheckConstraint("NOT (suspended AND notice)", name="cut_has_no_notice"),
         Index(None, "router_id", "suspended", "notice"),
         Index(
@@ -88,7 +88,7 @@ class AccessLeftover(Base):
     name: Mapped[str] = mapped_column(String(64))
     before: Mapped[str] = mapped_column(Text, default="")
 
-    __table_args__ = (CheckConstraint("lever IN ('profile', 'disable', 'hotspot', 'lease')", name="lever"),)
+    __table_args__ = (CheckConstraint(one_of("lever", "profile", "disable", "hotspot", "lease"), name="lever"),)
 
 
 class RouterSync(Base):
@@ -172,7 +172,7 @@ class RouterRules(Base):
     detail: Mapped[str] = mapped_column(Text, default="")
     failures: Mapped[dict[str, str] | None] = mapped_column(JSON)
 
-    __table_args__ = (CheckConstraint("action IN ('install', 'remove')", name="action"),)
+    __table_args__ = (CheckConstraint(one_of("action", "install", "remove"), name="action"),)
 
 
 class RouterDifference(Base):
@@ -258,7 +258,7 @@ class ClientProvision(Base):
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        CheckConstraint("state IN ('', 'done', 'waiting', 'foreign', 'failed')", name="state"),
+        CheckConstraint(one_of("state", "", "done", "waiting", "foreign", "failed"), name="state"),
         Index(None, "router_id", "state"),
         Index(
             "ix_client_provision_open", "router_id", "client_id",

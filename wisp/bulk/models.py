@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 
 
 class BulkRun(Base):
@@ -40,7 +40,7 @@ class BulkRun(Base):
     kept: Mapped[int] = mapped_column(default=0)
 
     __table_args__ = (
-        CheckConstraint("state IN ('queued', 'running', 'done', 'undoing', 'undone')", name="state"),
+        CheckConstraint(one_of("state", "queued", "running", "done", "undoing", "undone"), name="state"),
         Index(None, "state", "touched_at"),
     )
 
@@ -62,4 +62,4 @@ class BulkChange(Base):
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
     outcome: Mapped[str] = mapped_column(String(8), default="")
 
-    __table_args__ = (CheckConstraint("outcome IN ('', 'failed', 'restored', 'kept')", name="outcome"),)
+    __table_args__ = (CheckConstraint(one_of("outcome", "", "failed", "restored", "kept"), name="outcome"),)

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index,
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from wisp.clients.domain import fold
-from wisp.core.db import Base, Minor, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime, one_of
 from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
 
@@ -93,7 +93,7 @@ class Client(Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["zone_id", "router_id"], ["zone.id", "zone.router_id"]),
-        CheckConstraint("connection IN ('static', 'pppoe', 'hotspot', 'dhcp')", name="connection"),
+        CheckConstraint(one_of("connection", "static", "pppoe", "hotspot", "dhcp"), name="connection"),
         CheckConstraint("NOT own_billing OR schedule_id IS NOT NULL", name="own_billing"),
         CheckConstraint("length(code) > 0", name="code"),
         Index(

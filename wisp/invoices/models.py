@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wisp.core.db import Base, Minor, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime, one_of
 
 
 class InvoiceSeries(Base):
@@ -56,8 +56,8 @@ class Invoice(Base):
 
     __table_args__ = (
         UniqueConstraint("series_id", "number"),
-        CheckConstraint("kind IN ('recurring', 'opening')", name="kind"),
-        CheckConstraint("state IN ('pending', 'partial', 'paid', 'void')", name="state"),
+        CheckConstraint(one_of("kind", "recurring", "opening"), name="kind"),
+        CheckConstraint(one_of("state", "pending", "partial", "paid", "void"), name="state"),
         CheckConstraint("net + tax = total", name="adds_up"),
         CheckConstraint("paid >= 0 AND paid <= total", name="paid"),
         CheckConstraint("kind <> 'recurring' OR (month IS NOT NULL AND period_from IS NOT NULL)", name="recurring"),
@@ -73,8 +73,8 @@ class Invoice(Base):
         ),
         Index(
             "ix_invoice_open", "client_id", "due",
-            sqlite_where=text("state IN ('pending', 'partial')"),
-            postgresql_where=text("state IN ('pending', 'partial')"),
+            sqlite_where=text(one_of("state", "pending", "partial")),
+            postgresql_where=text(one_of("state", "pending", "partial")),
         ),
         Index(
             "ix_invoice_void", "client_id", "month",
@@ -130,7 +130,7 @@ class Payment(Base):
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("remaining >= 0 AND remaining <= amount", name="remaining"),
-        CheckConstraint("method IN ('cash', 'transfer', 'card', 'deposit', 'credit', 'other')", name="method"),
+        CheckConstraint(one_of("method", "cash", "transfer", "card", "deposit", "credit", "other"), name="method"),
         Index(None, "client_id", "id"),
         Index(None, "paid_on", "id"),
         Index(None, "method", "id"),

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 
 STATES = ("pending", "sending", "sent", "failed", "held")
 URGENT, BULK = 0, 1
@@ -52,7 +52,7 @@ class Message(Base):
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        CheckConstraint("state IN ('pending', 'sending', 'sent', 'failed', 'held')", name="state"),
+        CheckConstraint(one_of("state", "pending", "sending", "sent", "failed", "held"), name="state"),
         Index(
             "uq_message_invoice_kind_sequence", "invoice_id", "kind", "sequence",
             unique=True, sqlite_where=text("invoice_id IS NOT NULL"), postgresql_where=text("invoice_id IS NOT NULL"),

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 from wisp.schedules.models import BillingSchedule
 
 
@@ -51,7 +51,7 @@ class Router(Base):
 
     __table_args__ = (
         CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
-        CheckConstraint("pppoe_cut IN ('profile', 'disable')", name="pppoe_cut"),
+        CheckConstraint(one_of("pppoe_cut", "profile", "disable"), name="pppoe_cut"),
         Index(
             "uq_router_name", "name", unique=True,
             sqlite_where=text("archived_at IS NULL"), postgresql_where=text("archived_at IS NULL"),

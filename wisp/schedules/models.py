@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 
 
 class BillingSchedule(Base):
@@ -19,7 +19,7 @@ class BillingSchedule(Base):
     tasks: Mapped[list["PeriodicTask"]] = relationship(back_populates="schedule", order_by="PeriodicTask.id")
 
     __table_args__ = (
-        CheckConstraint("billing_type IN ('prepaid', 'postpaid')", name="billing_type"),
+        CheckConstraint(one_of("billing_type", "prepaid", "postpaid"), name="billing_type"),
         CheckConstraint("due_day BETWEEN 1 AND 31", name="due_day"),
     )
 
@@ -59,10 +59,10 @@ class PeriodicTask(Base):
 
     __table_args__ = (
         UniqueConstraint("schedule_id", "kind"),
-        CheckConstraint("kind IN ('invoices', 'notice', 'cut')", name="kind"),
+        CheckConstraint(one_of("kind", "invoices", "notice", "cut"), name="kind"),
         CheckConstraint("day BETWEEN 1 AND 31", name="day"),
         CheckConstraint("minute BETWEEN 0 AND 1439", name="minute"),
-        CheckConstraint("state IN ('pending', 'success', 'error', 'missed')", name="state"),
+        CheckConstraint(one_of("state", "pending", "success", "error", "missed"), name="state"),
         CheckConstraint("next_at IS NULL OR (enabled AND archived_at IS NULL)", name="next_only_active"),
         Index(
             "ix_periodic_task_due", "next_at",
@@ -83,6 +83,6 @@ class Occurrence(Base):
     run_id: Mapped[int | None]
 
     __table_args__ = (
-        CheckConstraint("state IN ('claimed', 'missed', 'skipped')", name="state"),
+        CheckConstraint(one_of("state", "claimed", "missed", "skipped"), name="state"),
         Index(None, "run_id"),
     )

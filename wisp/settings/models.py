@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, Minor, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime, one_of
 
 
 class Company(Base):
@@ -71,9 +71,9 @@ class Company(Base):
 
     __table_args__ = (
         CheckConstraint("id = 1", name="single_row"),
-        CheckConstraint("tax_mode IN ('included', 'added')", name="tax_mode"),
+        CheckConstraint(one_of("tax_mode", "included", "added"), name="tax_mode"),
         CheckConstraint("tax_bp BETWEEN 0 AND 10000", name="tax_bp"),
-        CheckConstraint("mail_security IN ('none', 'starttls', 'tls')", name="mail_security"),
+        CheckConstraint(one_of("mail_security", "none", "starttls", "tls"), name="mail_security"),
         CheckConstraint("min_days_to_pay >= 0 AND late_days >= 0 AND tolerance >= 0", name="not_negative"),
     )
 
@@ -89,4 +89,4 @@ class CompanyLogo(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary)
     uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
-    __table_args__ = (CheckConstraint("kind IN ('image/png', 'image/jpeg')", name="kind"),)
+    __table_args__ = (CheckConstraint(one_of("kind", "image/png", "image/jpeg"), name="kind"),)

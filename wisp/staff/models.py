@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 
 
 class StaffUser(Base):
@@ -35,7 +35,7 @@ class StaffUser(Base):
 
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_lower"),
-        CheckConstraint("role IN ('admin', 'finance', 'support', 'technician', 'cashier')", name="role"),
+        CheckConstraint(one_of("role", "admin", "finance", "support", "technician", "cashier"), name="role"),
     )
 
 
@@ -86,7 +86,7 @@ class StaffLink(Base):
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        CheckConstraint("kind IN ('invitation', 'password_reset')", name="kind"),
+        CheckConstraint(one_of("kind", "invitation", "password_reset"), name="kind"),
         Index(None, "staff_id", "kind"),
     )
 

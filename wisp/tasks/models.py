@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, Minor, UTCDateTime
+from wisp.core.db import Base, Minor, UTCDateTime, one_of
 
 
 class TaskRun(Base):
@@ -57,24 +57,24 @@ class TaskRun(Base):
     taken_by: Mapped[int | None] = mapped_column(ForeignKey("task_run.id"))
 
     __table_args__ = (
-        CheckConstraint("trigger IN ('schedule', 'late', 'manual', 'undo')", name="trigger"),
+        CheckConstraint(one_of("trigger", "schedule", "late", "manual", "undo"), name="trigger"),
         CheckConstraint(
-            "state IN ('queued', 'running', 'held', 'error', 'success', 'undone')", name="state"
+            one_of("state", "queued", "running", "held", "error", "success", "undone"), name="state"
         ),
         Index(
             "uq_task_run_open", "task_id", unique=True,
-            sqlite_where=text("state IN ('queued', 'running')"),
-            postgresql_where=text("state IN ('queued', 'running')"),
+            sqlite_where=text(one_of("state", "queued", "running")),
+            postgresql_where=text(one_of("state", "queued", "running")),
         ),
         Index(
             "uq_task_run_scheduled", "task_id", "month", unique=True,
-            sqlite_where=text("trigger IN ('schedule', 'late')"),
-            postgresql_where=text("trigger IN ('schedule', 'late')"),
+            sqlite_where=text(one_of("trigger", "schedule", "late")),
+            postgresql_where=text(one_of("trigger", "schedule", "late")),
         ),
         Index(
             "ix_task_run_working", "state", "lease_until",
-            sqlite_where=text("state IN ('queued', 'running')"),
-            postgresql_where=text("state IN ('queued', 'running')"),
+            sqlite_where=text(one_of("state", "queued", "running")),
+            postgresql_where=text(one_of("state", "queued", "running")),
         ),
         Index(
             "ix_task_run_retry", "retry_at",
@@ -111,7 +111,7 @@ class PlanItem(Base):
     address: Mapped[str | None] = mapped_column(String(45))
     without_email: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
-    __table_args__ = (CheckConstraint("action IN ('invoice', 'notify', 'cut', 'none')", name="action"),)
+    __table_args__ = (CheckConstraint(one_of("action", "invoice", "notify", "cut", "none"), name="action"),)
 
 
 class RunItem(Base):
@@ -134,7 +134,7 @@ class RunItem(Base):
 
     __table_args__ = (
         CheckConstraint(
-            "state IN ('done', 'unchanged', 'waiting', 'failed', 'skipped', 'superseded')", name="state"
+            one_of("state", "done", "unchanged", "waiting", "failed", "skipped", "superseded"), name="state"
         ),
         Index(None, "client_id", "run_id"),
         Index(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from wisp.core.db import Base, UTCDateTime
+from wisp.core.db import Base, UTCDateTime, one_of
 
 
 class RouterImport(Base):
@@ -75,7 +75,7 @@ class RouterImportRow(Base):
 
     __table_args__ = (
         UniqueConstraint("import_id", "position"),
-        CheckConstraint("status IN ('new', 'changed', 'same', 'conflict')", name="status"),
+        CheckConstraint(one_of("status", "new", "changed", "same", "conflict"), name="status"),
         Index(None, "client_id"),
     )
 
@@ -102,7 +102,7 @@ class RouterImportEntry(Base):
     settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        CheckConstraint("state IN ('', 'waiting', 'removed', 'gone', 'changed')", name="state"),
+        CheckConstraint(one_of("state", "", "waiting", "removed", "gone", "changed"), name="state"),
         Index(
             "ix_router_import_entry_waiting", "client_id",
             sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'"),
