@@ -226,16 +226,15 @@ def due_syncs(now: datetime) -> list[int]:
     return list(session().scalars(query))
 
 
-def cut_settled(debt: sa.Subquery) -> ColumnElement[bool]:
-    """True for a suspension for debt that the debt of its basis (``invoices.debts``, joined) no longer justifies, being
-    within the tolerance."""
-    amount = sa.case((Access.basis == "open", debt.c.open_debt), else_=debt.c.overdue_debt)
+def cut_settled(owed: invoices.Owed) -> ColumnElement[bool]:
+    """True for a suspension for debt that the debt of its basis no longer justifies, being within the tolerance."""
+    amount = sa.case((Access.basis == "open", owed.open_debt), else_=owed.overdue_debt)
     return sa.and_(Access.suspended, Access.reason == "debt", amount <= settings.company().tolerance)
 
 
-def notice_settled(debt: sa.Subquery) -> ColumnElement[bool]:
-    """True for a notice that the open debt (``invoices.debts``, joined) no longer justifies."""
-    return sa.and_(Access.notice, debt.c.open_debt < max(1, settings.company().notice_minimum))
+def notice_settled(owed: invoices.Owed) -> ColumnElement[bool]:
+    """True for a notice that the open debt no longer justifies."""
+    return sa.and_(Access.notice, owed.open_debt < max(1, settings.company().notice_minimum))
 
 
 def unwarranted(router_id: int) -> list[tuple[int, bool, bool]]:
@@ -249,8 +248,7 @@ def unwarranted(router_id: int) -> list[tuple[int, bool, bool]]:
     now = clock.now()
     today = invoices.local_today(now)
     cut = sa.and_(Access.suspended, Access.reason == "debt", ~Access.keep)
-    on_a_list = sa.select(Access.client_id).where(Access.router_id == router_id, sa.or_(Access.notice, cut))
-    debt = invoices.debts(now, Client.router_id == router_id, Client.id.in_(on_a_list))
+    owed = invoices.owed(Access.client_id, today)
     promised = invoices.promised(Access.client_id, today)
     spared = sa.or_(
         Client.free,
@@ -259,15 +257,14 @@ def unwarranted(router_id: int) -> list[tuple[int, bool, bool]]:
         sa.and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today),
     )
     unwarned = sa.or_(Client.free, promised, Client.no_notice)
-    no_cut = sa.and_(cut, sa.or_(cut_settled(debt), sa.and_(~Access.applied_suspended, spared)))
-    no_notice = sa.and_(Access.notice, sa.or_(notice_settled(debt), sa.and_(~Access.applied_notice, unwarned)))
+    no_cut = sa.and_(cut, sa.or_(cut_settled(owed), sa.and_(~Access.applied_suspended, spared)))
+    no_notice = sa.and_(Access.notice, sa.or_(notice_settled(owed), sa.and_(~Access.applied_notice, unwarned)))
     query = (
         sa.select(Access.client_id, no_cut, no_notice)
-        .join(debt, debt.c.client_id == Access.client_id)
         .join(Client, Client.id == Access.client_id)
         .join(Zone, Zone.id == Client.zone_id)
         .join(BillingSchedule, invoices.schedule_of_client())
-        .where(Access.router_id == router_id, sa.or_(no_cut, no_notice))
+        .where(Access.router_id == router_id, sa.or_(Access.notice, cut), sa.or_(no_cut, no_notice))
         .order_by(Access.client_id)
     )
     return [(client_id, bool(of_cut), bool(of_notice)) for client_id, of_cut, of_notice in session().execute(query)]
@@ -433,6 +430,11 @@ def states(client_ids: Collection[int]) -> dict[int, State]:
 def state_of(client_id: int) -> State:
     """How one client stands."""
     return states([client_id]).get(client_id, State("active"))
+
+
+def concerned(router_id: int) -> ColumnElement[bool]:
+    """Over Access: who belongs on a list of the router, or whose last change it has not confirmed."""
+    return sa.and_(Access.router_id == router_id, sa.or_(Access.suspended, Access.notice, unsettled()))
 
 
 def unsettled() -> ColumnElement[bool]:

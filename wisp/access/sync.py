@@ -172,7 +172,7 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
         )
         .join(Client, Client.id == Access.client_id)
         # The zones say it once more, for PostgreSQL, which would read the whole table of clients instead.
-        .where(_concerned(router_id), Client.zone_id.in_(sa.select(Zone.id).where(Zone.router_id == router_id)))
+        .where(service.concerned(router_id), Client.zone_id.in_(sa.select(Zone.id).where(Zone.router_id == router_id)))
         .order_by(Access.client_id)
     )  # fmt: skip
     subjects = []
@@ -210,12 +210,6 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
             )
         )
     return subjects
-
-
-def _concerned(router_id: int) -> sa.ColumnElement[bool]:
-    """Over Access: who belongs on a list of the router, or whose last change it has not confirmed."""
-    unsettled = Access.wanted_version != Access.applied_version
-    return sa.and_(Access.router_id == router_id, sa.or_(Access.suspended, Access.notice, unsettled))
 
 
 def rehearse() -> None:
@@ -345,7 +339,7 @@ def _store(plan: Plan, result: Result, changed: Sequence[dict[str, object]]) -> 
     """Write what the router confirmed."""
     now = clock.now()
     # Nobody else settles a change, so that those who were read are still among these.
-    service.lock(_concerned(plan.router_id))
+    service.lock(service.concerned(plan.router_id))
     # A client who moved meanwhile is the other router's to record.
     update_each(Access, changed, Access.router_id == plan.router_id, by=["client_id"], applied_at=now)
     if result.undone:

@@ -37,6 +37,18 @@ def balance_of(client_id: Any, due_before: ColumnElement[date] | date | None = N
     return query.scalar_subquery()
 
 
+class Owed(NamedTuple):
+    """What a client of a query owes, in minor units: all that is open, and what is due of it."""
+
+    open_debt: ColumnElement[int]
+    overdue_debt: ColumnElement[int]
+
+
+def owed(client_id: Any, today: ColumnElement[date] | date) -> Owed:
+    """The look-ups of what ``client_id`` owes on ``today``: each is done only where it is asked for."""
+    return Owed(balance_of(client_id), balance_of(client_id, today))
+
+
 def local_today(now: datetime) -> ColumnElement[date]:
     """The local date at ``now`` in the time zone of the joined BillingSchedule row."""
     names = session().scalars(select(BillingSchedule.timezone).distinct()).all()
@@ -60,8 +72,7 @@ def debts(now: datetime, *where: ColumnElement[bool]) -> Subquery:
     return (
         select(
             Client.id.label("client_id"),
-            balance_of(Client.id).label("open_debt"),
-            balance_of(Client.id, local_today(now)).label("overdue_debt"),
+            *[debt.label(name) for name, debt in owed(Client.id, local_today(now))._asdict().items()],
         )
         .join(Zone, Zone.id == Client.zone_id)
         .join(BillingSchedule, schedule_of_client())

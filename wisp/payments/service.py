@@ -181,10 +181,11 @@ def _settled(client_ids: Collection[int], even_kept: bool) -> tuple[list[int], l
     ids = sorted(client_ids)
     for at in range(0, len(ids), CHUNK):
         debt = invoices.debts(clock.now(), Client.id.in_(ids[at : at + CHUNK]))
+        owed = invoices.Owed(debt.c.open_debt, debt.c.overdue_debt)
         query = sa.select(Access.client_id).join(debt, debt.c.client_id == Access.client_id)
-        cut = query.where(access.cut_settled(debt))
+        cut = query.where(access.cut_settled(owed))
         cuts += session().scalars(cut if even_kept else cut.where(~Access.keep))
-        notices += session().scalars(query.where(access.notice_settled(debt)))
+        notices += session().scalars(query.where(access.notice_settled(owed)))
     return cuts, notices
 
 

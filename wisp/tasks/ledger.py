@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select, update
 
 from wisp.access import service as access
+from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import NOBODY, session, update_each
@@ -200,12 +201,12 @@ def rehearse() -> None:
 
 
 def _runs_of_moved(router_id: int) -> list[TaskRun]:
-    """Runs with items that wait for clients who are on this router by now, whichever router they were on then."""
-    items = (
-        select(RunItem.run_id)
-        .join(Client, Client.id == RunItem.client_id)
-        .where(RunItem.state == _WAITING, Client.router_id == router_id)
-    )
+    """Runs with items that wait for clients who are on this router by now, whichever router they were on then.
+
+    Looked for from the clients of the router whom an answer of it can concern: what waits for all routers may be much.
+    """
+    here = select(Access.client_id).where(access.concerned(router_id))
+    items = select(RunItem.run_id).where(RunItem.state == _WAITING, RunItem.client_id.in_(here))
     query = select(TaskRun).where(TaskRun.id.in_(items), TaskRun.state.in_([RunState.RUNNING.value, *_UNSETTLED]))
     return list(session().scalars(query.order_by(TaskRun.id).with_for_update()))
 

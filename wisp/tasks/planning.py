@@ -328,11 +328,6 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     company = spec.company
     # each client with own billing has its own calendar
     today = invoices.local_today(spec.now) if spec.options.own else literal(spec.today, Date)
-    next_due = (
-        select(func.min(Invoice.due))
-        .where(Invoice.client_id == Client.id, Invoice.state.in_(invoices.OPEN_STATES))
-        .scalar_subquery()
-    )
     base = (
         select(
             Client.id.label("client_id"),
@@ -345,9 +340,7 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
                 and_(Client.no_cut, Client.no_cut_until.is_(None)),
                 and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today),
             ).label("no_cut"),
-            invoices.balance_of(Client.id).label("open_debt"),
-            invoices.balance_of(Client.id, today).label("overdue_debt"),
-            next_due.label("next_due"),
+            _debt(spec, today).label("debt"),
             invoices.promised(Client.id, today).label("promise"),
             func.coalesce(Access.reason, "").label("suspension"),
         )
@@ -357,43 +350,47 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     if spec.options.own:
         base = base.join(BillingSchedule, BillingSchedule.id == Client.schedule_id)
     b = _fenced(base, "base").c
-    reason, amount = _cut_reason(spec, b) if spec.kind == Kind.cut else _notice_reason(company, b)
-    r = _fenced(select(*b, reason.label("reason"), amount.label("amount")), "reasoned").c
+    reason = _cut_reason(spec, b) if spec.kind == Kind.cut else _notice_reason(company, b)
+    r = _fenced(select(*b, reason.label("reason")), "reasoned").c
+    next_due = select(func.min(Invoice.due)).where(
+        Invoice.client_id == r.client_id, Invoice.state.in_(invoices.OPEN_STATES)
+    )
     acted = [Reason.NONE.value] + ([Reason.ALREADY_CUT.value] if spec.kind == Kind.cut else [])
     return select(
         r.client_id, r.address, r.email, r.language, r.reason,
-        case((r.reason == Reason.NOT_DUE.value, cast(r.next_due, String)), else_="").label("detail"),
+        case((r.reason == Reason.NOT_DUE.value, cast(next_due.scalar_subquery(), String)), else_="").label("detail"),
         case((r.reason.in_(acted), spec.action.value), else_=Action.NONE.value).label("action"),
-        r.amount,
+        r.debt.label("amount"),
     ).subquery("candidates")  # fmt: skip
 
 
-def _cut_reason(spec: Spec, b: Any) -> tuple[ColumnElement[str], ColumnElement[int]]:
+def _debt(spec: Spec, today: ColumnElement[date]) -> ColumnElement[int]:
+    """What counts of a client's debt: for the cut what is overdue, unless it is told otherwise, for the notice all."""
+    only_due = spec.kind == Kind.cut and not spec.options.include_not_due
+    return invoices.balance_of(Client.id, today if only_due else None)
+
+
+def _cut_reason(spec: Spec, b: Any) -> ColumnElement[str]:
     tolerance = spec.company.tolerance
-    debt = b.open_debt if spec.options.include_not_due else b.overdue_debt
-    return (
-        case(
-            (b.open_debt <= tolerance, Reason.NOTHING_OWED.value),
-            (debt <= tolerance, Reason.NOT_DUE.value),
-            (b.suspension.in_(["manual", "pause"]), Reason.SUSPENDED_BY_HAND.value),
-            (b.free, Reason.FREE.value),
-            (b.no_cut, Reason.EXCLUDED.value),
-            (b.promise, Reason.PROMISE.value),
-            (b.suspension == "debt", Reason.ALREADY_CUT.value),
-            else_=Reason.NONE.value,
-        ),
-        debt,
+    # Whoever has nothing overdue may have something open: looked up for those few alone.
+    open_too = invoices.balance_of(b.client_id) > tolerance
+    return case(
+        (and_(b.debt <= tolerance, open_too), Reason.NOT_DUE.value),
+        (b.debt <= tolerance, Reason.NOTHING_OWED.value),
+        (b.suspension.in_(["manual", "pause"]), Reason.SUSPENDED_BY_HAND.value),
+        (b.free, Reason.FREE.value),
+        (b.no_cut, Reason.EXCLUDED.value),
+        (b.promise, Reason.PROMISE.value),
+        (b.suspension == "debt", Reason.ALREADY_CUT.value),
+        else_=Reason.NONE.value,
     )
 
 
-def _notice_reason(company: Company, b: Any) -> tuple[ColumnElement[str], ColumnElement[int]]:
-    return (
-        case(
-            (b.open_debt < max(company.notice_minimum, 1), Reason.NOTHING_OWED.value),
-            (b.suspension != "", Reason.ALREADY_CUT.value),
-            (b.no_notice, Reason.EXCLUDED.value),
-            (b.promise, Reason.PROMISE.value),
-            else_=Reason.NONE.value,
-        ),
-        b.open_debt,
+def _notice_reason(company: Company, b: Any) -> ColumnElement[str]:
+    return case(
+        (b.debt < max(company.notice_minimum, 1), Reason.NOTHING_OWED.value),
+        (b.suspension != "", Reason.ALREADY_CUT.value),
+        (b.no_notice, Reason.EXCLUDED.value),
+        (b.promise, Reason.PROMISE.value),
+        else_=Reason.NONE.value,
     )
