@@ -433,8 +433,14 @@ def state_of(client_id: int) -> State:
 
 
 def concerned(router_id: int) -> ColumnElement[bool]:
-    """Over Access: who belongs on a list of the router, or whose last change it has not confirmed."""
-    return sa.and_(Access.router_id == router_id, sa.or_(Access.suspended, Access.notice, unsettled()))
+    """Over Access: who belongs on a list of the router, or whose last change it has not confirmed. Each case in full,
+    so that each is looked up in its index: most clients of a router are none of them."""
+    here = Access.router_id == router_id
+    return sa.or_(
+        sa.and_(here, Access.suspended),
+        sa.and_(here, ~Access.suspended, Access.notice),
+        sa.and_(here, unsettled()),
+    )
 
 
 def unsettled() -> ColumnElement[bool]:

@@ -49,7 +49,7 @@ def decode_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
 
 def encode_sentence(words: Iterable[str]) -> bytes:
     """A sentence with its closing zero."""
-    return encode_sentences([words])
+    return "".join([*map(_with_length, words), "\0"]).encode("latin-1")
 
 
 def encode_sentences(sentences: Iterable[Iterable[str]]) -> bytes:
@@ -89,10 +89,12 @@ class Decoder:
         words: list[str] = []
         at = start = 0
         while at < len(self._data):
-            head = decode_length(self._data, at)
-            if head is None:
-                break
-            length, begin = head
+            length, begin = self._data[at], at + 1
+            if length >= 0x80:
+                head = decode_length(self._data, at)
+                if head is None:
+                    break
+                length, begin = head
             if length > MAX_WORD:
                 raise GarbageError(f"a word of {length} bytes")
             if begin + length > len(self._data):

@@ -48,6 +48,8 @@ class Result:
         """The sentences to send, each with the command's tag."""
         if self.fatal is not None:
             return encode_sentence(["!fatal", self.fatal])
+        if not (self.rows or self.traps or self.empty):
+            return encode_sentence(self._done(tag))
         rows = encode_rows(self.rows, [] if tag is None else [f".tag={tag}"])
         return rows + encode_sentences(self._ending(tag))
 
@@ -60,5 +62,13 @@ class Result:
             out.append(["!trap", *category, f"=message={trap.text}", *end])
         if self.empty:
             out.append(["!empty", *end])
-        out.append(["!done", *([] if self.ret is None else [f"=ret={self.ret}"]), *end])
+        out.append(self._done(tag))
         return out
+
+    def _done(self, tag: str | None) -> list[str]:
+        words = ["!done"]
+        if self.ret is not None:
+            words.append(f"=ret={self.ret}")
+        if tag is not None:
+            words.append(f".tag={tag}")
+        return words

@@ -172,10 +172,17 @@ class Router:
         today, now = self._date_and_time()
         self.table(CLOCK).rows["*0"] |= {"date": today, "time": now}
 
-    def execute(self, request: Request) -> Result:
-        """The answer to a command of a logged-in user."""
+    def let_pass(self) -> None:
+        """Let time pass, before commands that have come together are answered."""
         with self.lock:
             self.advance()
+
+    def execute(self, request: Request, *, together: bool = False) -> Result:
+        """The answer to a command of a logged-in user. ``together``: it has come with others, for which ``let_pass``
+        was called; else time passes before it."""
+        with self.lock:
+            if not together:
+                self.advance()
             try:
                 return self._execute(request)
             except Trap as trap:

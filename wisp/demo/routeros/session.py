@@ -129,12 +129,14 @@ class Session(asyncio.Protocol):
         switches = self._router.switches
         answers: list[bytes] = []
         answered = False
+        self._router.let_pass()
         for words in sentences:
             if self._ending or switches.silent:
                 break
             if switches.slow:
                 self._send(answers)
                 await asyncio.sleep(switches.slow / 1000)
+                self._router.let_pass()
             answers.append(self._answer(Request.parse(words)))
             answered = True
         self._send(answers)
@@ -162,7 +164,7 @@ class Session(asyncio.Protocol):
         fault = self._router.faults.strike(request.path)
         if fault is not None:
             return self._strike(fault, request)
-        return self._router.execute(request).encoded(request.tag)
+        return self._router.execute(request, together=True).encoded(request.tag)
 
     def _last(self, text: str) -> bytes:
         self._ending = True
@@ -180,7 +182,7 @@ class Session(asyncio.Protocol):
         self._ending = action in ("drop_before", "drop_after", "half_sentence")
         if action in ("drop_before", "hang"):
             return b""
-        answer = self._router.execute(request).encoded(request.tag)
+        answer = self._router.execute(request, together=True).encoded(request.tag)
         return answer[: (len(answer) + 1) // 2] if action == "half_sentence" else b""
 
     def _cancel(self, request: Request) -> bytes:

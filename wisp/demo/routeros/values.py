@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from socket import AF_INET, inet_pton
 from typing import TYPE_CHECKING
 
 from wisp.demo.routeros.spec import Normalise, Trap
@@ -135,6 +136,8 @@ def pair(part: Normalise) -> Normalise:
 def _network(value: str) -> str | None:
     """An IPv4 address or prefix, `/32` left out; None where it is neither."""
     address, slash, bits = value.partition("/")
+    if not slash and _plain(value):  # the short way for thousands of entries
+        return value
     try:
         parsed = ipaddress.IPv4Address(address)
         if not slash or bits == "32":
@@ -142,6 +145,15 @@ def _network(value: str) -> str | None:
         return str(ipaddress.IPv4Network((int(parsed), int(bits)), strict=False))
     except ValueError:
         return None
+
+
+def _plain(address: str) -> bool:
+    """Whether this is an IPv4 address, which then has only one form."""
+    try:
+        inet_pton(AF_INET, address)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _range(value: str) -> str | None:
