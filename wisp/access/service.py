@@ -168,9 +168,10 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
     return orders
 
 
-def ensure_sync(router_id: int) -> None:
-    """Give a router that nothing was asked of yet its RouterSync."""
-    session().execute(insert_into(RouterSync).values(_fresh_sync(router_id)).on_conflict_do_nothing())
+def ensure_sync(router_id: int) -> bool:
+    """Give a router that nothing was asked of yet its RouterSync; whether that was so."""
+    row = insert_into(RouterSync).values(_fresh_sync(router_id)).on_conflict_do_nothing()
+    return session().scalar(row.returning(RouterSync.router_id)) is not None
 
 
 def _fresh_sync(router_id: int) -> dict[str, object]:

@@ -57,8 +57,10 @@ def claim(router_id: int, owner: str, *, force: bool) -> int | None:
     Nothing to do: all orders are done, another job is at it (it will see the new orders), a pause runs and
     ``force`` is not given, or the router is archived.
     """
-    service.ensure_sync(router_id)
-    return _take(router_id, owner, force=force)
+    order = _take(router_id, owner, force=force)
+    if order is None and service.ensure_sync(router_id):
+        order = _take(router_id, owner, force=force)
+    return order
 
 
 def _take(router_id: int, owner: str, *, force: bool) -> int | None:

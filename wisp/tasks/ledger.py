@@ -171,13 +171,14 @@ def on_router_synced(router_id: int, report: "SyncReport") -> None:
         return
     # All at once, and held until the end: the session forgets rows that nobody holds.
     tasks = {task.id: task for task in session().scalars(select(PeriodicTask).where(_task_of(waiting)))}
+    unsaid: set[int] = set()
     if report.reached:
-        _settle_items({run.id: tasks[run.task_id].kind for run in waiting}, report)
+        unsaid = _settle_items({run.id: tasks[run.task_id].kind for run in waiting}, report)
     for run in waiting:
         if run.state == RunState.RUNNING:
             if run not in own or run.phase != "syncing" or run.sync_order is None or report.order < run.sync_order:
                 continue  # its own router's to end, still writing, or this synchronisation began before its orders
-            if report.reached:
+            if run.id in unsaid:
                 _fail_unanswered(run, router_id, report)
         if report.reached:
             _say_after_hours(run, report)
@@ -246,9 +247,9 @@ def _waiting_runs(router_id: int) -> list[TaskRun]:
     return list(session().scalars(query.where(TaskRun.task_id.in_(kinds)).order_by(TaskRun.id).with_for_update()))
 
 
-def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> None:
+def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:
     """Give each open item the outcome of its client: written, read as wanted, refused, or no longer wanted. ``kinds``:
-    of what kind each run is, by its id."""
+    of what kind each run is, by its id. Returns the runs of which an open item's client has no outcome."""
     now = clock.now()
     rows = (
         session()
@@ -260,11 +261,13 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> None:
         .all()
     )
     changes: list[dict[str, Any]] = []
+    unsaid: set[int] = set()
     for run_id, client_id in rows:
         outcome = report.outcomes.get(client_id)
         if outcome is None and client_id in report.held and kinds[run_id] != Kind.cut:
             outcome = access.Outcome("unchanged", "cut")  # its cut took the notice's place
         if outcome is None:
+            unsaid.add(run_id)
             continue
         state, reason = _item_of(kinds[run_id], outcome)
         changes.append(
@@ -282,6 +285,7 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> None:
         if change["reason"] == Reason.PAID.value:
             change["reason"] = why[change["client_id"]].value
     update_each(RunItem, changes, by=_KEY, updated_at=now)
+    return unsaid
 
 
 def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:

@@ -58,15 +58,18 @@ def _begin(run_id: int, owner: str, size: int) -> bool | None:
             if not _claim(run_id, owner):
                 return None
             run = _mine(run_id, owner)
-            retry, last = _prepare(run)
-            more = not retry and _write(run, size, last)
+            retry = _is_retry(run)
+            more = not retry and _write(run, size, *_prepare(run))
     except Exception as error:
         if isinstance(error, Lost) or out_of_order(error):
             raise
         with transaction():
             if not _claim(run_id, owner):
                 return None
-            (retry, _last), more = _prepare(_mine(run_id, owner)), True
+            run = _mine(run_id, owner)
+            retry, more = _is_retry(run), True
+            if not retry:
+                _prepare(run)
     if not retry:
         return more
     _one_by_one(
@@ -137,20 +140,25 @@ def _spec(run: TaskRun) -> planning.Spec:
     )
 
 
-def _prepare(run: TaskRun) -> tuple[bool, int]:
-    """Start a fresh run; the id of its last client, where it has just been looked up, else 0. True in front of it where
-    an ended run retries what has failed."""
-    if run.state == RunState.ERROR.value:
+def _is_retry(run: TaskRun) -> bool:
+    """Whether an ended run only retries what has failed."""
+    retry = run.state == RunState.ERROR.value
+    if retry:
         run.retry_at = run.lease_until  # should this worker be killed, the tick finds it again
-        return True, 0
-    last = 0
+    return retry
+
+
+def _prepare(run: TaskRun) -> tuple[planning.Spec, int]:
+    """Start a fresh run, or go on with one; what it does, and the id of its last client, where that has just been
+    looked up, else 0."""
+    spec, last = _spec(run), 0
     if run.started_at is None:
         _task = session().get_one(PeriodicTask, run.task_id)  # held, or the session would read it again for each use
         ledger.started(run)
         ledger.take_over(run)
-        last, run.expected = apply.whole_range(_spec(run))
+        last, run.expected = apply.whole_range(spec)
     run.state, run.phase = RunState.RUNNING.value, "writing"
-    return False, last
+    return spec, last
 
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
@@ -161,7 +169,8 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
     """
     try:
         with transaction():
-            return _write(_mine(run_id, owner), size)
+            run = _mine(run_id, owner)
+            return _write(run, size, _spec(run))
     except Lost:
         raise
     except Exception as error:
@@ -175,10 +184,9 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
         return True
 
 
-def _write(run: TaskRun, size: int, last: int = 0) -> bool:
+def _write(run: TaskRun, size: int, spec: planning.Spec, last: int = 0) -> bool:
     """Write the next chunk, and with the last one the end of the run; whether there is another one. ``last``: the id of
     the run's last client, where that is known: most runs are one chunk, which then need not be looked for."""
-    spec = _spec(run)
     found: tuple[int, int] | None
     if last and run.expected <= size:
         found, more = (last, run.expected), False
