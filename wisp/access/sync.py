@@ -182,7 +182,7 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
         client_id, code, connection, address, address6, username, mac, gone, suspended, notice, version,
         applied_version, sent_version, applied_router_id, applied_cut, applied_notice, applied_address,
         applied_address6, foreign, error, lever, lever_name, lever_before,
-    ) in session().execute(query):  # fmt: skip
+    ) in session().connection().execute(query):  # fmt: skip
         here = applied_router_id == router_id
         stands = "notice" if applied_notice else "none"
         belongs = "cut" if suspended else "notice" if notice else "none"

@@ -6,10 +6,10 @@ would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from operator import itemgetter
+from itertools import repeat
 from time import sleep
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
@@ -213,7 +213,7 @@ def dialect() -> str:
 def insert_into(table: Table | type[Base]) -> Any:
     """An INSERT of the present dialect that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
     makers = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-    return makers[dialect()](table)
+    return makers[dialect()](table if isinstance(table, Table) else cast(Table, table.__table__))
 
 
 def update_each(
@@ -247,7 +247,7 @@ def update_each(
             _execute(_update(table, alike | dict(_given(table, given).c), by, where, same))
     else:
         bound: dict[str, Any] = {name: bindparam(f"given_{name}") for name in varying}
-        _execute_many(_update(table, alike | bound, by, where, same), varying, rows)
+        _execute_many(_update(table, alike | bound, by, where, same), {name: columns[name] for name in varying})
 
 
 def _update(
@@ -266,20 +266,18 @@ def _execute(statement: Update) -> None:
     session().execute(statement, execution_options={"synchronize_session": False})
 
 
-def _execute_many(statement: Update, varying: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """The statement for each of ``rows``, whose values go to the driver as they are: plain values need no conversion,
-    which would take twice as long as the database."""
+def _execute_many(statement: Update, columns: Mapping[str, Sequence[Any]]) -> None:
+    """The statement for each row of ``columns``, whose values go to the driver as they are: plain values need no
+    conversion, which would take twice as long as the database."""
     connection = session().connection()
     compiled = statement.compile(dialect=connection.dialect)
     order = compiled.positiontup or []
-    of_row = {f"given_{name}": name for name in varying}
-    fixed = {}
-    for name in set(order) - set(of_row):
+    given: dict[str, Iterable[Any]] = {f"given_{name}": values for name, values in columns.items()}
+    for name in set(order) - set(given):
         bind = compiled.binds[name]
         convert = bind.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        fixed[name] = convert(bind.value) if convert else bind.value
-    pick = itemgetter(*[of_row.get(name, name) for name in order])
-    connection.exec_driver_sql(str(compiled), [pick({**row, **fixed}) for row in rows])
+        given[name] = repeat(convert(bind.value) if convert else bind.value)
+    connection.exec_driver_sql(str(compiled), list(zip(*[given[name] for name in order], strict=False)))
 
 
 def _given(table: Table, columns: Mapping[str, list[Any]]) -> FromClause:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -251,15 +252,10 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:
     """Give each open item the outcome of its client: written, read as wanted, refused, or no longer wanted. ``kinds``:
     of what kind each run is, by its id. Returns the runs of which an open item's client has no outcome."""
     now = clock.now()
-    rows = (
-        session()
-        .execute(
-            select(RunItem.run_id, RunItem.client_id).where(
-                RunItem.run_id.in_(kinds), RunItem.state.in_([ItemState.WAITING.value, ItemState.FAILED.value])
-            )
-        )
-        .all()
+    still_open = select(RunItem.run_id, RunItem.client_id).where(
+        RunItem.run_id.in_(kinds), RunItem.state.in_([ItemState.WAITING.value, ItemState.FAILED.value])
     )
+    rows = session().connection().execute(still_open).all()  # without the session's care for each row
     changes: list[dict[str, Any]] = []
     unsaid: set[int] = set()
     for run_id, client_id in rows:
@@ -269,33 +265,37 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:
         if outcome is None:
             unsaid.add(run_id)
             continue
-        state, reason = _item_of(kinds[run_id], outcome)
+        state, reason = _item_of(kinds[run_id], outcome.wanted, outcome.state, outcome.detail, outcome.foreign)
         changes.append(
             {
                 "run_id": run_id,
                 "client_id": client_id,
-                "state": state.value,
-                "reason": reason.value,
+                "state": state,
+                "reason": reason,
                 "detail": outcome.detail or "",
                 "address": outcome.address,
             }
         )
-    why = why_not({change["client_id"] for change in changes if change["reason"] == Reason.PAID.value})
-    for change in changes:
-        if change["reason"] == Reason.PAID.value:
+    paid = Reason.PAID.value
+    why = why_not({change["client_id"] for change in changes if change["reason"] == paid})
+    for change in changes if why else ():
+        if change["reason"] == paid:
             change["reason"] = why[change["client_id"]].value
     update_each(RunItem, changes, by=_KEY, updated_at=now)
     return unsaid
 
 
-def _item_of(kind: str, outcome: "access.Outcome") -> tuple[ItemState, Reason]:
-    wanted = "cut" if kind == Kind.cut else "notice"
-    if outcome.wanted != wanted:
-        return ItemState.SUPERSEDED, Reason.ALREADY_CUT if outcome.wanted == "cut" else Reason.PAID
-    if outcome.state == "failed":
-        return ItemState.FAILED, Reason.NO_ADDRESS if outcome.detail == "no_address" else Reason.ROUTER_REFUSED
-    reason = Reason.FOREIGN if outcome.foreign else Reason.NONE
-    return (ItemState.DONE if outcome.state == "written" else ItemState.UNCHANGED), reason
+@lru_cache(maxsize=256)
+def _item_of(kind: str, wanted: str, how: str, detail: str, foreign: bool) -> tuple[str, str]:
+    """State and reason of an item by its run's kind and the client's Outcome, which is the same for nearly all."""
+    if wanted != ("cut" if kind == Kind.cut else "notice"):
+        state, reason = ItemState.SUPERSEDED, Reason.ALREADY_CUT if wanted == "cut" else Reason.PAID
+    elif how == "failed":
+        state, reason = ItemState.FAILED, Reason.NO_ADDRESS if detail == "no_address" else Reason.ROUTER_REFUSED
+    else:
+        state = ItemState.DONE if how == "written" else ItemState.UNCHANGED
+        reason = Reason.FOREIGN if foreign else Reason.NONE
+    return state.value, reason.value
 
 
 def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
