@@ -1343,7 +1343,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_run_item_client_id_run_id"), ["client_id", "run_id"], unique=False)
         batch_op.create_index(
             "ix_run_item_open",
-            ["client_id"],
+            ["client_id", "run_id"],
             unique=False,
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),

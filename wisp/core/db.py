@@ -238,7 +238,7 @@ def update_each(
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     # Most columns say the same for everybody, and then need to be said only once.
     alike = {name: values[0] for name, values in columns.items() if values.count(values[0]) == len(values)}
-    varying = [name for name in columns if name not in alike or (name == by[0] and len(rows) > 1)]
+    varying = [name for name in columns if name not in alike]
     if not varying:
         _execute(_update(table, alike, by, where, same))
     elif dialect() == "postgresql":

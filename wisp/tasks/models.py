@@ -138,7 +138,7 @@ class RunItem(Base):
         ),
         Index(None, "client_id", "run_id"),
         Index(
-            "ix_run_item_open", "client_id",
+            "ix_run_item_open", "client_id", "run_id",
             sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'"),
         ),
     )  # fmt: skip
