@@ -1,6 +1,7 @@
 """Words and sentences: the gateway's codec, the simulator's, librouteros' and RouterOS-api's agree on every byte."""
 
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from librouteros.protocol import encode_length as librouteros_length
 from routeros_api import base_api
 
 from wisp.demo.routeros import codec
-from wisp.gateway.wire import decode, encode, from_wire, to_wire
+from wisp.gateway.wire import Answer, Wire, decode, encode, from_wire, to_wire
 
 EDGES = [1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000, 0xFFFFFFF, 0x10000000, 0xFFFFFFFF]
 words = st.lists(st.text(min_size=1), min_size=1, max_size=6)
@@ -104,3 +105,49 @@ def test_texts_of_winbox_are_readable() -> None:
 @given(st.binary())
 def test_no_bytes_break_the_reader(raw: bytes) -> None:
     assert isinstance(from_wire(raw.decode("latin-1")), str)
+
+
+def answers(buffer: bytearray) -> list[Answer]:
+    return list(Wire(SimpleNamespace(buffer=buffer)).answers())  # type: ignore[arg-type]
+
+
+names = st.text(st.characters(max_codepoint=255, exclude_characters="="), min_size=1)
+values = st.text(st.characters(max_codepoint=255), max_size=300)
+tagged = st.tuples(st.sampled_from(["!re", "!done", "!trap"]), st.integers(0, 10**6), st.dictionaries(names, values))
+
+
+@settings(deadline=None)
+@given(st.lists(tagged, max_size=4), st.data())
+def test_answers_are_taken_apart_however_they_are_cut(
+    sent: list[tuple[str, int, dict[str, str]]], data: st.DataObject
+) -> None:
+    sentences = [
+        [kind, f".tag={tag}", *(f"={name}={value}" for name, value in attributes.items())]
+        for kind, tag, attributes in sent
+    ]
+    raw = codec.encode_sentences(sentences)
+    cut = data.draw(st.integers(0, len(raw)))
+    buffer = bytearray(raw[:cut])
+    found = answers(buffer)
+    buffer += raw[cut:]
+    found += answers(buffer)
+    assert not buffer
+    assert [(kind, tag, attributes) for kind, tag, attributes, _whole in found] == [
+        (kind, str(tag), attributes) for kind, tag, attributes in sent
+    ]
+    assert "".join(whole for *_rest, whole in found) == raw.decode("latin-1")
+    assert [next(decode(whole.encode("latin-1")))[0] for *_rest, whole in found] == sentences
+
+
+@pytest.mark.parametrize("word", ["=name", "name", "?name=x"])
+def test_a_word_that_is_neither_attribute_nor_tag_is_no_answer_and_what_came_before_is(word: str) -> None:
+    buffer = bytearray(codec.encode_sentences([["!done", ".tag=1"], ["!re", ".tag=2", word]]))
+    read = Wire(SimpleNamespace(buffer=buffer)).answers()  # type: ignore[arg-type]
+    assert next(read)[:2] == ("!done", "1")
+    with pytest.raises(ProtocolError):
+        next(read)
+
+
+def test_a_farewell_is_plain_text() -> None:
+    (answer,) = answers(bytearray(codec.encode_sentence(["!fatal", "too many", "=commands="])))
+    assert answer[0] == "!fatal"

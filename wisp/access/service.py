@@ -30,7 +30,8 @@ from wisp.settings import service as settings
 
 __all__ = [
     "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved", "clients_cancelled",
-    "clients_imported", "due_syncs", "ensure_rows", "ensure_sync", "keep_suspended", "lift", "note_waiting", "recheck",
+    "clients_imported", "concerned", "due_syncs", "ensure_rows", "ensure_sync", "keep_suspended", "lift", "lock",
+    "note_waiting", "recheck",
     "request_sync", "request_sync_of", "router_returned", "routers_of", "settings_changed", "state_of",
     "states", "unsettled", "unwarranted", "waiting", "want_notice", "want_suspended",
 ]  # fmt: skip

@@ -1,0 +1,27 @@
+"""The values that a column may have, as a condition of its table."""
+
+import sqlite3
+
+import pytest
+
+import wisp.factory  # noqa: F401  (knows all tables)
+from wisp.core.db import Base, one_of
+
+
+def test_only_these_values_are_let_in() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"CREATE TABLE t (state text CHECK ({one_of('state', '', 'done', 'waiting')}))")
+    connection.executemany("INSERT INTO t VALUES (?)", [("",), ("done",), ("waiting",)])
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT INTO t VALUES ('other')")
+
+
+def test_no_table_makes_sqlite_build_a_list_of_values_for_every_row() -> None:
+    checks = [
+        str(constraint.sqltext)  # type: ignore[attr-defined]
+        for table in Base.metadata.tables.values()
+        for constraint in table.constraints
+        if hasattr(constraint, "sqltext")
+    ]
+    assert len(checks) > 30
+    assert [check for check in checks if " IN (" in check.upper()] == []
