@@ -1084,22 +1084,22 @@ def upgrade() -> None:
             "ix_task_run_working",
             ["state", "lease_until"],
             unique=False,
-            sqlite_where=sa.text(_one_of("state", "queued", "running")),
-            postgresql_where=sa.text(_one_of("state", "queued", "running")),
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
         )
         batch_op.create_index(
             "uq_task_run_open",
             ["task_id"],
             unique=True,
-            sqlite_where=sa.text(_one_of("state", "queued", "running")),
-            postgresql_where=sa.text(_one_of("state", "queued", "running")),
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
         )
         batch_op.create_index(
             "uq_task_run_scheduled",
             ["task_id", "month"],
             unique=True,
-            sqlite_where=sa.text(_one_of("trigger", "schedule", "late")),
-            postgresql_where=sa.text(_one_of("trigger", "schedule", "late")),
+            sqlite_where=sa.text("trigger IN ('schedule', 'late')"),
+            postgresql_where=sa.text("trigger IN ('schedule', 'late')"),
         )
 
     op.create_table(
@@ -1151,8 +1151,8 @@ def upgrade() -> None:
             "ix_invoice_open",
             ["client_id", "due"],
             unique=False,
-            sqlite_where=sa.text(_one_of("state", "pending", "partial")),
-            postgresql_where=sa.text(_one_of("state", "pending", "partial")),
+            sqlite_where=sa.text("state IN ('pending', 'partial')"),
+            postgresql_where=sa.text("state IN ('pending', 'partial')"),
         )
         batch_op.create_index(batch_op.f("ix_invoice_run_id"), ["run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_state_id"), ["state", "id"], unique=False)
@@ -1413,8 +1413,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_invoice_run_id"))
         batch_op.drop_index(
             "ix_invoice_open",
-            sqlite_where=sa.text(_one_of("state", "pending", "partial")),
-            postgresql_where=sa.text(_one_of("state", "pending", "partial")),
+            sqlite_where=sa.text("state IN ('pending', 'partial')"),
+            postgresql_where=sa.text("state IN ('pending', 'partial')"),
         )
         batch_op.drop_index(batch_op.f("ix_invoice_month_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_issued_id"))
@@ -1425,18 +1425,18 @@ def downgrade() -> None:
     with op.batch_alter_table("task_run", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_task_run_scheduled",
-            sqlite_where=sa.text(_one_of("trigger", "schedule", "late")),
-            postgresql_where=sa.text(_one_of("trigger", "schedule", "late")),
+            sqlite_where=sa.text("trigger IN ('schedule', 'late')"),
+            postgresql_where=sa.text("trigger IN ('schedule', 'late')"),
         )
         batch_op.drop_index(
             "uq_task_run_open",
-            sqlite_where=sa.text(_one_of("state", "queued", "running")),
-            postgresql_where=sa.text(_one_of("state", "queued", "running")),
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
         )
         batch_op.drop_index(
             "ix_task_run_working",
-            sqlite_where=sa.text(_one_of("state", "queued", "running")),
-            postgresql_where=sa.text(_one_of("state", "queued", "running")),
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
         )
         batch_op.drop_index(batch_op.f("ix_task_run_task_id_id"))
         batch_op.drop_index(

@@ -73,8 +73,8 @@ class Invoice(Base):
         ),
         Index(
             "ix_invoice_open", "client_id", "due",
-            sqlite_where=text(one_of("state", "pending", "partial")),
-            postgresql_where=text(one_of("state", "pending", "partial")),
+            sqlite_where=text("state IN ('pending', 'partial')"),
+            postgresql_where=text("state IN ('pending', 'partial')"),
         ),
         Index(
             "ix_invoice_void", "client_id", "month",

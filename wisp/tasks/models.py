@@ -63,18 +63,18 @@ class TaskRun(Base):
         ),
         Index(
             "uq_task_run_open", "task_id", unique=True,
-            sqlite_where=text(one_of("state", "queued", "running")),
-            postgresql_where=text(one_of("state", "queued", "running")),
+            sqlite_where=text("state IN ('queued', 'running')"),
+            postgresql_where=text("state IN ('queued', 'running')"),
         ),
         Index(
             "uq_task_run_scheduled", "task_id", "month", unique=True,
-            sqlite_where=text(one_of("trigger", "schedule", "late")),
-            postgresql_where=text(one_of("trigger", "schedule", "late")),
+            sqlite_where=text("trigger IN ('schedule', 'late')"),
+            postgresql_where=text("trigger IN ('schedule', 'late')"),
         ),
         Index(
             "ix_task_run_working", "state", "lease_until",
-            sqlite_where=text(one_of("state", "queued", "running")),
-            postgresql_where=text(one_of("state", "queued", "running")),
+            sqlite_where=text("state IN ('queued', 'running')"),
+            postgresql_where=text("state IN ('queued', 'running')"),
         ),
         Index(
             "ix_task_run_retry", "retry_at",
