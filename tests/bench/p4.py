@@ -23,6 +23,7 @@ from wisp.core import clock, db
 from wisp.core.db import transaction
 from wisp.invoices.models import Invoice, InvoiceSeries
 from wisp.routers.models import Zone
+from wisp.schedules.domain import add_months, clamp_day, month_of
 from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.tasks.models import TaskRun
 
@@ -109,8 +110,9 @@ def _clients(router_id: int, plan_id: int, count: int, zones: int) -> None:
 
 def _invoices(count: int, back: int) -> None:
     """The invoices of one month, so many months ago: of the present one a third is open."""
-    issued = clock.now().date() - timedelta(days=30 * back)
-    month = issued.replace(day=1)
+    today = clock.now().date()
+    month = add_months(month_of(today), -back)
+    issued = clamp_day(month, today.day)
     number = Client.id + count * (MONTHS - 1 - back)
     open_now = (Client.id % 3 == 0) if not back else sa.literal(False)
     values: dict[str, Any] = {

@@ -166,8 +166,8 @@ def test_a_run_waits_while_another_process_writes(zone, database) -> None:
 
 
 @only("database", ["sqlite"], indirect=True)
-def test_a_lock_held_for_too_long_is_an_error_and_the_run_is_taken_up(zone, database, pragmas) -> None:
-    pragmas("busy_timeout=30")
+def test_a_lock_held_for_too_long_is_an_error_and_the_run_is_taken_up(zone, database, monkeypatch) -> None:
+    monkeypatch.setattr(core, "PATIENCE", 0.03)
     with clock.frozen(AT):
         run_id = order(zone)
         with held(database, 60), pytest.raises(OperationalError, match="locked"):
@@ -175,6 +175,36 @@ def test_a_lock_held_for_too_long_is_an_error_and_the_run_is_taken_up(zone, data
     assert count(Invoice) == 0
     tick(LATER)
     books_balance(fresh(run_id), CLIENTS, NOVEMBER)
+
+
+HOG = """
+import random, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+while True:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE company SET name = 'written by the other'")
+    time.sleep(random.uniform(0.02, 0.05))
+    connection.execute("COMMIT")
+    print("written", flush=True)
+    time.sleep(0.002)
+"""
+
+
+@only("database", ["sqlite"], indirect=True)
+def test_nobody_starves_while_another_process_writes_all_the_time(database, monkeypatch) -> None:
+    """The lock is free for a twelfth of the time, a moment each: who asks every 100 ms may not meet it in a second."""
+    monkeypatch.setattr(core, "PATIENCE", 1.0)
+    command = [sys.executable, "-c", HOG, str(database.file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "written\n"
+            for n in range(30):
+                with transaction() as s:
+                    s.execute(sa.text("UPDATE company SET tax_id = :n"), {"n": str(n)})
+        finally:
+            other.kill()
+    assert session().scalar(sa.text("SELECT tax_id FROM company")) == "29"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import repeat
-from time import sleep
+from time import monotonic, sleep
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
@@ -45,11 +45,16 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=15000", "synchronous=NORMAL")
+BUSY = 15_000
+"""Milliseconds that a statement of SQLite waits for a lock; only where a WAL is being recovered does a reader wait."""
+SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={BUSY}", "synchronous=NORMAL")
 NOBODY = 0
 """An id that no row has: the database counts from 1."""
 TRIES = 3
 """How often ``write`` begins anew at most."""
+PATIENCE, MEEK, PAUSE = 15.0, 100, 0.002
+"""SQLite's write lock: seconds until it is given up; milliseconds that are waited SQLite's own way first; seconds
+between two attempts after those."""
 _AT_ONCE = 5_000
 T = TypeVar("T")
 
@@ -137,7 +142,35 @@ def listen(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-        connection.exec_driver_sql("BEGIN " + mode)
+        if mode == "IMMEDIATE":
+            _lock(connection)
+        else:
+            connection.exec_driver_sql("BEGIN " + mode)
+
+
+def _lock(connection: Connection) -> None:
+    """BEGIN IMMEDIATE: take the write lock of SQLite. OperationalError after PATIENCE.
+
+    SQLite itself asks for a lock again after 1 ms at first and after 100 ms in the end, so who has waited long asks
+    least: under steady writing it starves while newcomers are served. Here it asks often once it has waited for MEEK.
+    """
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    end = monotonic() + PATIENCE
+    driver.execute(f"PRAGMA busy_timeout={MEEK}")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                driver.execute("PRAGMA busy_timeout=0")
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > end:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong as SQLAlchemy says it
+                    return
+                sleep(PAUSE)
+            else:
+                return
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY}")
 
 
 def session() -> Session:
