@@ -21,7 +21,7 @@ from rq.job import Job
 from rq.timeouts import TimerDeathPenalty
 
 from wisp.core import audit
-from wisp.core.db import session, transaction
+from wisp.core.db import after_commit, session, transaction
 
 QUEUES = ("runs", "routers", "mail", "away")
 """In the order in which a worker looks at them; ``away`` holds what is to be tried with machines that did not answer
@@ -151,6 +151,15 @@ def enqueue_many(calls: Iterable[Call]) -> bool:
         log.warning("Redis is away, not enqueued: %s (%s)", ", ".join(names), error)
         return False
     return True
+
+
+def enqueue_after_commit(calls: Sequence[Call]) -> None:
+    """``enqueue_many`` once the present transaction has committed; not at all where it does not."""
+
+    def push() -> None:
+        enqueue_many(calls)
+
+    after_commit(push)
 
 
 def _push(client: "redis.Redis", calls: list[Call]) -> None:

@@ -42,6 +42,8 @@ MEMORY = 160 * 1024 * 1024
 """Bytes of memory (see ``memory``) with which a child makes room for a fresh one after its job."""
 GRACE = 60
 """Seconds after its time limit at which a job that cannot even be interrupted is killed with its child."""
+QUIET = 1.0
+"""Seconds after a sign of life in which another one is no news; each holds for 15 at least."""
 COLLECT = (100_000, 10, 10)
 """Thresholds of the child's garbage collector: jobs make thousands of rows that live as long as the job."""
 REHEARSAL = 15.0
@@ -64,6 +66,7 @@ class AppWorker(Worker):
         self.told_to_stop = False
         self._line: Connection | None = None
         self._order = b""
+        self._quiet_until = 0.0
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
         """Announce the worker, once there is a child that is ready for a job."""
@@ -87,6 +90,22 @@ class AppWorker(Worker):
         if reference_queue.name == first.name:
             first, second = second, first
         self._ordered_queues = [first, second, *others]
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Say that the worker is alive; once a second, in one go. RQ does it four times between two jobs."""
+        moment = time.monotonic()
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+        elif moment >= self._quiet_until:
+            with self.connection.pipeline(transaction=False) as together:
+                super().heartbeat(timeout, together)
+                together.execute()
+            self._quiet_until = moment + QUIET
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """Note what the worker does, where that is news."""
+        if pipeline is not None or state != self._state:
+            super().set_state(state, pipeline)
 
     def subscribe(self) -> None:
         """No commands are taken over Redis: no thread beside the fork, and none to wait for at the end."""

@@ -92,11 +92,7 @@ def enqueue(router_ids: Collection[int], *, force: bool) -> None:
         (JOB_AWAY if router_id in off else JOB, (router_id, force), f"provision-{router_id}-{kind}")
         for router_id in router_ids
     ]
-
-    def push() -> None:
-        queue.enqueue_many(calls)
-
-    after_commit(push)
+    queue.enqueue_after_commit(calls)
 
 
 def go_on(router_id: int, after: int, order: int) -> None:
