@@ -15,6 +15,8 @@ from wisp.core import config, db, extensions, processes
 from wisp.web import access, frame
 
 ROOT = Path(__file__).resolve().parent.parent
+CONNECTIONS = 16
+"""Of a process to the database that stay open once they were needed; beyond them one is opened and closed each time."""
 SLICES = (
     "settings", "outbox", "schedules", "routers", "staff", "clients", "invoices", "access", "payments", "tasks",
     "bulk", "dashboard", "portal", "demo",
@@ -30,7 +32,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
         WISP=wisp,
         SECRET_KEY=wisp.secret_key,
         SQLALCHEMY_DATABASE_URI=wisp.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": CONNECTIONS},
         BABEL_DEFAULT_LOCALE="es",
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "wisp" / "translations"),
         WTF_CSRF_TIME_LIMIT=None,

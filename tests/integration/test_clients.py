@@ -18,7 +18,7 @@ from wisp.clients.listing import Filters
 from wisp.clients.models import Client
 from wisp.core import crypto, events
 from wisp.core.audit import AuditEntry
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.routers.models import Zone
@@ -148,7 +148,7 @@ def test_only_what_changed_is_written() -> None:
         if statement.startswith("UPDATE client "):
             statements.append(statement)
 
-    bind = session().get_bind()
+    bind = db.engine
     sa.event.listen(bind, "before_cursor_execute", note)
     try:
         with transaction():

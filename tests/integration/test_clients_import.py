@@ -13,7 +13,7 @@ from wisp.clients import csvcheck, csvexport, csvfile, csvimport, search, servic
 from wisp.clients.models import Client, ClientTerm
 from wisp.core import crypto, events
 from wisp.core.audit import AuditEntry
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.core.errors import Refused
 from wisp.core.scope import Scope
 
@@ -369,7 +369,7 @@ def test_five_thousand_rows_cost_a_bounded_number_of_statements() -> None:
         nonlocal statements
         statements += 1
 
-    bind = session().get_bind()
+    bind = db.engine
     sa.event.listen(bind, "before_cursor_execute", counted)
     try:
         imported(file(*rows))

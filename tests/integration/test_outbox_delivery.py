@@ -15,7 +15,7 @@ from tests import factories
 from tests.support.mail import MailServer
 from tests.support.outbox import make_invoice, queued, row, states
 from wisp.core import clock, queue
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.outbox import delivery, jobs, kinds, rendering, server, service, transport, trial
 from wisp.outbox.kinds import Attachment, Rendered
 from wisp.outbox.models import Message
@@ -122,7 +122,7 @@ def counted() -> Iterator[list[str]]:
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         seen.append(statement)
 
-    engine = session().get_bind()
+    engine = db.engine
     sa.event.listen(engine, "before_cursor_execute", note)
     yield seen
     sa.event.remove(engine, "before_cursor_execute", note)

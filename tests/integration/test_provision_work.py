@@ -18,7 +18,7 @@ from wisp.clients import csvcheck, csvfile, csvimport
 from wisp.clients import service as clients
 from wisp.clients.models import Client, Plan
 from wisp.core import clock, events, queue
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.demo.routeros import SimulatorServer
 from wisp.gateway import menus
 from wisp.routers.models import Router
@@ -180,7 +180,7 @@ def test_an_import_costs_a_bounded_number_of_statements(tower: Tower) -> None:
             )
         session().rollback()
         seen = []
-        engine = session().get_bind()
+        engine = db.engine
 
         def count_one(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
             if "client_provision" in statement or "router_provision" in statement:

@@ -16,7 +16,7 @@ from wisp.access.importing.models import RouterImport, RouterImportEntry, Router
 from wisp.clients.models import Client
 from wisp.core import audit, clock, crypto, queue
 from wisp.core.audit import AuditEntry
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.demo.routeros import Router as Simulated
@@ -493,7 +493,7 @@ def test_thousands_of_rows_take_few_statements(work: Import) -> None:
     review = work.read()
     work.correct(review)
     statements: list[str] = []
-    engine = session().get_bind()
+    engine = db.engine
     sa.event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     done = work.confirm(review)
     assert done is not None

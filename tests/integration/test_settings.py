@@ -12,7 +12,7 @@ from tests.support.mail import MailServer
 from tests.support.staff import signed_in, token
 from tests.unit.test_pictures import jpeg, png
 from wisp.core import audit, events
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.core.errors import Refused
 from wisp.settings import domain, service
 from wisp.settings.models import Company, CompanyLogo
@@ -126,7 +126,7 @@ class TestService:
         session().rollback()
         session().expunge_all()
         asked: list[str] = []
-        bind = session().get_bind()
+        bind = db.engine
         event.listen(bind, "before_cursor_execute", lambda *a: asked.append(a[2]))
         for _ in range(5):
             assert service.company().name == "Red Norte"

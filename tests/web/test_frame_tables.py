@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from tests.factories import make_company
 from wisp.core.audit import AuditEntry
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.core.locales import formatting_locale
 from wisp.web import formats, tables
 from wisp.web.tables import Listing
@@ -29,7 +29,7 @@ def counted() -> Iterator[list[str]]:
         if statement.startswith("SELECT"):
             seen.append(statement)
 
-    bind = session().get_bind()
+    bind = db.engine
     event.listen(bind, "before_cursor_execute", note)
     yield seen
     event.remove(bind, "before_cursor_execute", note)

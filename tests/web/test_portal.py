@@ -509,7 +509,9 @@ class TestTheDocument:
                 return  # with three rows PostgreSQL reads the table
             for address, wanted in (("10.0.0.1", {"ix_client_address", "ix_access_applied_address"}),
                                     ("2001:db8::5", {"ix_client_address6"})):  # fmt: skip
-                query = str(service._at(address).compile(compile_kwargs={"literal_binds": True}))
+                names = domain.prefixes(address)
+                looked_for = service._at(bool(names)).params(address=address, prefixes=names)
+                query = str(looked_for.compile(compile_kwargs={"literal_binds": True}))
                 plan = " ".join(str(row) for row in session().execute(sa.text(f"EXPLAIN QUERY PLAN {query}")))
                 assert wanted <= set(re.findall(r"INDEX (\w+)", plan)), plan
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import repeat
+from select import POLLIN, poll
 from time import monotonic, sleep
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
@@ -34,7 +35,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -56,6 +57,8 @@ PATIENCE, MEEK, PAUSE = 15.0, 100, 0.002
 """SQLite's write lock: seconds until it is given up; milliseconds that are waited SQLite's own way first; seconds
 between two attempts after those."""
 _AT_ONCE = 5_000
+_READER = "wisp_reader"
+"""Attribute of an engine: the same one for what only reads."""
 T = TypeVar("T")
 
 
@@ -106,7 +109,15 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 class GuardedSession(FlaskSession):
-    """A session that writes only inside ``transaction()``."""
+    """A session that writes only inside ``transaction()``, and outside it reads without one (see ``listen``)."""
+
+    def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:
+        """The engine of the statement; between transactions the one that reads."""
+        bind = super().get_bind(*args, **options)
+        if self.info.get("writing") or self.info.get("together"):
+            return bind
+        reader: Engine | Connection = getattr(bind, _READER, bind)
+        return reader
 
 
 @event.listens_for(GuardedSession, "before_flush")
@@ -129,8 +140,15 @@ db = SQLAlchemy(
 
 
 def listen(engine: Engine) -> None:
-    """Make SQLite behave: our own BEGIN, WAL, foreign keys, waiting for a lock. Nothing on PostgreSQL."""
+    """Make SQLite behave: our own BEGIN, WAL, foreign keys, waiting for a lock.
+
+    On PostgreSQL what only reads goes without BEGIN and ROLLBACK, which are a message and an answer each: at READ
+    COMMITTED every statement sees the latest commits anyhow. For the same reason a connection is asked whether it still
+    lives by a look at its socket, where a server that has gone, or has ended the session, has left its last word.
+    """
     if engine.dialect.name != "sqlite":
+        event.listen(engine, "checkout", _alive)
+        setattr(engine, _READER, engine.execution_options(isolation_level="AUTOCOMMIT"))
         return
 
     @event.listens_for(engine, "connect")
@@ -146,6 +164,21 @@ def listen(engine: Engine) -> None:
             _lock(connection)
         else:
             connection.exec_driver_sql("BEGIN " + mode)
+
+
+def _alive(connection: Any, _record: object, _proxy: object) -> None:
+    """Before a connection is used: an idle one has nothing to say, so it is given up where there is something."""
+    socket = poll()
+    socket.register(connection.fileno(), POLLIN)
+    if socket.poll(0):
+        raise DisconnectionError
+
+
+def read_together() -> None:
+    """Let the session's reads from here on be one transaction: a result that is fetched part by part needs that."""
+    s = session()
+    s.rollback()
+    s.info["together"] = True
 
 
 def _lock(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from wisp.clients import listing as client_lists
 from wisp.clients import texts as client_texts
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import session
+from wisp.core.db import read_together, session
 from wisp.core.errors import Refused
 from wisp.core.money import plain
 from wisp.core.permissions import Permission
@@ -221,6 +221,7 @@ def run(run_id: int) -> Response:
 @requires(VIEW)
 def run_export(run_id: int) -> Response:
     """The ledger of a run as filtered."""
+    read_together()
     page = _run_page(run_id)
     state = request.args.get("state", "")
     query = queries.run_items(run_id, text=search_text(), state=state if state in set(ItemState) else "")
