@@ -121,6 +121,22 @@ def test_a_connection_dropped_before_any_commit_of_a_run_is_made_up_for(zone, mo
     assert n >= 7
 
 
+@only("database", ["postgresql"], indirect=True)
+def test_a_connection_dropped_while_nobody_used_it_is_replaced(zone) -> None:
+    for _ in range(3):
+        assert count(Client) == CLIENTS
+        drop_connections()
+        session().rollback()
+        assert count(Client) == CLIENTS
+        session().rollback()
+        drop_connections()
+        assert count(Client) == CLIENTS
+        session().rollback()
+        drop_connections()
+        with transaction() as s:
+            s.execute(sa.update(Client).values(phone="1"))
+
+
 def clear() -> None:
     with transaction() as s:
         for table in ("run_item", "message", "invoice_line", "invoice", "occurrence", "task_run"):

@@ -168,6 +168,6 @@ def sample(state: str, language: str, firm: Company, day: date) -> Response:
     visitor: Any = Visitor(
         client_id=0, name="María Pérez", language=language, state=state, reason="debt" if state == "cut" else "",
         debt=35_000, due=day, personal=True, may_confirm=state == "notice", confirmed_at=None, back_at=None,
-        seen_at=None,
+        seen_at=None, day=day,
     )  # fmt: skip
     return render(visitor, language, firm, token="-" if state == "notice" else "")

@@ -45,6 +45,7 @@ class Visitor:
     """A client in front of its page. ``state``: ``cut``, ``notice`` or ``none``; money in minor units.
 
     ``personal``: name and amounts may be shown. ``may_confirm``: "Entendido" would take the notice off.
+    ``day``: the company's today.
     """
 
     client_id: int
@@ -59,6 +60,7 @@ class Visitor:
     confirmed_at: datetime | None
     back_at: datetime | None
     seen_at: datetime | None
+    day: date
     notice_seen_at: datetime | None = None
 
 
@@ -139,7 +141,8 @@ def _whole(by_client: bool, prefixes: bool) -> sa.Select[*tuple[Any, ...]]:
 def _visitors(firm: Company, *, address: str | None = None, client_id: int | None = None) -> Sequence[Visitor]:
     """At most two visitors, in one statement."""
     now, names = clock.now(), domain.prefixes(address or "")
-    values = {"day": _day(firm, now), "client": client_id, "address": address, "prefixes": names}
+    day = _day(firm, now)
+    values = {"day": day, "client": client_id, "address": address, "prefixes": names}
     query = _whole(address is None, bool(names))
     rested = now - timedelta(hours=firm.notice_hours)
     return [
@@ -156,6 +159,7 @@ def _visitors(firm: Company, *, address: str | None = None, client_id: int | Non
             confirmed_at=row.confirmed_at,
             back_at=row.back_at,
             seen_at=row.last_seen_at,
+            day=day,
             notice_seen_at=row.notice_last_at,
         )
         for row in session().execute(query, values)
@@ -176,7 +180,7 @@ def seen(visitor: Visitor) -> None:
     """Count one look of a client at its page. Nobody waits for the disk on its account."""
     if dialect() == "postgresql":
         session().execute(sa.text("SET LOCAL synchronous_commit = off"))
-    _visit(visitor.client_id, seen=1, notice=visitor.state == "notice")
+    _visit(visitor.client_id, visitor.day, seen=1, notice=visitor.state == "notice")
 
 
 def confirm(client_id: int) -> bool:
@@ -208,7 +212,7 @@ def confirm(client_id: int) -> bool:
     ).returning(PortalPause.client_id)
     if session().scalar(statement) is None:
         return False
-    _visit(client_id, seen=0, confirmed_at=now)
+    _visit(client_id, _day(firm, now), seen=0, confirmed_at=now)
     access.lift([client_id], suspended=False)
     access.request_sync_of([client_id])
     code = session().scalar(sa.select(Client.code).where(Client.id == client_id))
@@ -216,12 +220,12 @@ def confirm(client_id: int) -> bool:
     return True
 
 
-def _visit(client_id: int, *, seen: int, notice: bool = False, **values: Any) -> None:
-    """Add to a client's line of today."""
+def _visit(client_id: int, day: date, *, seen: int, notice: bool = False, **values: Any) -> None:
+    """Add to a client's line of a day."""
     now = clock.now()
     met = {"notice_first_at": now, "notice_last_at": now} if notice else {}
     row = {"first_seen_at": now, "last_seen_at": now, "seen": seen, **met, **values}
-    statement = insert_into(PortalVisit).values(client_id=client_id, day=_day(settings.company(), now), **row)
+    statement = insert_into(PortalVisit).values(client_id=client_id, day=day, **row)
     fresh = {"last_seen_at": now, "seen": PortalVisit.seen + seen, **met, **values}
     if notice:
         first = sa.func.coalesce(PortalVisit.notice_first_at, sa.literal(now, PortalVisit.notice_first_at.type))

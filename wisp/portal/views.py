@@ -132,9 +132,10 @@ def _page(firm: Company, link: str = "", *, status: int = 200) -> Response:
     if visitor is None:
         language = domain.language_of(request.headers.get("Accept-Language", ""), language_or(firm.language))
         return presenters.document(None, language, firm, status=404 if link else status)
+    page = presenters.document(visitor, language_or(visitor.language), firm, link=link, status=status)
     if request.method == "GET" and service.must_count(visitor):
         _count(visitor)
-    return presenters.document(visitor, language_or(visitor.language), firm, link=link, status=status)
+    return page
 
 
 def _visitor(firm: Company, link: str) -> Visitor | None:
