@@ -1,16 +1,22 @@
 """What others wrote on a router stays as it is, and what a router that is switched off for it keeps."""
 
+import json
+
 import pytest
+import sqlalchemy as sa
+from flask import Flask
 
 from tests.factories import make_plan
 from tests.support import provision as p
 from tests.support.provision import MENU, OTHER_PLACE, Tower, only
 from wisp.access.provision import adopting, service
 from wisp.clients import service as clients
+from wisp.clients.models import Client
+from wisp.core.audit import AuditEntry
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.demo.routeros import SimulatorServer
-from wisp.gateway import menus
+from wisp.gateway import GatewayError, menus
 from wisp.routers.models import Router
 
 pytestmark = pytest.mark.usefixtures("ctx")
@@ -48,16 +54,87 @@ def test_what_is_not_ours_is_never_touched_and_can_be_adopted(tower: Tower, kind
     assert service.counts(tower.router_id)["foreign"] == 1
     assert [code for _row, code, _name in service.listed(tower.router_id, "foreign")] == ["C1"]
 
-    wish = adopting.wish(session().get_one(Router, tower.router_id), clients.find("C1"))
+    plan = adopting.plan(session().get_one(Router, tower.router_id), [clients.find("C1")])
     session().rollback()
-    found = adopting.adopt(wish)
+    found = adopting.adopt(plan)
+    assert (list(found.taken), found.gone, found.failed) == ([client.id], [], {})
     with p.doing():
-        adopting.record(session().get_one(Router, tower.router_id), clients.find("C1"), MENU[kind], found)
+        adopting.record(session().get_one(Router, tower.router_id), found)
     assert p.provision_of(client).state == "done"
     assert [row["comment"] for row in tower.rows(MENU[kind])] == ["wisp:C1"]
     session().rollback()
-    with pytest.raises(Refused):
-        adopting.adopt(wish)
+    assert adopting.adopt(plan) == adopting.Adopted(gone=[client.id])
+
+
+def _with_theirs(tower: Tower, count: int = 3) -> list[Client]:
+    """Clients whose queues stand there already, written by somebody else."""
+    tower.server.router.load(
+        menus.QUEUE, [{"name": f"q{n}", "target": f"10.9.0.{n}/32", "comment": f"Cliente {n}"} for n in range(1, 9)]
+    )
+    plan = make_plan()
+    return [p.add(tower, plan, f"C{n}", connection="static", address=f"10.9.0.{n}") for n in range(1, count + 1)]
+
+
+def test_many_are_adopted_at_once_and_nothing_else(tower: Tower) -> None:
+    theirs = _with_theirs(tower)
+    others = [row for row in tower.rows(menus.QUEUE) if row["name"] in ("q4", "q5", "q6", "q7", "q8")]
+    chosen = [clients.find(f"C{n}") for n in (1, 2, 3)]
+    plan = adopting.plan(session().get_one(Router, tower.router_id), chosen)
+    session().rollback()
+    with p.doing():
+        adopting.record(session().get_one(Router, tower.router_id), adopting.adopt(plan))
+    assert [p.provision_of(one).state for one in theirs] == ["done"] * 3
+    rows = {row["target"]: row for row in tower.rows(menus.QUEUE)}
+    assert [rows[f"10.9.0.{n}/32"]["name"] for n in (1, 2, 3)] == ["wisp-C1", "wisp-C2", "wisp-C3"]
+    assert [row for row in tower.rows(menus.QUEUE) if row["name"].startswith("q")] == others
+    entries = session().scalars(sa.select(AuditEntry).where(AuditEntry.action == "router.adopt_object")).all()
+    assert sorted(entry.before["comment"] for entry in entries) == ["Cliente 1", "Cliente 2", "Cliente 3"]
+
+
+def test_the_command_adopts_the_named_or_all(ctx: Flask, tower: Tower) -> None:
+    _with_theirs(tower)
+    name = session().get_one(Router, tower.router_id).name
+    session().rollback()
+    runner = ctx.test_cli_runner()
+    assert runner.invoke(args=["routers", "adopt", name]).exit_code == 2
+    assert runner.invoke(args=["routers", "adopt", name, "--client", "NADIE"]).exit_code == 1
+    result = runner.invoke(args=["routers", "adopt", name, "--client", "C2", "--json"])
+    assert json.loads(result.output) == {"router": name, "adopted": ["C2"], "failed": {}, "unchanged": []}
+    result = runner.invoke(args=["routers", "adopt", name, "--client", "C2", "--json"])
+    assert json.loads(result.output) == {"router": name, "adopted": [], "failed": {}, "unchanged": ["C2"]}
+    tower.server.fault("trap", f"{menus.QUEUE}/set", message="failure: busy")
+    result = runner.invoke(args=["routers", "adopt", name, "--all", "--json"])
+    assert result.exit_code == 1
+    assert '"C1": "failure: busy"' in result.output
+    assert [row["comment"] for row in tower.rows(menus.QUEUE)][:3] == ["Cliente 1", "wisp:C2", "wisp:C3"]
+
+
+def test_one_that_the_router_refuses_does_not_keep_the_others(tower: Tower) -> None:
+    theirs = _with_theirs(tower)
+    chosen = [clients.find(f"C{n}") for n in (1, 2, 3)]
+    plan = adopting.plan(session().get_one(Router, tower.router_id), chosen)
+    session().rollback()
+    tower.server.fault("trap", f"{menus.QUEUE}/set", message="failure: busy")
+    found = adopting.adopt(plan)
+    assert found.failed == {theirs[0].id: "failure: busy"}
+    assert sorted(found.taken) == [one.id for one in theirs[1:]]
+
+
+def test_where_the_line_breaks_what_is_ours_is_known_by_the_next_look(tower: Tower) -> None:
+    theirs = _with_theirs(tower)
+    chosen = [clients.find(f"C{n}") for n in (1, 2, 3)]
+    plan = adopting.plan(session().get_one(Router, tower.router_id), chosen)
+    session().rollback()
+    tower.server.fault("drop_after", f"{menus.QUEUE}/set")
+    with pytest.raises(GatewayError):
+        adopting.adopt(plan)
+    again = adopting.adopt(plan)
+    assert sorted([*again.taken, *again.gone]) == [one.id for one in theirs]
+    assert again.gone  # done before the line broke, and not a second time
+    with p.doing():
+        adopting.record(session().get_one(Router, tower.router_id), again)
+    tower.whole()
+    assert [p.provision_of(one).state for one in theirs] == ["done"] * 3
 
 
 def test_objects_of_others_beside_ours_stay_to_the_byte(tower: Tower) -> None:

@@ -18,7 +18,7 @@ from wisp.core.audit import AuditEntry
 from wisp.core.db import session, transaction
 from wisp.demo.routeros import SimulatorServer
 from wisp.gateway import menus
-from wisp.routers.models import Router
+from wisp.routers.models import Router, Zone
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 CONNECTION = {"connection": "static", "address": "10.9.0.5", "address6": "", "mac": "", "username": "", "password": ""}
@@ -121,6 +121,42 @@ def test_what_is_of_others_is_listed_and_adopted_one_by_one(app: Flask, place: S
     answer = post(browser, "/router/1/clientes/adoptar/", client="C1")  # there is nothing of others any more
     assert answer.status_code in (302, 303)
     assert post(browser, "/router/1/clientes/adoptar/", client="NADIE").status_code == 404
+
+
+def test_the_ticked_and_then_all_others_are_adopted(app: Flask, place: SimulatorServer) -> None:
+    numbers = range(1, 7)
+    with app.app_context():
+        zone = session().scalars(sa.select(Zone)).one()
+        for n in numbers:
+            factories.make_client(zone, code=f"D{n}", name=f"Cliente {n}", address=f"10.9.1.{n}")
+        factories.make_client(factories.make_zone(factories.make_router()), code="OTRO", address="10.9.1.1")
+    place.router.load(
+        menus.QUEUE, [{"name": f"cola {n}", "target": f"10.9.1.{n}/32", "comment": f"Cliente {n}"} for n in numbers]
+    )
+    browser = signed_in(app)
+    post(browser, "/router/1/clientes/")
+    work(app)
+    page = browser.get("/router/1/clientes/").text
+    assert (count(page, "foreign"), count(page, "done")) == ("6", "1")
+    assert len(re.findall(r'data-select form="adopt" name="client" value="D\d"', page)) == 6
+    assert "¿Hacer nuestros los objetos de 6 clientes?" in page
+
+    adopt = "/router/1/clientes/adoptar/"
+    answer = browser.post(adopt, data={"csrf_token": token_of(browser)}, follow_redirects=True)
+    assert "No se marcó nada." in answer.text
+    data = {"csrf_token": token_of(browser), "client": ["D1", "D2", "OTRO"]}
+    answer = browser.post(adopt, data=data, follow_redirects=True)
+    assert "2 objetos ya son nuestros." in answer.text
+    work(app)
+    page = browser.get("/router/1/clientes/").text
+    assert (count(page, "foreign"), count(page, "done")) == ("4", "3")
+    answer = browser.post(adopt, data={"csrf_token": token_of(browser), "all": "1"}, follow_redirects=True)
+    assert "4 objetos ya son nuestros." in answer.text
+    work(app)
+    page = browser.get("/router/1/clientes/").text
+    assert (count(page, "foreign"), count(page, "done")) == ("0", "7")
+    assert {row["name"] for row in place.router.snapshot(menus.QUEUE)} == {"wisp-C1", *(f"wisp-D{n}" for n in numbers)}
+    assert 'form="adopt"' not in page
 
 
 def test_what_failed_is_listed_with_its_reason(app: Flask, place: SimulatorServer) -> None:

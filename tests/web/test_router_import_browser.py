@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from tests import factories
@@ -13,6 +14,8 @@ from tests.support import axe
 from tests.support.access import LISTS, Site
 from tests.support.staff import PASSWORD, make_staff
 from wisp.clients.models import Client
+from wisp.core import queue
+from wisp.core.audit import AuditEntry as Audit
 from wisp.core.db import session
 from wisp.demo.routeros import Router, SimulatorServer
 from wisp.routers.models import Router as RouterRow
@@ -81,6 +84,10 @@ def enter(page: Any, path: str) -> None:
     page.wait_for_url(f"**{path}")
 
 
+def count_of(*where: Any) -> int:
+    return session().scalar(sa.select(sa.func.count(Audit.id)).where(*where)) or 0
+
+
 def shoot(page: Any, name: str) -> None:
     """Pictures for a person to look at, where a folder for them is named."""
     if not SHOTS:
@@ -123,6 +130,25 @@ def test_read_correct_and_import(app: Flask, site: Site, page: Any) -> None:
     with app.app_context():
         client = session().query(Client).filter_by(code="ana.nunez").one()
         assert (client.email, client.zone.name) == ("ana@example.com", "Valle")
+        queue.drain()
+    page.click("a:has-text('Lo que cada cliente tiene en el router')")
+    page.wait_for_url("**/clientes/")
+    theirs = page.locator("#foreign tbody tr").count()
+    assert theirs > 2
+    axe.check(page)
+    page.check("#foreign [data-select-all]")
+    page.uncheck("#foreign tbody tr:first-child [data-select]")
+    shoot(page, "adopt")
+    page.click(f"button:has-text('Adoptar los marcados ({theirs - 1})')")
+    page.wait_for_selector(f"text={theirs - 1} objetos ya son nuestros.")
+    page.click("#foreign .card-body form button:has-text('Adoptar todos')")
+    page.click("dialog button:has-text('Adoptar todos')")
+    page.wait_for_selector("text=1 objeto ya es nuestro.")
+    with app.app_context():
+        queue.drain()
+        assert count_of(Audit.action == "router.adopt_object") == theirs
+    page.reload()
+    assert page.locator("#foreign").count() == 0
 
 
 def test_it_works_without_javascript(app: Flask, site: Site, browser: Any, live: str) -> None:

@@ -1,6 +1,9 @@
-"""Making an object of somebody else ours, one at a time, because a person says so."""
+"""Making objects of somebody else ours, because a person says so: some clients', or those of a whole import."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
 
 from wisp.access.provision import service, work
 from wisp.access.provision.comparing import Row
@@ -8,55 +11,81 @@ from wisp.access.provision.talk import DEADLINE, Plan, Talk
 from wisp.access.provision.wanted import MARK
 from wisp.clients.models import Client
 from wisp.core import audit
-from wisp.core.errors import Refused
-from wisp.gateway import ErrorCode, GatewayError, Status, connect
+from wisp.core.db import session
+from wisp.gateway import Command, ErrorCode, GatewayError, Status, connect
 from wisp.routers.models import Router
+
+LARGEST = 1_000
+"""Clients that are dealt with at once."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A client whose object somebody else's is to become, and what is needed to look at it."""
+class Taken:
+    """An object that is ours now: where it stands, and the row as it was."""
 
-    client_id: int
-    plan: Plan
-
-
-def wish(router: Router, client: Client) -> Wish:
-    """What is needed to adopt what stands in a client's place."""
-    return Wish(client.id, work.plan_for(router, work.claim_of(router, client)))
+    menu: str
+    row: Row
 
 
-def adopt(wish: Wish) -> Row:
-    """Write our mark on what stands in the client's place, and nothing else; the row as it was. Network only.
+@dataclass
+class Adopted:
+    """How it ended, by client: ``taken``; ``gone``, where nothing of others stands (any more); ``failed`` with what the
+    router answered."""
 
-    Raises GatewayError, and Refused("access.not_foreign") where nothing of others stands there any more.
+    taken: dict[int, Taken] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+def plan(router: Router, clients: Sequence[Client]) -> Plan:
+    """What is needed to look at what stands in the place of these clients of the router."""
+    return work.plan_for(router, work.claims_of(router, clients))
+
+
+def adopt(plan: Plan) -> Adopted:
+    """Write our mark on what stands in each client's place, and nothing else. Network only.
+
+    Raises GatewayError where the router could not be read, or where the connection broke and not every answer came:
+    the next look says then what is ours.
     """
-    if wish.plan.target is None:
+    if plan.target is None:
         raise GatewayError(ErrorCode.login, "unreadable")
-    claim = wish.plan.claims[0]
-    talk = Talk(wish.plan)
-    with connect(wish.plan.target, deadline=DEADLINE) as connection:
+    talk, result, wanted = Talk(plan), Adopted(), []
+    with connect(plan.target, deadline=DEADLINE) as connection:
         talk.look(connection)
-        verdict = talk.difference.verdicts[wish.client_id]
-        if verdict.state != "foreign" or claim.need is None or claim.need.object is None:
-            raise Refused("access.not_foreign")
-        rows = talk.tables[claim.menu] or []
-        row = next(row for row in rows if row[".id"] == verdict.foreign)
-        answer = connection.set(claim.menu, [verdict.foreign], {"comment": claim.need.object.comment})[0]
-        if connection.error is not None:
+        for claim in plan.claims:
+            verdict = talk.difference.verdicts[claim.client_id]
+            if verdict.state != "foreign" or claim.need is None or claim.need.object is None:
+                result.gone.append(claim.client_id)
+            else:
+                wanted.append((claim, verdict.foreign, claim.need.object.comment))
+        answers = connection.run(
+            [Command(f"{claim.menu}/set", {".id": row_id, "comment": comment}) for claim, row_id, comment in wanted]
+        )
+        for (claim, row_id, _comment), answer in zip(wanted, answers, strict=True):
+            if answer.status is Status.ok:
+                row = next(row for row in talk.tables[claim.menu] or [] if row[".id"] == row_id)
+                result.taken[claim.client_id] = Taken(claim.menu, row)
+            elif answer.status is not Status.unknown:
+                result.failed[claim.client_id] = answer.text
+        if connection.error is not None and not result.taken:
             raise connection.error
-        if answer.status is not Status.ok:
-            raise GatewayError(answer.code or ErrorCode.trap, answer.text)
-        return row
+    return result
 
 
-def record(router: Router, client: Client, menu: str, row: Row) -> None:
-    """A line in the audit log with what it was, and the order to make it what the client needs."""
-    values = " ".join(f"{name}={value}" for name, value in row.items() if name not in (".id", "password", "comment"))
-    audit.record(
-        "router.adopt_object",
-        f"router:{router.name}",
-        {"comment": row.get("comment", ""), "object": f"{menu} {values}"},
-        {"comment": MARK + client.code, "object": menu},
-    )
-    service.write_client(client)
+def record(router: Router, adopted: Adopted) -> None:
+    """A line in the audit log for each object with what it was, and the order to make them what the clients need."""
+    ids = list(adopted.taken)
+    for client_id, code in session().execute(sa.select(Client.id, Client.code).where(Client.id.in_(ids))).all():
+        taken = adopted.taken[client_id]
+        row = taken.row
+        values = " ".join(
+            f"{name}={value}" for name, value in row.items() if name not in (".id", "password", "comment")
+        )
+        audit.record(
+            "router.adopt_object",
+            f"router:{router.name}",
+            {"comment": row.get("comment", ""), "object": f"{taken.menu} {values}"},
+            {"comment": MARK + code, "object": taken.menu},
+        )
+    service.write_clients(router.id, ids)

@@ -1,15 +1,19 @@
-"""``flask routers provision``."""
+"""``flask routers provision`` and ``flask routers adopt``."""
 
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from wisp.access.provision import service
+from wisp.access.provision import adopting, service
+from wisp.access.provision.adopting import LARGEST
+from wisp.clients import service as clients
+from wisp.clients.models import Client
 from wisp.core import queue
 from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
+from wisp.gateway import GatewayError
 from wisp.routers import service as routers
 from wisp.routers.cli import group
 from wisp.routers.texts import cause
@@ -37,6 +41,44 @@ def provision_command(name: str, wait: bool, as_json: bool) -> None:
         fail(str(Refused("access.not_provisioned", router=name, cause=cause(answer["error"]))))
 
 
+@click.command("adopt")
+@click.argument("name")
+@click.option("--client", "codes", multiple=True, metavar="CODE", help="The client whose place it has; repeatable.")
+@click.option("--all", "all_", is_flag=True, help=f"Every client whose place something has, at most {LARGEST}.")
+@json_option
+@with_appcontext
+@command
+def adopt_command(name: str, codes: tuple[str, ...], all_: bool, as_json: bool) -> None:
+    """Make ours what others wrote on router NAME in place of clients' objects: it becomes what they need."""
+    if bool(codes) == all_:
+        raise click.UsageError("name clients with --client, or say --all")
+    router = routers.find_router(name)
+    if all_:
+        codes = tuple(code for _row, code, _name in service.listed(router.id, "foreign", LARGEST))
+    chosen = {client.id: client.code for client in map(clients.find, dict.fromkeys(codes))}
+    plan = adopting.plan(router, [client for client in map(clients.find, chosen.values()) if _is_on(client, router.id)])
+    session().rollback()
+    try:
+        adopted = adopting.adopt(plan) if plan.claims else adopting.Adopted()
+    except GatewayError as error:
+        fail(str(cause(error.code.value)))
+    with transaction():
+        adopting.record(routers.find_router(name), adopted)
+    answer = {
+        "router": name,
+        "adopted": sorted(chosen[client_id] for client_id in adopted.taken),
+        "failed": {chosen[client_id]: text for client_id, text in adopted.failed.items()},
+        "unchanged": sorted(set(chosen.values()) - {chosen[i] for i in (*adopted.taken, *adopted.failed)}),
+    }
+    emit(answer, as_json)
+    if adopted.failed:
+        fail(f"{name}: {len(adopted.failed)} not adopted")
+
+
+def _is_on(client: Client, router_id: int) -> bool:
+    return client.router_id == router_id and client.cancelled_at is None
+
+
 def _answer(name: str, router_id: int, order: int) -> dict[str, Any]:
     """How one order ended: objects added, changed and removed, clients unchanged, foreign, failed and waiting."""
     session().rollback()
@@ -59,5 +101,6 @@ def _answer(name: str, router_id: int, order: int) -> dict[str, Any]:
 
 
 def register() -> None:
-    """Put the command into the group of the routers."""
+    """Put the commands into the group of the routers."""
     group.add_command(provision_command)
+    group.add_command(adopt_command)

@@ -4,7 +4,7 @@ Level-triggered like the synchronisation, whose lease it shares: a change of a c
 router; what it needs is read when the work begins. Every function works inside the caller's transaction.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -104,6 +104,14 @@ def write_client(client: Client) -> bool:
     """Order that one client be written to its router; False where nothing is written there."""
     want(Client.id == client.id)
     return bool(request([client.router_id]))
+
+
+def write_clients(router_id: int, client_ids: Sequence[int]) -> None:
+    """Order that clients of a router be written to it."""
+    for part in _parts(client_ids):
+        want(Client.id.in_(part), Client.router_id == router_id)
+    if client_ids:
+        request([router_id])
 
 
 def write_router(router: Router) -> int:

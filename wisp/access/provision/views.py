@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from wisp.access.provision import adopting, service, texts
-from wisp.access.provision.wanted import MENU
 from wisp.access.views import whole_router
 from wisp.clients import service as clients
 from wisp.clients.models import Client
@@ -35,7 +35,7 @@ def index(router_id: int) -> Response:
     context: dict[str, Any] = {
         "router": router, "tab": "tools", "counts": service.counts(router_id), "work": service.last(router_id),
         "lists": {state: service.listed(router_id, state) for state in ("failed", "foreign", "waiting")},
-        "texts": texts, "cause": cause,
+        "texts": texts, "cause": cause, "limit": adopting.LARGEST,
     }  # fmt: skip
     return render("access/provision/router.html", partial="access/provision/_counts.html", **context)
 
@@ -58,28 +58,49 @@ def write_all(router_id: int) -> Response:
 @bp.post("/router/<int:router_id>/clientes/adoptar/")
 @requires(Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT)
 def adopt(router_id: int) -> Response:
-    """Make what stands in one client's place ours; then it becomes what the client needs."""
-    router, wanted = whole_router(router_id), request.form.get("client", "")
-    if not wanted:
-        abort(400)
-    client = _client(wanted)
-    if client.router_id != router_id or client.cancelled_at is not None:
+    """Make ours what stands in the place of the clients that were ticked, or of all; then it becomes what they need."""
+    router, codes = whole_router(router_id), request.form.getlist("client")
+    if request.form.get("all"):
+        codes = [code for _row, code, _name in service.listed(router_id, "foreign", adopting.LARGEST)]
+    chosen = {client.id: client for client in map(_client, dict.fromkeys(codes[: adopting.LARGEST]))}
+    chosen = {i: client for i, client in chosen.items() if client.router_id == router_id and not client.cancelled_at}
+    if codes and not chosen:
         abort(404)
-    wish, code, menu = adopting.wish(router, client), client.code, MENU[client.connection]
+    back = url_for("provision.index", router_id=router_id)
+    if request.form.get("from") == "client" and chosen:
+        back = url_for("clients.connection", code=next(iter(chosen.values())).code)
+    if not codes:
+        toast(str(Refused("access.nothing_ticked")), "danger")
+        return go(back)
+    plan = adopting.plan(router, list(chosen.values()))
     session().rollback()
     try:
-        row = adopting.adopt(wish)
-    except Refused as refused:
-        toast(str(refused), "danger")
+        adopted = adopting.adopt(plan)
     except GatewayError as error:
         toast(cause(error.code.value), "danger")
-    else:
-        with transaction():
-            adopting.record(whole_router(router_id), _client(code), menu, row)
-        toast(_("It is ours now, for client %(code)s.", code=code))
-    if request.form.get("from") == "client":
-        return go(url_for("clients.connection", code=code))
-    return go(url_for("provision.index", router_id=router_id))
+        return go(back)
+    with transaction():
+        adopting.record(whole_router(router_id), adopted)
+    _say_adopted(adopted, len(chosen))
+    return go(back)
+
+
+def _say_adopted(adopted: adopting.Adopted, of: int) -> None:
+    taken, unknown = len(adopted.taken), of - len(adopted.taken) - len(adopted.gone) - len(adopted.failed)
+    if taken:
+        text = ngettext("%(count)s object is ours now.", "%(count)s objects are ours now.", taken, count=taken)
+        toast(text + " " + _("What differs is written as soon as the router answers."))
+    elif adopted.gone and not adopted.failed:
+        toast(str(Refused("access.not_foreign")), "danger")
+    if adopted.gone and (taken or adopted.failed):
+        gone = len(adopted.gone)
+        toast(
+            ngettext("%(count)s had changed meanwhile.", "%(count)s had changed meanwhile.", gone, count=gone), "info"
+        )
+    if adopted.failed:
+        toast(_("The router refused: %(value)s", value="; ".join([*adopted.failed.values()][:3])), "danger")
+    if unknown:
+        toast(_("The connection broke off: of %(count)s it is not known. Look again.", count=unknown), "warning")
 
 
 # The client's panel ----------------------------------------------------------------------------------

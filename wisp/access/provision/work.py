@@ -138,12 +138,19 @@ def _claims(router: Router, found: Sequence[Any]) -> tuple[list[Row], list[Claim
     return rows, claims
 
 
-def claim_of(router: Router, client: Client) -> Claim:
-    """One client as a claim, whatever its row says."""
-    lever = session().scalar(sa.select(Access.lever).where(Access.client_id == client.id)) or ""
+def claims_of(router: Router, clients: Sequence[Client]) -> list[Claim]:
+    """These clients as claims, whatever their rows say."""
+    ids = [client.id for client in clients]
+    query = sa.select(Access.client_id, Access.lever).where(Access.client_id.in_(ids))
+    levers = dict(session().execute(query).all())
     bases = {"ppp_base": router.ppp_base, "hotspot_base": router.hotspot_base}
-    wanted = need(_service(client, client.plan, lever, False), **bases)
-    return Claim(client.id, client.code, MENU[client.connection], wanted)
+    return [
+        Claim(
+            client.id, client.code, MENU[client.connection],
+            need(_service(client, client.plan, levers.get(client.id, ""), False), **bases),
+        )
+        for client in clients
+    ]  # fmt: skip
 
 
 def _service(client: Client, tariff: Tariff, lever: str, fresh: bool) -> Service:
@@ -175,9 +182,9 @@ def _plan(router: Router, rows: Sequence[Row], claims: Sequence[Claim], whole: b
     )  # fmt: skip
 
 
-def plan_for(router: Router, claim: Claim) -> Plan:
-    """What is needed to look at one client's object."""
-    return Plan(router.id, target_of(router), [claim], [claim.menu], _kept(router.id))
+def plan_for(router: Router, claims: Sequence[Claim]) -> Plan:
+    """What is needed to look at these clients' objects."""
+    return Plan(router.id, target_of(router), claims, sorted({claim.menu for claim in claims}), _kept(router.id))
 
 
 def target_of(router: Router) -> Target | None:
