@@ -11,7 +11,7 @@ from tests import factories
 from tests.support.outbox import make_invoice, queued, row, states
 from wisp.core import clock
 from wisp.core.audit import AuditEntry
-from wisp.core.db import dialect, session, transaction
+from wisp.core.db import dialect, read_together, session, transaction
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.outbox import server, service
@@ -177,6 +177,7 @@ def test_the_queue_is_read_by_its_index(ctx: Flask) -> None:
         .limit(10)
     )
     if dialect() == "postgresql":
+        read_together()
         session().execute(sa.text("SET LOCAL enable_seqscan = off"))
     compiled = query.compile(session().get_bind(), compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN " if dialect() == "sqlite" else "EXPLAIN "
