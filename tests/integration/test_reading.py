@@ -11,6 +11,7 @@ from tests.support.databases import Database
 from wisp.clients.models import Client
 from wisp.core import db as core
 from wisp.core.db import db, read_together, session, transaction
+from wisp.core.sql import unhurried
 
 pytestmark = pytest.mark.usefixtures("ctx")
 only = pytest.mark.parametrize
@@ -87,3 +88,19 @@ def test_the_wait_for_sqlites_lock_leaves_the_connection_as_it_was() -> None:
     with transaction():
         pass
     assert session().scalar(sa.text("PRAGMA busy_timeout")) == core.BUSY
+
+
+def test_a_write_that_need_not_wait_for_the_disk_says_so_for_its_transaction_alone() -> None:
+    make_clients(2, make_zone())
+    with transaction() as s:
+        if core.dialect() == "postgresql":
+            s.execute(sa.text("SET LOCAL synchronous_commit = on"))
+        s.execute(sa.update(Client).where(Client.code != "", unhurried()).values(phone="1"))
+        if core.dialect() == "postgresql":
+            assert s.scalar(sa.text("SHOW synchronous_commit")) == "off"
+    if core.dialect() == "postgresql":
+        with transaction() as s:
+            s.execute(sa.text("SET LOCAL synchronous_commit = on"))
+            s.execute(sa.update(Client).values(name="x"))
+            assert s.scalar(sa.text("SHOW synchronous_commit")) == "on"
+    assert set(session().scalars(sa.select(Client.phone))) == {"1"}

@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from wisp.core import clock
-from wisp.core.db import dialect, session, transaction
+from wisp.core.db import session, transaction
+from wisp.core.sql import unhurried
 from wisp.outbox import domain, server, service, transport
 from wisp.outbox.models import UNSENT, MailServer, Message
 from wisp.outbox.rendering import Outgoing, make_letters
@@ -44,16 +45,17 @@ _BEGIN = (
         _table.c.id == sa.bindparam("row"),
         _table.c.state == "pending",
         _table.c.lease_until == sa.bindparam("taken"),
+        unhurried(),
     )
     .values(state="sending", lease_until=sa.bindparam("own"), subject=sa.bindparam("text"))
 )
-_NO_FSYNC = sa.text("SET LOCAL synchronous_commit TO off")
 _SENT = (
     sa.update(_table)
     .where(
         _table.c.id == sa.bindparam("row"),
         _table.c.state == "sending",
         _table.c.lease_until == sa.bindparam("own"),
+        unhurried(),
     )
     .values(
         state="sent",
@@ -248,8 +250,6 @@ class _Delivery:
         own = clock.now() + LEASE
         values = {"row": outgoing.id, "taken": lease, "own": own, "text": outgoing.subject}
         with transaction() as s:
-            if dialect() == "postgresql":  # as SQLite does it here: a power cut may forget the last half second
-                s.connection().execute(_NO_FSYNC)
             self._record(s)
             count = s.connection().execute(_BEGIN, values).rowcount
         self.result = None
