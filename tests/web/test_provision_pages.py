@@ -147,6 +147,9 @@ def test_the_ticked_and_then_all_others_are_adopted(app: Flask, place: Simulator
     data = {"csrf_token": token_of(browser), "client": ["D1", "D2", "OTRO"]}
     answer = browser.post(adopt, data=data, follow_redirects=True)
     assert "2 objetos ya son nuestros." in answer.text
+    page = browser.get("/router/1/clientes/").text  # before the worker has been there
+    assert (count(page, "foreign"), count(page, "pending")) == ("4", "2")
+    assert len(re.findall(r'form="adopt" name="client"', page)) == 4
     work(app)
     page = browser.get("/router/1/clientes/").text
     assert (count(page, "foreign"), count(page, "done")) == ("4", "3")

@@ -280,13 +280,17 @@ def _shown(row: ClientProvision) -> str:
     return row.state if still and row.state else "pending"
 
 
-def counts(router_id: int) -> dict[str, int]:
-    """How many clients of a router stand how: ``done``, ``pending``, ``waiting``, ``foreign``, ``failed``."""
-    still = sa.or_(
+def _still() -> ColumnElement[bool]:
+    """``_shown``'s rule in SQL: what was last seen of a row is still what there is to say."""
+    return sa.or_(
         ClientProvision.wanted_version == ClientProvision.applied_version,
         ClientProvision.state.in_(("failed", "waiting")),
     )
-    shown = sa.case((sa.and_(still, ClientProvision.state != ""), ClientProvision.state), else_="pending")
+
+
+def counts(router_id: int) -> dict[str, int]:
+    """How many clients of a router stand how: ``done``, ``pending``, ``waiting``, ``foreign``, ``failed``."""
+    shown = sa.case((sa.and_(_still(), ClientProvision.state != ""), ClientProvision.state), else_="pending")
     query = sa.select(shown, sa.func.count()).where(ClientProvision.router_id == router_id, ~_left()).group_by(shown)
     found = dict.fromkeys(("done", "pending", "waiting", "foreign", "failed"), 0)
     return found | dict(session().execute(query).all())
@@ -297,7 +301,7 @@ def listed(router_id: int, state: str, limit: int = 200) -> list[tuple[ClientPro
     query = (
         sa.select(ClientProvision, Client.code, Client.name)
         .join(Client, Client.id == ClientProvision.client_id)
-        .where(ClientProvision.router_id == router_id, ClientProvision.state == state, ~_left())
+        .where(ClientProvision.router_id == router_id, ClientProvision.state == state, _still(), ~_left())
         .order_by(Client.name_key, Client.id)
         .limit(limit)
     )
