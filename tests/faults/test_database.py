@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -135,6 +136,22 @@ def test_a_connection_dropped_while_nobody_used_it_is_replaced(zone) -> None:
         drop_connections()
         with transaction() as s:
             s.execute(sa.update(Client).values(phone="1"))
+
+
+@only("database", ["postgresql"], indirect=True)
+def test_a_connection_that_was_told_something_and_lives_is_kept(zone) -> None:
+    """A notice that nobody waited for, as after a change of the server's settings."""
+    with db.engine.connect() as one:
+        driver = one.connection.driver_connection
+        one.exec_driver_sql("LISTEN wisp")
+        one.commit()
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+        assert other.connection.driver_connection is driver
+        with psycopg.connect(db.engine.url.render_as_string(False).replace("+psycopg", ""), autocommit=True) as third:
+            third.execute("NOTIFY wisp")
+    with db.engine.connect() as again:
+        assert again.connection.driver_connection is driver
+        assert again.scalar(sa.text("SELECT 1")) == 1
 
 
 def clear() -> None:

@@ -147,7 +147,7 @@ def listen(engine: Engine) -> None:
     lives by a look at its socket, where a server that has gone, or has ended the session, has left its last word.
     """
     if engine.dialect.name != "sqlite":
-        event.listen(engine, "checkout", _alive)
+        _look_after(engine)
         setattr(engine, _READER, engine.execution_options(isolation_level="AUTOCOMMIT"))
         return
 
@@ -166,12 +166,26 @@ def listen(engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN " + mode)
 
 
-def _alive(connection: Any, _record: object, _proxy: object) -> None:
-    """Before a connection is used: an idle one has nothing to say, so it is given up where there is something."""
-    socket = poll()
-    socket.register(connection.fileno(), POLLIN)
-    if socket.poll(0):
-        raise DisconnectionError
+def _look_after(engine: Engine) -> None:
+    """Before a connection is used: an idle one has nothing to say; where there is something, it must answer."""
+
+    @event.listens_for(engine, "checkout")
+    def alive(connection: Any, _record: object, _proxy: object) -> None:
+        if connection.closed or (_says_something(connection) and not _answers(engine, connection)):
+            raise DisconnectionError
+
+
+def _says_something(connection: Any) -> bool:
+    waiting = poll()
+    waiting.register(connection.fileno(), POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _answers(engine: Engine, connection: Any) -> bool:
+    try:
+        return engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error:
+        return False
 
 
 def read_together() -> None:
