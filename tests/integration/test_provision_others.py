@@ -99,14 +99,32 @@ def test_the_command_adopts_the_named_or_all(ctx: Flask, tower: Tower) -> None:
     assert runner.invoke(args=["routers", "adopt", name]).exit_code == 2
     assert runner.invoke(args=["routers", "adopt", name, "--client", "NADIE"]).exit_code == 1
     result = runner.invoke(args=["routers", "adopt", name, "--client", "C2", "--json"])
-    assert json.loads(result.output) == {"router": name, "adopted": ["C2"], "failed": {}, "unchanged": []}
+    assert json.loads(result.output) == {
+        "router": name,
+        "adopted": ["C2"],
+        "failed": {},
+        "unknown": [],
+        "unchanged": [],
+    }
     result = runner.invoke(args=["routers", "adopt", name, "--client", "C2", "--json"])
-    assert json.loads(result.output) == {"router": name, "adopted": [], "failed": {}, "unchanged": ["C2"]}
+    assert json.loads(result.output) == {
+        "router": name,
+        "adopted": [],
+        "failed": {},
+        "unknown": [],
+        "unchanged": ["C2"],
+    }
     tower.server.fault("trap", f"{menus.QUEUE}/set", message="failure: busy")
     result = runner.invoke(args=["routers", "adopt", name, "--all", "--json"])
     assert result.exit_code == 1
     assert '"C1": "failure: busy"' in result.output
-    assert [row["comment"] for row in tower.rows(menus.QUEUE)][:3] == ["Cliente 1", "wisp:C2", "wisp:C3"]
+    p.add(tower, None, "C4", connection="static", address="10.9.0.4")
+    tower.server.fault("drop_before", f"{menus.QUEUE}/set", after=1)
+    result = runner.invoke(args=["routers", "adopt", name, "--client", "C1", "--client", "C4", "--json"])
+    assert result.exit_code == 1
+    assert '"adopted": [\n    "C1"\n  ]' in result.output
+    assert '"unknown": [\n    "C4"\n  ]' in result.output
+    assert [row["comment"] for row in tower.rows(menus.QUEUE)][:4] == ["wisp:C1", "wisp:C2", "wisp:C3", "Cliente 4"]
 
 
 def test_one_that_the_router_refuses_does_not_keep_the_others(tower: Tower) -> None:

@@ -64,15 +64,18 @@ def adopt_command(name: str, codes: tuple[str, ...], all_: bool, as_json: bool) 
         fail(str(cause(error.code.value)))
     with transaction():
         adopting.record(routers.find_router(name), adopted)
-    answer = {
+    answer: dict[str, Any] = {
         "router": name,
         "adopted": sorted(chosen[client_id] for client_id in adopted.taken),
         "failed": {chosen[client_id]: text for client_id, text in adopted.failed.items()},
-        "unchanged": sorted(set(chosen.values()) - {chosen[i] for i in (*adopted.taken, *adopted.failed)}),
     }
+    looked_at = {claim.client_id for claim in plan.claims} - set(adopted.gone)
+    answer["unchanged"] = sorted(chosen[client_id] for client_id in chosen.keys() - looked_at)
+    unknown = looked_at.difference(adopted.taken, adopted.failed)
+    answer["unknown"] = sorted(chosen[client_id] for client_id in unknown)
     emit(answer, as_json)
-    if adopted.failed:
-        fail(f"{name}: {len(adopted.failed)} not adopted")
+    if adopted.failed or unknown:
+        fail(f"{name}: {len(adopted.failed) + len(unknown)} not adopted, or not known to be")
 
 
 def _is_on(client: Client, router_id: int) -> bool:
