@@ -84,7 +84,7 @@ def sweep() -> None:
         answering = outages.watch()
         service.request_sync(answering)
         due = service.due_syncs(clock.now())
-        service.enqueue_syncs(due, force=False)
+        after_commit(lambda: service.enqueue_syncs(due, force=False))
         unfinished = rules.unfinished()
         after_commit(lambda: rules.enqueue(unfinished))
 

@@ -21,7 +21,7 @@ from wisp.access.outages import note_waiting
 from wisp.clients import csvimport
 from wisp.clients.models import Client
 from wisp.core import clock, queue
-from wisp.core.db import dialect, insert_into, session
+from wisp.core.db import after_commit, db, dialect, insert_into, session
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import service as invoices
 from wisp.routers.models import Router, Zone
@@ -165,7 +165,7 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
         index_elements=[RouterSync.router_id], set_={"requested": RouterSync.requested + 1}
     ).returning(RouterSync.router_id, RouterSync.requested)
     orders = dict(session().execute(statement).all())
-    enqueue_syncs(ids, force=True)
+    after_commit(lambda: enqueue_syncs(ids, force=True))
     return orders
 
 
@@ -188,23 +188,18 @@ def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
 
 def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
     """Enqueue the synchronisation of routers, one waiting job for each; those that did not answer last time come after
-    all others. ``force``: without regard to a pause. To be called inside a transaction; it takes effect after the
-    commit."""
-    queue.enqueue_after_commit(_sync_calls(router_ids, "now" if force else "due", force))
-
-
-def start_sync(router_id: int) -> None:
-    """Enqueue the synchronisation of one router now, without regard to a pause. To be called outside a transaction."""
-    queue.enqueue_many(_sync_calls([router_id], "now", True))
-
-
-def _sync_calls(router_ids: Collection[int], kind: str, force: bool) -> list[queue.Call]:
-    silent = sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))
-    off = set(session().scalars(silent))
-    return [
-        (SYNC_AWAY if router_id in off else SYNC, (router_id, force), f"sync-{router_id}-{kind}")
-        for router_id in router_ids
-    ]
+    all others. ``force``: without regard to a pause."""
+    kind = "now" if force else "due"
+    # On a connection of its own: after a commit the session must not begin to read what others are about to change.
+    with db.engine.connect() as connection:
+        silent = sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))
+        off = set(connection.scalars(silent))
+    queue.enqueue_many(
+        [
+            (SYNC_AWAY if router_id in off else SYNC, (router_id, force), f"sync-{router_id}-{kind}")
+            for router_id in router_ids
+        ]
+    )
 
 
 def routers_of(client_ids: ClientIds) -> list[int]:

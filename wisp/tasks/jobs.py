@@ -33,7 +33,7 @@ def push(run: TaskRun) -> None:
     """Enqueue what an open run waits for: a worker, or its router. Repeatable, both are claimed with a lease."""
     if run.phase == "syncing":
         task = session().get_one(PeriodicTask, run.task_id)
-        access.start_sync(planning.owner_of(task.schedule_id)[1])
+        access.enqueue_syncs([planning.owner_of(task.schedule_id)[1]], force=True)
     else:
         queueing.enqueue_run(run.id)
 

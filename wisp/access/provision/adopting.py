@@ -62,10 +62,10 @@ def adopt(plan: Plan) -> Adopted:
         answers = connection.run(
             [Command(f"{claim.menu}/set", {".id": row_id, "comment": comment}) for claim, row_id, comment in wanted]
         )
+        rows = {(menu, row[".id"]): row for menu, table in talk.tables.items() for row in table or ()}
         for (claim, row_id, _comment), answer in zip(wanted, answers, strict=True):
             if answer.status is Status.ok:
-                row = next(row for row in talk.tables[claim.menu] or [] if row[".id"] == row_id)
-                result.taken[claim.client_id] = Taken(claim.menu, row)
+                result.taken[claim.client_id] = Taken(claim.menu, rows[claim.menu, row_id])
             elif answer.status is not Status.unknown:
                 result.failed[claim.client_id] = answer.text
         if connection.error is not None and not result.taken:

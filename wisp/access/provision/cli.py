@@ -55,8 +55,9 @@ def adopt_command(name: str, codes: tuple[str, ...], all_: bool, as_json: bool) 
     router = routers.find_router(name)
     if all_:
         codes = tuple(code for _row, code, _name in service.listed(router.id, "foreign", LARGEST))
-    chosen = {client.id: client.code for client in map(clients.find, dict.fromkeys(codes))}
-    plan = adopting.plan(router, [client for client in map(clients.find, chosen.values()) if _is_on(client, router.id)])
+    found = list(map(clients.find, dict.fromkeys(codes)))
+    plan = adopting.plan(router, [client for client in found if _is_on(client, router.id)])
+    chosen = {client.id: client.code for client in found}
     session().rollback()
     try:
         adopted = adopting.adopt(plan) if plan.claims else adopting.Adopted()
