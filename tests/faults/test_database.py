@@ -60,7 +60,7 @@ def drop_connections() -> None:
     """As the server's restart or a broken line would: nobody's connection is left."""
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
         other.execute(sa.text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
             " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         ))  # fmt: skip
 
