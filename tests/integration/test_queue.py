@@ -34,6 +34,16 @@ class Recorder:
     def fail(self) -> None:
         raise ValueError("as ordered")
 
+    def many(self, calls: list[list[object]]) -> None:
+        """What is done together: while it runs, more is ordered, and another worker takes its job."""
+        self.done.append(calls)
+        for left in [call[0] for call in calls if isinstance(call[0], int) and call[0]]:
+            queue.enqueue("test.many", left - 1)
+            queue.perform("test.many")
+        if ["fail"] in calls:
+            queue.enqueue("test.many", "rest")
+            raise ValueError("as ordered")
+
     def write(self, action: str) -> None:
         """Write a row, and order what follows after the commit."""
         with transaction():
@@ -46,6 +56,7 @@ def jobs() -> Iterator[Recorder]:
     before, recorder = dict(queue.specs), Recorder()
     for name in ("note", "who", "again", "fail", "write"):
         queue.job(f"test.{name}", queue="routers")(getattr(recorder, name))
+    queue.job("test.many", queue="away", together=True)(recorder.many)
     yield recorder
     queue.specs.clear()
     queue.specs.update(before)
@@ -85,6 +96,47 @@ def test_thousands_are_enqueued_at_once(ctx: Flask, jobs: Recorder, redis: Redis
     assert redis.llen("rq:queue:routers") == 2500
     assert queue.enqueue_many(("test.note", (n,), f"n{n}") for n in range(2600))
     assert redis.llen("rq:queue:routers") == 2600
+
+
+def test_what_is_done_together_is_one_job(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
+    queue.enqueue("test.many", "b", key="says nothing")
+    queue.enqueue_many([("test.many", ("a", True), None), ("test.note", (1,), None), ("test.many", ("b",), None)])
+    assert redis.llen("rq:queue:away") == 1
+    assert queue.drain() == 2
+    assert jobs.done == [(1,), [["a", True], ["b"]]]
+
+
+def test_what_is_done_together_is_done_by_one_worker_at_a_time(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
+    """What was ordered meanwhile, and found by another worker, is done after it, behind what waits."""
+    queue.enqueue("test.many", 2)
+    queue.drain()
+    assert jobs.done == [[[2]], [[1]], [[0]]]
+    assert redis.keys("*together:*") == []
+
+
+def test_many_at_once_are_done_part_by_part(ctx: Flask, jobs: Recorder) -> None:
+    queue.enqueue_many([("test.many", (f"{n:03}",), None) for n in range(queue.TOGETHER + 1)])
+    assert queue.drain() == 2
+    assert [len(calls) for calls in jobs.done] == [queue.TOGETHER, 1]
+    assert sorted(call[0] for calls in jobs.done for call in calls) == [f"{n:03}" for n in range(queue.TOGETHER + 1)]
+
+
+def test_where_what_is_done_together_fails_the_rest_is_done(ctx: Flask, jobs: Recorder) -> None:
+    queue.enqueue("test.many", "fail")
+    with pytest.raises(ValueError, match="as ordered"):
+        queue.drain()
+    assert jobs.done == [[["fail"]], [["rest"]]]
+
+
+def test_a_killed_worker_holds_what_is_done_together_for_a_while(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
+    with redis.lock("wisp:together:test.many:lock", timeout=queue.HELD):
+        queue.enqueue("test.many", "a")
+        assert queue.drain() == 1
+        assert 0 < redis.ttl("wisp:together:test.many:lock") <= queue.HELD
+    assert jobs.done == []
+    queue.enqueue("test.many", "b")
+    queue.drain()
+    assert jobs.done == [[["a"], ["b"]]]
 
 
 def test_redis_may_forget_everything(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
@@ -144,6 +196,20 @@ def test_inline_runs_jobs_and_their_followers_without_redis(
             "second",
         ]
     assert redis.keys() == []
+
+
+def test_inline_does_together_what_waits(ctx: Flask, jobs: Recorder) -> None:
+    with queue.inline():
+        for what in ("b", "a", "b"):
+            queue.enqueue("test.many", what)
+        queue.enqueue("test.note", 1)
+    assert jobs.done == [[["b"], ["a"]], (1,)]
+    with pytest.raises(ZeroDivisionError), queue.inline():
+        queue.enqueue("test.many", "c")
+        queue.enqueue("test.many", "d")
+        raise ZeroDivisionError
+    queue.drain()
+    assert jobs.done[2:] == [[["c"], ["d"]]]
 
 
 def test_inline_runs_the_others_where_one_fails(ctx: Flask, jobs: Recorder) -> None:

@@ -3,8 +3,9 @@
 import logging
 from uuid import uuid4
 
-from wisp.access import differences, outages, service, sync, transcripts
+from wisp.access import differences, knocking, outages, service, sync, transcripts
 from wisp.access.conversation import converse
+from wisp.access.plan import Result
 from wisp.access.rules import service as rules
 from wisp.core import clock
 from wisp.core.db import after_commit, session, transaction, write
@@ -23,12 +24,6 @@ periodic("access-reconcile", "access.reconcile", seconds=24 * 3600)
 rehearsal(sync.rehearse)
 
 
-@job(service.SYNC_AWAY, queue="away", timeout=600)
-def synchronise_away(router_id: int, force: bool = False) -> None:
-    """The same for a router that did not answer last time: its place in the queue is behind those that do."""
-    synchronise(router_id, force)
-
-
 @job(service.SYNC, queue="routers", timeout=600)
 def synchronise(router_id: int, force: bool = False) -> None:
     """Make a router's lists say what is wanted, and record what it answered.
@@ -36,10 +31,21 @@ def synchronise(router_id: int, force: bool = False) -> None:
     It may run twice, beside another or be killed anywhere: the lease lets one in, what is sent is the
     difference to what was just read, and only what was answered is recorded.
     """
+    _rounds(router_id, force)
+
+
+@job(service.SYNC_AWAY, queue="away", timeout=600, together=True)
+def synchronise_away(calls: list[tuple[int, bool]]) -> None:
+    """The same for routers that did not answer last time: their place in the queue is behind those that do, and they
+    are asked at once."""
+    knocking.work_off(calls, service.SYNC, _rounds)
+
+
+def _rounds(router_id: int, force: bool, silence: knocking.Silence | None = None) -> None:
     owner = uuid4().hex
     try:
         for number in range(1, ROUNDS + 1):
-            if not _round(router_id, owner, force=force or number > 1, keep=number < ROUNDS):
+            if not _round(router_id, owner, force=force or number > 1, keep=number < ROUNDS, silence=silence):
                 return
     except sync.LeaseLost:
         log.warning("router %s: the lease ran out, another job goes on", router_id)
@@ -48,8 +54,9 @@ def synchronise(router_id: int, force: bool = False) -> None:
         raise
 
 
-def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
-    """One synchronisation; True where another one is due."""
+def _round(router_id: int, owner: str, *, force: bool, keep: bool, silence: knocking.Silence | None) -> bool:
+    """One synchronisation; True where another one is due. ``silence``: the router has just been asked, and did not let
+    us in."""
     order = write(lambda: sync.claim(router_id, owner, force=force))
     if order is None:
         return False
@@ -60,13 +67,15 @@ def _round(router_id: int, owner: str, *, force: bool, keep: bool) -> bool:
     session().rollback()
     if news:
         write(lambda: sync.note(plan, owner, news))
-    with transcripts.transcribed() as transcript:
-        result = converse(
-            plan,
-            lambda: write(lambda: sync.renew(router_id, owner)),
-            lambda records: write(lambda: sync.remember(plan, owner, records)),
-        )
-
+    if silence is None:
+        with transcripts.transcribed() as transcript:
+            result = converse(
+                plan,
+                lambda: write(lambda: sync.renew(router_id, owner)),
+                lambda records: write(lambda: sync.remember(plan, owner, records)),
+            )
+    else:
+        result, transcript = Result(False, silence.error, silence.detail), silence.transcript
     changed = sync.changes(plan, result)
 
     def record() -> bool:

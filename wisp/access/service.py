@@ -188,7 +188,7 @@ def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
 
 def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
     """Enqueue the synchronisation of routers, one waiting job for each; those that did not answer last time come after
-    all others. ``force``: without regard to a pause."""
+    all others, and are asked together whether they do now. ``force``: without regard to a pause."""
     kind = "now" if force else "due"
     # On a connection of its own: after a commit the session must not begin to read what others are about to change.
     with db.engine.connect() as connection:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from wisp.access import hours, left, outages, service
 from wisp.access.domain import Lists, SyncReport, pause
+from wisp.access.knocking import PATIENCE
 from wisp.access.levers import Lever
 from wisp.access.models import Access, RouterSync
 from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
@@ -152,13 +153,13 @@ def mind_ipv6(router_id: int) -> None:
 
 
 def _target(router: Router) -> Target | None:
-    """Where to reach the router; with little patience where it did not answer last time: every worker may be at such a
-    one when work for the others comes. The probe has more, and brings back those that are only slow."""
+    """Where to reach the router; with little patience where it did not answer last time, as it may fall silent again
+    between the knock and this."""
     try:
         target = routers.target(router)
     except SecretUnreadable:
         return None
-    return health.hurried(target, reply=2.0) if router.online is False else target
+    return health.hurried(target, PATIENCE) if router.online is False else target
 
 
 def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:

@@ -4,13 +4,14 @@ Nothing lives in Redis that could not be lost: truth is in the database, a job s
 be lost, or run twice, or late, and each must be written for that; what was lost is found by the periodic jobs.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 from flask import Flask, current_app
@@ -30,6 +31,10 @@ TIMEOUT = 600
 KEEP_FAILED = 7 * 24 * 3600
 KEEP_KEY = 24 * 3600
 CHUNK = 1000
+TOGETHER = 128
+"""How many calls of a job that takes many it is given at once."""
+HELD = 120
+"""Seconds after which such a job that was killed is begun anew."""
 SERIALIZER = "json"  # what stands in Redis can never be code
 ENTRY = "wisp.core.queue.perform"
 
@@ -40,12 +45,13 @@ Call = tuple[str, Sequence[Any], str | None]
 
 @dataclass(frozen=True)
 class Spec:
-    """A registered job. ``timeout`` in seconds, after which the worker ends it."""
+    """A registered job. ``timeout`` in seconds, after which the worker ends it. ``together``: see ``job``."""
 
     name: str
     function: Callable[..., object]
     queue: str
     timeout: int
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,19 @@ class _Inline:
     calls: list[Call] = field(default_factory=list)
 
     def add(self, call: Call) -> None:
+        if specs[call[0]].together:
+            call = (call[0], call[1], json.dumps(call[:2]))
         if call[2] is None or all(call[2] != waiting[2] for waiting in self.calls):
             self.calls.append(call)
+
+    def take(self) -> tuple[str, Sequence[Any]]:
+        """The next job's name and arguments; the calls that are done together are one job."""
+        name, args, _key = self.calls.pop(0)
+        if not specs[name].together:
+            return name, args
+        same = [list(call[1]) for call in self.calls if call[0] == name]
+        self.calls = [call for call in self.calls if call[0] != name]
+        return name, [list(args), *same]
 
 
 specs: dict[str, Spec] = {}
@@ -73,8 +90,13 @@ rehearsals: list[Callable[[], None]] = []
 _inline: ContextVar[_Inline | None] = ContextVar("inline", default=None)
 
 
-def job(name: str, *, queue: str, timeout: int = TIMEOUT) -> Callable[[F], F]:
-    """Register a function as the job ``name``. It takes plain JSON values and must bear being run twice."""
+def job(name: str, *, queue: str, timeout: int = TIMEOUT, together: bool = False) -> Callable[[F], F]:
+    """Register a function as the job ``name``. It takes plain JSON values and must bear being run twice.
+
+    ``together``: it is given a list of all calls that were enqueued meanwhile, TOGETHER at most, each a list of its
+    arguments, and one worker at a time does it. For what mostly waits for others: it must never keep all workers
+    waiting. Calls with the same arguments are one; keys say nothing.
+    """
     if queue not in QUEUES:
         raise ValueError(f"no queue {queue!r}; there are {', '.join(QUEUES)}")
 
@@ -82,7 +104,7 @@ def job(name: str, *, queue: str, timeout: int = TIMEOUT) -> Callable[[F], F]:
         known = specs.get(name)
         if known is not None and known.function.__module__ != function.__module__:
             raise ValueError(f"two jobs are called {name!r}")
-        specs[name] = Spec(name, function, queue, timeout)
+        specs[name] = Spec(name, function, queue, timeout, together)
         return function
 
     return register
@@ -145,7 +167,7 @@ def enqueue_many(calls: Iterable[Call]) -> bool:
     try:
         client = connection()
         for first in range(0, len(calls), CHUNK):
-            _push(client, calls[first : first + CHUNK])
+            _push(client, _put_together(client, calls[first : first + CHUNK]))
     except (redis.exceptions.RedisError, OSError) as error:
         names = sorted({name for name, _args, _key in calls})
         log.warning("Redis is away, not enqueued: %s (%s)", ", ".join(names), error)
@@ -188,6 +210,47 @@ def _push(client: "redis.Redis", calls: list[Call]) -> None:
             if datas:
                 Queue(queue, connection=client, serializer=SERIALIZER).enqueue_many(datas, pipeline=pipeline)
         pipeline.execute()
+
+
+def _put_together(client: "redis.Redis", calls: list[Call]) -> list[Call]:
+    """Leave the arguments of calls that are done together where their job finds them; the calls with one call of that
+    job instead. Before it is looked whether that waits: a job that is begun later finds what was left here."""
+    singles: list[Call] = []
+    names: dict[str, list[str]] = {}
+    for call in calls:
+        if specs[call[0]].together:
+            names.setdefault(call[0], []).append(json.dumps(call[1]))
+        else:
+            singles.append(call)
+    for name, arguments in names.items():
+        client.sadd(_pile(name), *arguments)
+    return [*singles, *map(_at_pile, names)]
+
+
+def _at_pile(name: str) -> Call:
+    return name, (), f"together-{name}"
+
+
+def _pile(name: str) -> str:
+    return f"wisp:together:{name}"
+
+
+def _work_off(spec: Spec) -> None:
+    """Do what was enqueued of a job that takes many, unless another worker is at it: that one looks again. What was
+    enqueued meanwhile takes its turn behind all that waits."""
+    client, pile = connection(), _pile(spec.name)
+    lock = client.lock(f"{pile}:lock", timeout=HELD)
+    if not lock.acquire(blocking=False):
+        return
+    try:
+        calls = cast(list[bytes], client.spop(pile, TOGETHER))
+        if calls:
+            spec.function([json.loads(call) for call in sorted(calls)])
+    finally:
+        with suppress(redis.exceptions.LockError):  # it took too long, and another worker has begun
+            lock.release()
+        if client.scard(pile):
+            _push(client, [_at_pile(spec.name)])
 
 
 def _pointer(key: str) -> str:
@@ -238,7 +301,10 @@ def perform(name: str, *args: Any) -> None:
     before, begun = audit.actor(), time.monotonic()
     audit.act_as(audit.SYSTEM)
     try:
-        spec.function(*args)
+        if spec.together:
+            spec.function(list(args)) if args else _work_off(spec)
+        else:
+            spec.function(*args)
     finally:
         audit.act_as(before)
         log.info("job %s%s: %.2f s", name, args, time.monotonic() - begun)
@@ -271,7 +337,7 @@ def _run_held(held: _Inline) -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     first: Exception | None = None
     while held.calls:
-        name, args, _key = held.calls.pop(0)
+        name, args = held.take()
         try:
             with app.app_context():
                 perform(name, *args)

@@ -17,6 +17,8 @@ from wisp.settings import service as settings
 
 DEADLINE = 15.0
 """Seconds that one router may take to say how it is."""
+PATIENCE = 5.0
+"""Seconds for an answer of one that did not answer last time."""
 LEASE = timedelta(seconds=DEADLINE + 5)
 """How long a router that is being asked is left alone by others; whoever was killed meanwhile holds it no longer."""
 RETRY = 30
@@ -137,27 +139,29 @@ def release(router_id: int) -> None:
     )
 
 
-def hurried(target: Target, reply: float = 5.0) -> Target:
-    """The same with less patience, at most ``reply`` seconds for an answer, for a router that did not answer last
+def hurried(target: Target, patience: float) -> Target:
+    """The same with less patience, at most ``patience`` seconds for an answer, for a router that did not answer last
     time: it must not keep anybody waiting for long."""
     return replace(
         target,
-        connect_timeout=min(3.0, reply, target.connect_timeout),
-        reply_timeout=min(reply, target.reply_timeout),
+        connect_timeout=min(3.0, patience, target.connect_timeout),
+        reply_timeout=min(patience, target.reply_timeout),
     )
 
 
-def targets(router_ids: list[int] | None = None, *, hurry: bool = False) -> dict[int, Target | None]:
+def targets(router_ids: list[int] | None = None, *, patience: float | None = None) -> dict[int, Target | None]:
     """Where to reach these routers (all that are not archived, where None); None for one whose password was
-    saved with another key: asking it would only fill its log with failed log-ins. ``hurry``: with less patience for
-    those that did not answer last time."""
+    saved with another key: asking it would only fill its log with failed log-ins. ``patience``: at most so many
+    seconds for an answer of those that did not answer last time."""
     query = sa.select(Router).where(Router.archived_at.is_(None))
     if router_ids is not None:
         query = query.where(Router.id.in_(router_ids))
     found = {}
     for router in session().scalars(query):
         target = _target_or_none(router)
-        found[router.id] = hurried(target) if hurry and target is not None and router.online is False else target
+        if target is not None and patience is not None and router.online is False:
+            target = hurried(target, patience)
+        found[router.id] = target
     return {i: found[i] for i in router_ids if i in found} if router_ids is not None else found
 
 

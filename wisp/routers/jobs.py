@@ -25,7 +25,7 @@ def probe(router_id: int) -> None:
 def _probe(router_ids: list[int], *, only_due: bool) -> None:
     with transaction():
         mine = health.claim(router_ids, only_due=only_due)
-    wanted = health.targets(mine, hurry=True)
+    wanted = health.targets(mine, patience=health.PATIENCE)
     session().rollback()  # no transaction, not even a reading one, stays open while the network is waited for
     for router_id, found, asked_at in health.ask_all(wanted):
         with transaction():

@@ -3,7 +3,7 @@
 import logging
 from uuid import uuid4
 
-from wisp.access import sync, transcripts
+from wisp.access import knocking, sync, transcripts
 from wisp.access.provision import service, talk, work
 from wisp.access.provision.talk import Result
 from wisp.core import clock
@@ -26,10 +26,16 @@ def provision(router_id: int, force: bool = False, after: int = 0, order: int = 
     It may run twice, beside others or be killed anywhere: the lease lets one in, what is sent is the difference to what
     was just read, and only what was answered is recorded.
     """
+    _chunks(router_id, force, after=after, order=order)
+
+
+def _chunks(
+    router_id: int, force: bool, silence: knocking.Silence | None = None, *, after: int = 0, order: int = 0
+) -> None:
     owner = uuid4().hex
     try:
         for _number in range(CHUNKS):
-            task = _chunk(router_id, owner, force, after, order)
+            task = _chunk(router_id, owner, force, after, order, silence)
             if task is None:
                 return
             after, order = task.cursor, task.order
@@ -41,22 +47,29 @@ def provision(router_id: int, force: bool = False, after: int = 0, order: int = 
         raise
 
 
-@job(service.JOB_AWAY, queue="away", timeout=600)
-def provision_away(router_id: int, force: bool = False) -> None:
-    """The same for a router that did not answer last time: its place in the queue is behind those that do."""
-    provision(router_id, force)
+@job(service.JOB_AWAY, queue="away", timeout=600, together=True)
+def provision_away(calls: list[tuple[int, bool]]) -> None:
+    """The same for routers that did not answer last time: their place in the queue is behind those that do, and they
+    are asked at once."""
+    knocking.work_off(calls, service.JOB, _chunks)
 
 
-def _chunk(router_id: int, owner: str, force: bool, after: int, order: int) -> work.Task | None:
-    """One chunk; the task, where another one is due at once."""
+def _chunk(
+    router_id: int, owner: str, force: bool, after: int, order: int, silence: knocking.Silence | None
+) -> work.Task | None:
+    """One chunk; the task, where another one is due at once. ``silence``: the router has just been asked, and did not
+    let us in."""
     task = write(lambda: work.begin(router_id, owner, force=force, after=after, order=order))
     if task is None:
         return None
     result = Result(True)
     if task.plan is not None:
         plan = task.plan
-        with transcripts.transcribed() as transcript:
-            result = talk.provision(plan, lambda: write(lambda: sync.renew(router_id, owner)))
+        if silence is None:
+            with transcripts.transcribed() as transcript:
+                result = talk.provision(plan, lambda: write(lambda: sync.renew(router_id, owner)))
+        else:
+            result, transcript = Result(False, silence.error, silence.detail), silence.transcript
         if result.written or result.removed or result.error:
             write(lambda: transcripts.record(router_id, transcript, result.error))
     more = write(lambda: work.record(task, result, owner))

@@ -84,8 +84,9 @@ def request(router_ids: Iterable[int], *, whole: bool = False) -> dict[int, int]
 
 
 def enqueue(router_ids: Collection[int], *, force: bool) -> None:
-    """Enqueue the work at routers, one waiting job for each; those that did not answer last time come after all others.
-    ``force``: without regard to a pause. To be called inside the transaction; it takes effect after the commit."""
+    """Enqueue the work at routers, one waiting job for each; those that did not answer last time come after all others,
+    and are asked together whether they do now. ``force``: without regard to a pause. To be called inside the
+    transaction; it takes effect after the commit."""
     kind = "now" if force else "due"
     off = set(session().scalars(sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))))
     calls: list[queue.Call] = [
