@@ -12,8 +12,9 @@ from flask import Flask
 
 from tests.factories import make_router, make_zone
 from tests.support.access import Site
-from wisp.access import knocking, outages, transcripts
+from wisp.access import differences, knocking, outages, transcripts
 from wisp.access import service as access
+from wisp.access.jobs import reconcile
 from wisp.access.models import RouterProvision, RouterSync
 from wisp.access.provision import service as provision
 from wisp.clients.models import Client
@@ -170,3 +171,15 @@ def test_a_router_whose_password_cannot_be_read_is_not_asked(site: Site, monkeyp
     queue.drain()
     assert row(site.router_id).error == "unreadable"
     assert site.server.counters.logins == 0
+
+
+def test_the_nightly_count_asks_them_at_once_and_counts_who_is_back(site: Site) -> None:
+    with mute(3) as ports:
+        silent = off(site, *ports)
+        reconcile()
+        queue.drain()
+    (row_back,) = differences.history(site.router_id)
+    assert (row_back.error, row_back.missing) == ("", 0)
+    for router_id in silent:
+        (counted,) = differences.history(router_id)
+        assert counted.error in ("closed", "silent", "unreachable")

@@ -12,6 +12,7 @@ from wisp.core.db import after_commit, session, transaction, write
 from wisp.core.queue import enqueue_many, job, periodic, rehearsal
 from wisp.gateway import GatewayError
 
+COUNT, COUNT_AWAY = "access.count", "access.count_away"
 ROUNDS = 10
 """How often one job goes round at most while orders keep coming; the next job goes on."""
 
@@ -114,10 +115,13 @@ def reconcile() -> None:
 
 
 def _enqueue_counts(routers: list[int]) -> None:
-    enqueue_many([("access.count", (router_id,), f"count-{router_id}") for router_id in routers])
+    off = service.silent(routers)
+    enqueue_many(
+        [(COUNT_AWAY if router_id in off else COUNT, (router_id,), f"count-{router_id}") for router_id in routers]
+    )
 
 
-@job("access.count", queue="routers", timeout=300)
+@job(COUNT, queue="routers", timeout=300)
 def count(router_id: int) -> None:
     """Count how far a router is from what is wanted, keep the counts, and order that it be put right. Twice is no
     harm: another line of counts."""
@@ -128,6 +132,16 @@ def count(router_id: int) -> None:
         error = failure.code.value
     finally:
         session().rollback()
+    _note_count(router_id, found, error)
+
+
+@job(COUNT_AWAY, queue="away", timeout=600, together=True)
+def count_away(calls: list[tuple[int]]) -> None:
+    """The same for routers that did not answer last time."""
+    knocking.work_off(calls, COUNT, lambda router_id, silence: _note_count(router_id, None, silence.error))
+
+
+def _note_count(router_id: int, found: differences.Found | None, error: str) -> None:
     with transaction():
         differences.record(router_id, found, error)
         if found is not None and (found.ipv6 or found.orphans):

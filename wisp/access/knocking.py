@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -35,20 +36,22 @@ class Silence:
     transcript: Transcript
 
 
-def work_off(calls: Sequence[tuple[int, bool]], job: str, work: Callable[[int, bool, Silence], object]) -> None:
-    """Ask the routers of these calls (router, force) at once. The ``job`` of those that let us in, or are known to be
-    back by now, is enqueued; for each of the others ``work`` writes down that it did not. The first error of these, if
-    any, is raised after the last."""
-    forced: dict[int, bool] = {}
-    for router_id, force in calls:
-        forced[router_id] = force or forced.get(router_id, False)
+def work_off(calls: Sequence[Sequence[Any]], job: str, work: Callable[..., object]) -> None:
+    """Ask the routers of these calls at once: each its id, and perhaps whether it is forced, which holds where one call
+    of the router says so. The ``job`` of those that let us in, or are known to be back by now, is enqueued with the
+    same arguments; for each of the others ``work``, given those and its Silence, writes down that it did not. The first
+    error of these, if any, is raised after the last."""
+    wanted: dict[int, tuple[Any, ...]] = {}
+    for router_id, *forced in calls:
+        wanted[router_id] = max(wanted.get(router_id, ()), tuple(forced))
     first: Exception | None = None
-    for router_id, silence in _ask(list(forced)):
+    for router_id, silence in _ask(list(wanted)):
+        arguments = (router_id, *wanted[router_id])
         if silence is None or _is_back(router_id):
-            queue.enqueue(job, router_id, forced[router_id], key=f"{job}-{router_id}-{forced[router_id]}")
+            queue.enqueue(job, *arguments, key="-".join(map(str, (job, *arguments))))
             continue
         try:
-            work(router_id, forced[router_id], silence)
+            work(*arguments, silence)
         except Exception as error:
             log.exception("router %s: its silence could not be written down", router_id)
             first = first or error

@@ -189,17 +189,20 @@ def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
 def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
     """Enqueue the synchronisation of routers, one waiting job for each; those that did not answer last time come after
     all others, and are asked together whether they do now. ``force``: without regard to a pause."""
-    kind = "now" if force else "due"
-    # On a connection of its own: after a commit the session must not begin to read what others are about to change.
-    with db.engine.connect() as connection:
-        silent = sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))
-        off = set(connection.scalars(silent))
+    kind, off = "now" if force else "due", silent(router_ids)
     queue.enqueue_many(
         [
             (SYNC_AWAY if router_id in off else SYNC, (router_id, force), f"sync-{router_id}-{kind}")
             for router_id in router_ids
         ]
     )
+
+
+def silent(router_ids: Collection[int]) -> set[int]:
+    """Those of these routers that did not answer last time."""
+    # On a connection of its own: after a commit the session must not begin to read what others are about to change.
+    with db.engine.connect() as connection:
+        return set(connection.scalars(sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))))
 
 
 def routers_of(client_ids: ClientIds) -> list[int]:
