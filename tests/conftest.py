@@ -144,6 +144,7 @@ def app(database: Database, redis: Redis, redis_server: EmbeddedRedis) -> Iterat
     yield app
     app.config.clear()
     app.config.update(settings)
+    app.extensions["wisp_looks"].settle()  # what is still to be written is not written into the next test's database
     with app.app_context():
         db.session.remove()
         db.engine.dispose()

@@ -63,7 +63,9 @@ def client_of(app: Flask, client_id: int) -> Client:
 
 
 def visit(browser: FlaskClient, address: str, path: str = "/aviso/", **options: Any) -> Any:
-    return browser.get(path, environ_base={"REMOTE_ADDR": address}, **options)
+    answer = browser.get(path, environ_base={"REMOTE_ADDR": address}, **options)
+    browser.application.extensions["wisp_looks"].settle()
+    return answer
 
 
 def press(browser: FlaskClient, address: str, page: Any, **fields: str) -> Any:

@@ -1,19 +1,38 @@
 """The pages that clients see on their screens: payment notice and cut, by their address or a signed link."""
 
+import logging
+
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
 from wisp.core.permissions import Permission
 from wisp.web import access, registry
 
+NOBODY = "192.0.2.1"
+"""An address that no client has (RFC 5737)."""
+log = logging.getLogger(__name__)
+
+
+def rehearse(app: Flask) -> None:
+    """Make the page once, for nobody: else the threads of a process that begins in a storm all make the same statements
+    and templates, and its first clients wait for that. Without a database it begins all the same."""
+    from wisp.portal import views
+
+    try:
+        with app.test_request_context(views.PAGE, environ_base={"REMOTE_ADDR": NOBODY}):
+            views.rehearse()
+    except Exception as error:
+        log.warning("the client pages were not rehearsed: %s", error)
+
 
 def setup(app: Flask) -> None:
     """The pages, the gate for what routers send here, the link in invoice e-mails, the panel, the client's
     tab, and who saw a notice in the ledger of runs."""
     from wisp.invoices import mail
-    from wisp.portal import office_views, service, views
+    from wisp.portal import counting, office_views, service, views
     from wisp.tasks import hooks
 
+    app.extensions["wisp_looks"] = counting.Counter(app.app_context)
     app.register_blueprint(views.bp)
     app.register_blueprint(office_views.bp)
     if views.gate not in access.gates:

@@ -6,11 +6,11 @@ may be another's by now: such a visitor learns why the page is there, but neithe
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -170,17 +170,61 @@ def _day(firm: Company, now: datetime) -> date:
     return now.astimezone(ZoneInfo(firm.timezone)).date()
 
 
+@dataclass(frozen=True)
+class Glance:
+    """One look of a client at its page, on a local day of the company; ``notice``: it met a notice there."""
+
+    client_id: int
+    day: date
+    at: datetime
+    notice: bool
+
+
 def must_count(visitor: Visitor) -> bool:
     """Whether this look is one more to count: none in SEEN_PAUSE, or the first in it that meets a notice."""
     last = visitor.notice_seen_at if visitor.state == "notice" else visitor.seen_at
     return last is None or last <= clock.now() - SEEN_PAUSE
 
 
-def seen(visitor: Visitor) -> None:
-    """Count one look of a client at its page. Nobody waits for the disk on its account."""
+def seen(glances: Collection[Glance]) -> None:
+    """Count these looks, each once in SEEN_PAUSE whatever else was written meanwhile. Nobody waits for the disk on
+    their account."""
     if dialect() == "postgresql":
         session().execute(sa.text("SET LOCAL synchronous_commit = off"))
-    _visit(visitor.client_id, visitor.day, seen=1, notice=visitor.state == "notice")
+    rows = [
+        {
+            "client_id": glance.client_id, "day": glance.day, "seen": 1, "first_seen_at": glance.at,
+            "last_seen_at": glance.at, "notice_first_at": glance.at if glance.notice else None,
+            "notice_last_at": glance.at if glance.notice else None, "long_ago": glance.at - SEEN_PAUSE,
+        }
+        for glance in sorted(glances, key=lambda glance: glance.client_id)  # locked in one order by all processes
+    ]  # fmt: skip
+    session().connection().execute(_one_more(dialect()), rows)
+
+
+@cache
+def _one_more(_dialect: str) -> Any:
+    """Statement of one more look; ``long_ago``: a look since then is the same one, unless this meets the first notice
+    since."""
+    visit = PortalVisit
+    statement = insert_into(cast(sa.Table, visit.__table__)).values(
+        {name: sa.bindparam(name) for name in (
+            "client_id", "day", "seen", "first_seen_at", "last_seen_at", "notice_first_at", "notice_last_at",
+        )}
+    )  # fmt: skip
+    given, long_ago = statement.excluded, sa.bindparam("long_ago", type_=visit.last_seen_at.type)
+    met = sa.and_(
+        given.notice_last_at.is_not(None), sa.or_(visit.notice_last_at.is_(None), visit.notice_last_at <= long_ago)
+    )
+    return statement.on_conflict_do_update(
+        index_elements=[visit.client_id, visit.day],
+        set_={
+            "seen": visit.seen + sa.case((sa.or_(visit.last_seen_at <= long_ago, met), 1), else_=0),
+            "last_seen_at": given.last_seen_at,
+            "notice_first_at": sa.func.coalesce(visit.notice_first_at, given.notice_first_at),
+            "notice_last_at": sa.func.coalesce(given.notice_last_at, visit.notice_last_at),
+        },
+    )
 
 
 def confirm(client_id: int) -> bool:
@@ -212,7 +256,7 @@ def confirm(client_id: int) -> bool:
     ).returning(PortalPause.client_id)
     if session().scalar(statement) is None:
         return False
-    _visit(client_id, _day(firm, now), seen=0, confirmed_at=now)
+    _note_confirmed(client_id, _day(firm, now), now)
     access.lift([client_id], suspended=False)
     access.request_sync_of([client_id])
     code = session().scalar(sa.select(Client.code).where(Client.id == client_id))
@@ -220,19 +264,10 @@ def confirm(client_id: int) -> bool:
     return True
 
 
-def _visit(client_id: int, day: date, *, seen: int, notice: bool = False, **values: Any) -> None:
-    """Add to a client's line of a day."""
-    now = clock.now()
-    met = {"notice_first_at": now, "notice_last_at": now} if notice else {}
-    row = {"first_seen_at": now, "last_seen_at": now, "seen": seen, **met, **values}
-    statement = insert_into(PortalVisit).values(client_id=client_id, day=day, **row)
-    fresh = {"last_seen_at": now, "seen": PortalVisit.seen + seen, **met, **values}
-    if notice:
-        first = sa.func.coalesce(PortalVisit.notice_first_at, sa.literal(now, PortalVisit.notice_first_at.type))
-        fresh["notice_first_at"] = first
-    session().execute(
-        statement.on_conflict_do_update(index_elements=[PortalVisit.client_id, PortalVisit.day], set_=fresh)
-    )
+def _note_confirmed(client_id: int, day: date, now: datetime) -> None:
+    at = {"last_seen_at": now, "confirmed_at": now}
+    row = insert_into(PortalVisit).values(client_id=client_id, day=day, first_seen_at=now, seen=0, **at)
+    session().execute(row.on_conflict_do_update(index_elements=[PortalVisit.client_id, PortalVisit.day], set_=at))
 
 
 def remind() -> tuple[int, int]:

@@ -3,15 +3,14 @@
 No session, no log-in, no look-up of a user: a page is two SQL statements, a probe one or two.
 """
 
-import logging
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, make_response, redirect, request
-from sqlalchemy.exc import OperationalError
 
 from wisp.access.rules import service as rules
+from wisp.core import clock
 from wisp.core.db import transaction
 from wisp.core.extensions import csrf
 from wisp.core.locales import language_or
@@ -23,7 +22,6 @@ from wisp.web import go, public
 
 bp = Blueprint("portal", __name__)
 csrf.exempt(bp)  # without a session there is nothing that its token could be bound to; see confirm()
-log = logging.getLogger(__name__)
 
 PAGE = "/aviso/"
 
@@ -33,6 +31,14 @@ PAGE = "/aviso/"
 def page() -> Response:
     """The page of the client that has the visitor's address."""
     return _page(company())
+
+
+def rehearse() -> None:
+    """Make what the present visitor would get, and the page of a client."""
+    firm = company()
+    _page(firm)
+    service.listed(_address())
+    presenters.sample("notice", language_or(firm.language), firm, clock.now().date())
 
 
 @bp.get(f"{PAGE}c/<token>/")
@@ -133,8 +139,8 @@ def _page(firm: Company, link: str = "", *, status: int = 200) -> Response:
         language = domain.language_of(request.headers.get("Accept-Language", ""), language_or(firm.language))
         return presenters.document(None, language, firm, status=404 if link else status)
     page = presenters.document(visitor, language_or(visitor.language), firm, link=link, status=status)
-    if request.method == "GET" and service.must_count(visitor):
-        _count(visitor)
+    if request.method == "GET":
+        current_app.extensions["wisp_looks"].count(visitor)
     return page
 
 
@@ -143,15 +149,6 @@ def _visitor(firm: Company, link: str) -> Visitor | None:
         client_id = links.signed(current_app.config["WISP"].secret_key, links.PAGE, link)
         return service.by_id(client_id, firm) if client_id is not None else None
     return service.by_address(_address(), firm)
-
-
-def _count(visitor: Visitor) -> None:
-    """Note the look. A database that is busy must not keep the page from the client."""
-    try:
-        with transaction():
-            service.seen(visitor)
-    except OperationalError:
-        log.warning("a look at the notice page was not counted", exc_info=True)
 
 
 def _address() -> str | None:
