@@ -13,6 +13,7 @@ from wisp.gateway.transport import Transport
 ENCODING = "latin-1"
 Answer: TypeAlias = tuple[str, str, dict[str, str], str]
 """A sentence of a router: its kind (``!re``), its tag, its `=name=value` words, and the whole of it as it came."""
+_EQUALS = ord("=")
 _LONGEST_WORD = 64 * 1024 * 1024
 
 
@@ -130,30 +131,29 @@ class Wire(ApiProtocol):
         Raises ProtocolError for a word that is neither attribute nor tag (but in `!fatal`, which is plain text).
         """
         buffer = self._transport.buffer
-        text = buffer.decode(ENCODING)
+        raw = bytes(buffer)
+        text, size = raw.decode(ENCODING), len(raw)
         begin = at = 0
         kind = tag = ""
         values: dict[str, str] = {}
         try:
-            while at < len(text):
-                length = ord(text[at])
+            while at < size:
+                length = raw[at]
+                at += 1
                 if length == 0:
-                    at += 1
                     sentence, begin = text[begin:at], at
                     if kind:
                         yield kind, tag, values, sentence
                         kind, tag, values = "", "", {}
                     continue
-                if length < 0x80:
-                    at += 1
-                else:
-                    length, at = _long_length(text, at)
+                if length >= 0x80:
+                    length, at = _long_length(text, at - 1)
                 end = at + length
-                if end > len(text):
+                if end > size:
                     return
                 if not kind:
                     kind = text[at:end]
-                elif text[at] == "=":
+                elif length and raw[at] == _EQUALS:
                     name, separator, value = text[at + 1 : end].partition("=")
                     if not separator:
                         raise ProtocolError("an attribute without a value")
