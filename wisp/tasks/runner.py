@@ -55,18 +55,18 @@ def _begin(run_id: int, owner: str, size: int) -> bool | None:
     None where the run is not ours. A chunk that fails is left to ``_next_chunk``."""
     try:
         with transaction():
-            if not _claim(run_id, owner):
+            run = _claim(run_id, owner)
+            if run is None:
                 return None
-            run = _mine(run_id, owner)
             retry = _is_retry(run)
             more = not retry and _write(run, size, *_prepare(run))
     except Exception as error:
         if isinstance(error, Lost) or out_of_order(error):
             raise
         with transaction():
-            if not _claim(run_id, owner):
+            run = _claim(run_id, owner)
+            if run is None:
                 return None
-            run = _mine(run_id, owner)
             retry, more = _is_retry(run), True
             if not retry:
                 _prepare(run)
@@ -92,7 +92,8 @@ def rehearse() -> None:
             apply.rehearse_chunk(spec)
 
 
-def _claim(run_id: int, owner: str) -> bool:
+def _claim(run_id: int, owner: str) -> TaskRun | None:
+    """The run, locked and ours from now on; None where it is another's, or there is nothing to do."""
     now = clock.now()
     free = or_(
         TaskRun.state == RunState.QUEUED.value,
@@ -101,7 +102,7 @@ def _claim(run_id: int, owner: str) -> bool:
         & (TaskRun.retry_at <= now)
         & (TaskRun.lease_until.is_(None) | (TaskRun.lease_until < now)),
     )
-    result = session().execute(
+    return session().scalar(
         update(TaskRun)
         .where(TaskRun.id == run_id, free)
         .values(
@@ -109,9 +110,9 @@ def _claim(run_id: int, owner: str) -> bool:
             lease_until=now + LEASE,
             attempts=TaskRun.attempts + 1,
         )
-        .execution_options(synchronize_session=False)
+        .returning(TaskRun)
+        .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
 def _mine(run_id: int, owner: str) -> TaskRun:
