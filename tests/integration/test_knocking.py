@@ -38,7 +38,7 @@ def mute(count: int) -> Iterator[list[int]]:
 
     def hold(listener: socket.socket) -> None:
         with listener.accept()[0]:
-            everybody.wait(3.5)
+            everybody.wait(1.5)  # less than PATIENCE: who comes after the first has given up is late
 
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
@@ -138,6 +138,36 @@ def test_one_that_cannot_be_written_down_keeps_no_other(site: Site, monkeypatch:
         queue.drain()
     assert [row(router_id).attempts for router_id in (bad, *good)] == [0, 1, 1]
     assert row(bad).lease_until is None
+
+
+def test_a_look_that_fails_keeps_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, *good = off(site, 9, 9, 9)
+    real, looks = knocking._is_back, iter([ZeroDivisionError()])
+
+    def is_back(router_id: int) -> bool:
+        for error in looks:
+            raise error
+        return real(router_id)
+
+    monkeypatch.setattr(knocking, "_is_back", is_back)
+    monkeypatch.setattr(knocking, "as_completed", list)
+    order(bad, *good)
+    with pytest.raises(ZeroDivisionError):
+        queue.drain()
+    assert [row(router_id).attempts for router_id in (bad, *good)] == [0, 1, 1]
+
+
+def test_a_job_whose_time_is_over_ends(site: Site) -> None:
+    calls = [[router_id, True] for router_id in off(site, 9, 9, 9)]
+    done = []
+
+    def work(*arguments: object) -> None:
+        done.append(arguments)
+        raise queue.TimeUp
+
+    with pytest.raises(queue.TimeUp):
+        knocking.work_off(calls, "access.sync", work)
+    assert len(done) == 1
 
 
 def test_who_came_back_while_it_was_asked_is_not_written_down_as_off(

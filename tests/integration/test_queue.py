@@ -35,14 +35,25 @@ class Recorder:
         raise ValueError("as ordered")
 
     def many(self, calls: list[list[object]]) -> None:
-        """What is done together: while it runs, more is ordered, and another worker takes its job."""
-        self.done.append(calls)
+        """What is done together: while it runs, more is ordered, and another worker takes that job out of its queue."""
+        self.done.append(("begin", calls))
+        lock = queue.connection().pttl("wisp:together:away:lock")
+        assert queue.is_inline() or 0 < lock <= queue.HELD * 1000, lock
         for left in [call[0] for call in calls if isinstance(call[0], int) and call[0]]:
             queue.enqueue("test.many", left - 1)
+            queue.connection().delete("rq:queue:away")
             queue.perform("test.many")
+            queue.perform("test.others")
         if ["fail"] in calls:
-            queue.enqueue("test.many", "rest")
+            queue.enqueue("test.others", "rest")
+            queue.connection().delete("rq:queue:away")
+            queue.perform("test.others")
             raise ValueError("as ordered")
+        self.done.append(("end", calls))
+
+    def others(self, calls: list[list[object]]) -> None:
+        """Of the same queue."""
+        self.done.append(("others", calls))
 
     def write(self, action: str) -> None:
         """Write a row, and order what follows after the commit."""
@@ -57,6 +68,7 @@ def jobs() -> Iterator[Recorder]:
     for name in ("note", "who", "again", "fail", "write"):
         queue.job(f"test.{name}", queue="routers")(getattr(recorder, name))
     queue.job("test.many", queue="away", together=True)(recorder.many)
+    queue.job("test.others", queue="away", together=True)(recorder.others)
     yield recorder
     queue.specs.clear()
     queue.specs.update(before)
@@ -98,45 +110,66 @@ def test_thousands_are_enqueued_at_once(ctx: Flask, jobs: Recorder, redis: Redis
     assert redis.llen("rq:queue:routers") == 2600
 
 
+def both(*calls: list[object]) -> list[object]:
+    """How the job that takes many ran once."""
+    return [("begin", [*calls]), ("end", [*calls])]
+
+
 def test_what_is_done_together_is_one_job(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
     queue.enqueue("test.many", "b", key="says nothing")
     queue.enqueue_many([("test.many", ("a", True), None), ("test.note", (1,), None), ("test.many", ("b",), None)])
     assert redis.llen("rq:queue:away") == 1
     assert queue.drain() == 2
-    assert jobs.done == [(1,), [["a", True], ["b"]]]
+    assert jobs.done == [(1,), *both(["a", True], ["b"])]
 
 
 def test_what_is_done_together_is_done_by_one_worker_at_a_time(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
-    """What was ordered meanwhile, and found by another worker, is done after it, behind what waits."""
+    """What was ordered meanwhile, and taken by another worker, is done after it: of the same job, and of others."""
+    queue.enqueue("test.others", 1)
     queue.enqueue("test.many", 2)
+    queue.connection().delete("rq:queue:away")
+    queue.perform("test.many")
     queue.drain()
-    assert jobs.done == [[[2]], [[1]], [[0]]]
+    assert jobs.done[:2] == both([2])
+    assert sorted(jobs.done[2:], key=str) == sorted([*both([1]), *both([0]), ("others", [[1]])], key=str)
+    assert jobs.done.index(("end", [[1]])) < jobs.done.index(("begin", [[0]]))
     assert redis.keys("*together:*") == []
 
 
 def test_many_at_once_are_done_part_by_part(ctx: Flask, jobs: Recorder) -> None:
-    queue.enqueue_many([("test.many", (f"{n:03}",), None) for n in range(queue.TOGETHER + 1)])
+    calls = [("test.many", (f"{n:03}",), None) for n in range(queue.TOGETHER + 1)]
+    queue.enqueue_many(calls)
     assert queue.drain() == 2
-    assert [len(calls) for calls in jobs.done] == [queue.TOGETHER, 1]
-    assert sorted(call[0] for calls in jobs.done for call in calls) == [f"{n:03}" for n in range(queue.TOGETHER + 1)]
+    with queue.inline():
+        queue.enqueue_many(calls)
+    done = [calls for what, calls in jobs.done if what == "end"]
+    assert [len(calls) for calls in done] == [queue.TOGETHER, 1] * 2
+    for some in (done[:2], done[2:]):
+        assert sorted(call[0] for calls in some for call in calls) == [f"{n:03}" for n in range(queue.TOGETHER + 1)]
 
 
-def test_where_what_is_done_together_fails_the_rest_is_done(ctx: Flask, jobs: Recorder) -> None:
+def test_where_what_is_done_together_fails_the_rest_is_done(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
     queue.enqueue("test.many", "fail")
     with pytest.raises(ValueError, match="as ordered"):
         queue.drain()
-    assert jobs.done == [[["fail"]], [["rest"]]]
+    assert jobs.done == [("begin", [["fail"]]), ("others", [["rest"]])]
+    assert redis.keys("*together:*") == []
 
 
-def test_a_killed_worker_holds_what_is_done_together_for_a_while(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
-    with redis.lock("wisp:together:test.many:lock", timeout=queue.HELD):
-        queue.enqueue("test.many", "a")
-        assert queue.drain() == 1
-        assert 0 < redis.ttl("wisp:together:test.many:lock") <= queue.HELD
-    assert jobs.done == []
+def test_what_a_killed_worker_did_together_is_done_again(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
+    """It had taken one call, and holds the others out; a job that came meanwhile was taken in vain."""
+    redis.set("wisp:together:away:lock", "killed", ex=queue.HELD)
+    redis.sadd("wisp:together:test.many:taken", '["a"]')
     queue.enqueue("test.many", "b")
-    queue.drain()
-    assert jobs.done == [[["a"], ["b"]]]
+    assert queue.drain() == 1
+    assert jobs.done == []
+    redis.delete("wisp:together:away:lock")  # its time is over
+    assert queue.wanted["core-stir"].job == "core.stir"
+    queue.perform("core.stir")
+    assert queue.drain() == 1
+    assert jobs.done == both(["a"], ["b"])
+    queue.perform("core.stir")
+    assert queue.drain() == 0
 
 
 def test_redis_may_forget_everything(ctx: Flask, jobs: Recorder, redis: Redis) -> None:
@@ -203,13 +236,13 @@ def test_inline_does_together_what_waits(ctx: Flask, jobs: Recorder) -> None:
         for what in ("b", "a", "b"):
             queue.enqueue("test.many", what)
         queue.enqueue("test.note", 1)
-    assert jobs.done == [[["b"], ["a"]], (1,)]
+    assert jobs.done == [*both(["b"], ["a"]), (1,)]
     with pytest.raises(ZeroDivisionError), queue.inline():
         queue.enqueue("test.many", "c")
         queue.enqueue("test.many", "d")
         raise ZeroDivisionError
     queue.drain()
-    assert jobs.done[2:] == [[["c"], ["d"]]]
+    assert jobs.done[3:] == both(["c"], ["d"])
 
 
 def test_inline_runs_the_others_where_one_fails(ctx: Flask, jobs: Recorder) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from tests.factories import make_clients, make_company, make_zone
+from wisp import portal
 from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core import clock
@@ -101,6 +103,21 @@ def test_one_look_that_two_processes_saw_is_one(app: Flask, addresses: dict[int,
     assert row() == (4, 10 * minute, 2 * minute, 10 * minute)
 
 
+def test_a_connection_that_dropped_costs_no_look(
+    app: Flask, addresses: dict[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = service.seen, iter([OperationalError("INSERT", {}, Exception("the server closed the connection"))])
+
+    def seen(glances: Collection[Glance]) -> None:
+        for fault in faults:
+            raise fault
+        real(glances)
+
+    monkeypatch.setattr(service, "seen", seen)
+    assert look(app, addresses[min(addresses)]) == 200
+    assert counted(app) == {min(addresses): 1}
+
+
 def test_where_the_database_is_busy_the_page_comes_and_the_next_look_is_counted(
     app: Flask, addresses: dict[int, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -149,3 +166,29 @@ def test_a_web_process_begins_without_a_database(
     monkeypatch.setattr(views, "company", away)
     runpy.run_path(str(ROOT / "gunicorn.conf.py"))["post_worker_init"](SimpleNamespace(wsgi=app))
     assert "the client pages were not rehearsed" in caplog.text
+
+
+def test_a_web_process_does_not_wait_for_a_database_that_says_nothing(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, entered = Event(), Event()
+
+    def mute() -> None:
+        entered.set()
+        answered.wait(30)
+
+    monkeypatch.setattr(views, "rehearse", mute)
+    monkeypatch.setattr(portal, "REHEARSAL", 0.2)
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["post_worker_init"](SimpleNamespace(wsgi=app))
+    assert entered.wait(10)
+    assert not answered.is_set()
+    answered.set()
+
+
+def test_gunicorn_itself_imports_nothing_of_the_program() -> None:
+    """Else a reload would serve a mixture of what was and what is."""
+    code = (
+        "import runpy, sys; runpy.run_path('gunicorn.conf.py');"
+        "sys.exit(any(name.partition('.')[0] == 'wisp' for name in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -6,7 +6,7 @@ would keep all workers from the routers that answer.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,16 @@ def work_off(calls: Sequence[Sequence[Any]], job: str, work: Callable[..., objec
     for router_id, *forced in calls:
         wanted[router_id] = max(wanted.get(router_id, ()), tuple(forced))
     first: Exception | None = None
-    for router_id, silence in _ask(list(wanted)):
+    for router_id, asked in _ask(list(wanted)):
         arguments = (router_id, *wanted[router_id])
-        if silence is None or _is_back(router_id):
-            queue.enqueue(job, *arguments, key="-".join(map(str, (job, *arguments))))
-            continue
         try:
-            work(*arguments, silence)
+            silence = asked.result()
+            if silence is None or _is_back(router_id):
+                queue.enqueue(job, *arguments, key="-".join(map(str, (job, *arguments))))
+            else:
+                work(*arguments, silence)
+        except queue.TimeUp:
+            raise
         except Exception as error:
             log.exception("router %s: its silence could not be written down", router_id)
             first = first or error
@@ -66,14 +69,14 @@ def _is_back(router_id: int) -> bool:
     return online is True
 
 
-def _ask(router_ids: list[int]) -> Iterator[tuple[int, Silence | None]]:
+def _ask(router_ids: list[int]) -> "Iterator[tuple[int, Future[Silence | None]]]":
     """How each of them answered, as soon as it did; an archived one is left out."""
     targets = health.targets(router_ids, patience=PATIENCE)
     session().rollback()
     with ThreadPoolExecutor(min(health.AT_ONCE, len(targets)) or 1, thread_name_prefix="knock") as pool:
         asked = {pool.submit(_knock, target): router_id for router_id, target in targets.items()}
         for done in as_completed(asked):
-            yield asked[done], done.result()
+            yield asked[done], done
 
 
 def _knock(target: Target | None) -> Silence | None:

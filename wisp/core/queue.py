@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.job import Job
-from rq.timeouts import TimerDeathPenalty
+from rq.timeouts import BaseTimeoutException, TimerDeathPenalty
 
 from wisp.core import audit
 from wisp.core.db import after_commit, session, transaction
@@ -34,9 +34,12 @@ CHUNK = 1000
 TOGETHER = 128
 """How many calls of a job that takes many it is given at once."""
 HELD = 120
-"""Seconds after which such a job that was killed is begun anew."""
+"""Seconds for which a worker keeps the others of such jobs out at most, should it be killed."""
 SERIALIZER = "json"  # what stands in Redis can never be code
 ENTRY = "wisp.core.queue.perform"
+
+TimeUp = BaseTimeoutException
+"""What a job meets when its time is over. It comes once: whoever goes on after errors must let it through."""
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., object])
@@ -76,12 +79,13 @@ class _Inline:
 
     def take(self) -> tuple[str, Sequence[Any]]:
         """The next job's name and arguments; the calls that are done together are one job."""
-        name, args, _key = self.calls.pop(0)
+        name, args, _key = self.calls[0]
         if not specs[name].together:
+            del self.calls[0]
             return name, args
-        same = [list(call[1]) for call in self.calls if call[0] == name]
-        self.calls = [call for call in self.calls if call[0] != name]
-        return name, [list(args), *same]
+        taken = [call for call in self.calls if call[0] == name][:TOGETHER]
+        self.calls = [call for call in self.calls if call not in taken]
+        return name, [list(call[1]) for call in taken]
 
 
 specs: dict[str, Spec] = {}
@@ -94,8 +98,8 @@ def job(name: str, *, queue: str, timeout: int = TIMEOUT, together: bool = False
     """Register a function as the job ``name``. It takes plain JSON values and must bear being run twice.
 
     ``together``: it is given a list of all calls that were enqueued meanwhile, TOGETHER at most, each a list of its
-    arguments, and one worker at a time does it. For what mostly waits for others: it must never keep all workers
-    waiting. Calls with the same arguments are one; keys say nothing.
+    arguments, and one worker at a time does such jobs of a queue. For what mostly waits for others: it must never keep
+    all workers waiting. Calls with the same arguments are one; keys say nothing.
     """
     if queue not in QUEUES:
         raise ValueError(f"no queue {queue!r}; there are {', '.join(QUEUES)}")
@@ -235,22 +239,60 @@ def _pile(name: str) -> str:
     return f"wisp:together:{name}"
 
 
+def _taken(name: str) -> str:
+    return f"wisp:together:{name}:taken"
+
+
 def _work_off(spec: Spec) -> None:
-    """Do what was enqueued of a job that takes many, unless another worker is at it: that one looks again. What was
-    enqueued meanwhile takes its turn behind all that waits."""
-    client, pile = connection(), _pile(spec.name)
-    lock = client.lock(f"{pile}:lock", timeout=HELD)
+    """Do what was enqueued of a job that takes many, unless another worker is at such a job of the same queue: that one
+    looks again. What was enqueued meanwhile takes its turn behind all that waits."""
+    client = connection()
+    lock = client.lock(f"wisp:together:{spec.queue}:lock", timeout=HELD)
     if not lock.acquire(blocking=False):
         return
     try:
-        calls = cast(list[bytes], client.spop(pile, TOGETHER))
-        if calls:
-            spec.function([json.loads(call) for call in sorted(calls)])
+        _do_pile(client, spec)
     finally:
-        with suppress(redis.exceptions.LockError):  # it took too long, and another worker has begun
-            lock.release()
-        if client.scard(pile):
-            _push(client, [_at_pile(spec.name)])
+        try:
+            with suppress(redis.exceptions.LockError):  # it took too long, and another worker has begun
+                lock.release()
+            stir()
+        except (redis.exceptions.RedisError, OSError) as error:
+            log.warning("Redis is away after %s (%s)", spec.name, error)
+
+
+def _do_pile(client: "redis.Redis", spec: Spec) -> None:
+    """Do one part of a pile. It stays in Redis until it is done: where this worker is killed, it is done again."""
+    pile, taken = _pile(spec.name), _taken(spec.name)
+    client.sunionstore(pile, [pile, taken])
+    calls = cast(list[bytes], client.srandmember(pile, TOGETHER))
+    if not calls:
+        return
+    with client.pipeline() as pipeline:
+        pipeline.delete(taken)
+        pipeline.sadd(taken, *calls)
+        pipeline.srem(pile, *calls)
+        pipeline.execute()
+    try:
+        spec.function([json.loads(call) for call in sorted(calls)])
+    finally:
+        with suppress(redis.exceptions.RedisError, OSError):
+            client.delete(taken)
+
+
+@job("core.stir", queue="routers", timeout=60)
+def stir() -> None:
+    """Have the piles worked off in which something is left, now and every minute: their job may have been lost."""
+    client = connection()
+    names = [name for name, spec in specs.items() if spec.together]
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.exists(_pile(name), _taken(name))
+        left = pipeline.execute() if names else []
+    _push(client, [_at_pile(name) for name, there in zip(names, left, strict=True) if there])
+
+
+periodic("core-stir", "core.stir", seconds=60)
 
 
 def _pointer(key: str) -> str:

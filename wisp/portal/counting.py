@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock, Thread
 
 from wisp.core import clock
-from wisp.core.db import transaction
+from wisp.core.db import write
 from wisp.portal import service
 from wisp.portal.service import Glance, Visitor
 
@@ -58,7 +59,7 @@ class Counter:
                     self.writer = None
                     return
             try:
-                with self.context(), transaction():
-                    service.seen(glances)
+                with self.context():
+                    write(partial(service.seen, glances))
             except Exception:
                 log.warning("%s looks at notice pages were not counted", len(glances), exc_info=True)
