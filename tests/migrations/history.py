@@ -6,7 +6,21 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, DateTime, Integer, LargeBinary, MetaData, Table, insert
 from sqlalchemy.types import TypeEngine
 
+from tests.support.databases import ROOT
+
+VERSIONS = ROOT / "migrations" / "versions"
 NOW = dt.datetime(2026, 11, 20, 18, 0, tzinfo=dt.UTC)
+
+
+def revision(name: str) -> tuple[str, str]:
+    """The revision of the migration in ``NNNN_name.py``, and the one before it."""
+    number = next(VERSIONS.glob(f"*_{name}.py")).name.split("_")[0]
+    return number, f"{int(number) - 1:04}"
+
+
+def name_of(revision: str) -> str:
+    """The name of a revision's file, without its number."""
+    return next(VERSIONS.glob(f"{revision}_*.py")).stem.split("_", 1)[1]
 
 
 def _filler(type_: TypeEngine[Any], kind: str) -> Any:
