@@ -147,8 +147,14 @@ def test_each_person_sees_what_the_permissions_allow(app: Flask) -> None:
     words = home(app, "cashier")
     assert "Torre" not in words
     assert "Lo próximo" not in words
-    assert "Cobrado" in words
+    assert "Cobrado" not in words
+    assert "Registrar pago" in words
     assert app.test_client().get("/").status_code == 302
+
+
+@pytest.mark.parametrize("role, sees", [("admin", True), ("finance", True), ("support", False), ("technician", False)])
+def test_the_company_s_month_needs_its_own_permission(app: Flask, role: str, sees: bool) -> None:
+    assert ("Cobrado" in home(app, role)) is sees
 
 
 def test_the_number_of_statements_does_not_grow(app: Flask) -> None:

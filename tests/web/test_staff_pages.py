@@ -165,17 +165,25 @@ class TestPermissions:
             assert (entry.actor, entry.ip) == ("staff:ana@example.com", "127.0.0.1")  # type: ignore[union-attr]
             assert entry.after["taken"] == ["outbox:view"]  # type: ignore[union-attr, index]
 
+    def test_one_without_a_feature_is_not_offered_and_saving_keeps_it(self, app: Flask) -> None:
+        boss = signed_in(app)
+        make_staff(app, "eva@example.com", "cashier", runs_undo=True)
+        eva = number(app, "eva@example.com")
+        assert 'value="runs:undo"' not in boss.get(f"/staff/{eva}/permisos/").text
+        post(boss, f"/staff/{eva}/permisos/", permission=["clients:view"])
+        assert held(app, "eva@example.com") == {"clients:view", "runs:undo"}
+
     def test_an_old_page_gives_nothing_back(self, app: Flask) -> None:
         """Two administrators at once: what the one takes, the other's open page does not give again."""
         with app.app_context():
             near, far = factories.make_zone(name="Centro"), factories.make_zone(name="Lejos")
         boss, other = signed_in(app), signed_in(app, "bea@example.com")
-        make_staff(app, "eva@example.com", "cashier", runs_undo=True)
+        make_staff(app, "eva@example.com", "cashier", audit_view=True)
         eva = number(app, "eva@example.com")
         hidden = re.compile(r'name="seen" value="([^"]*)"')
         seen = hidden.search(boss.get(f"/staff/{eva}/permisos/").text)[1]  # type: ignore[index]
         post(other, f"/staff/{eva}/permisos/", permission=["clients:view"])
-        late = post(boss, f"/staff/{eva}/permisos/", seen=seen, permission=["runs:undo", "clients:view"])
+        late = post(boss, f"/staff/{eva}/permisos/", seen=seen, permission=["audit:view", "clients:view"])
         assert late.status_code == 422
         assert "no se guardó nada" in late.text
         assert late.text.count("checked") == 1

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     CLIENTS_EDIT = "clients:edit"
     CLIENTS_CANCEL = "clients:cancel"
     CLIENTS_IMPORT = "clients:import"
+    CLIENTS_SUSPEND = "clients:suspend"
     ROUTERS_VIEW = "routers:view"
     ROUTERS_EDIT = "routers:edit"
     ROUTERS_SYNC = "routers:sync"
@@ -23,11 +24,16 @@ class Permission(StrEnum):
     PAYMENTS_VOID = "payments:void"
     PROMISES_GRANT = "promises:grant"
     BULK_USE = "bulk:use"
+    REPORTS_VIEW = "reports:view"
     STAFF_MANAGE = "staff:manage"
     SETTINGS_MANAGE = "settings:manage"
     OUTBOX_VIEW = "outbox:view"
     OUTBOX_RESEND = "outbox:resend"
     AUDIT_VIEW = "audit:view"
+
+
+WITHOUT_FEATURE = frozenset({Permission.RUNS_UNDO})
+"""Permissions of what the program cannot do yet: no page offers them."""
 
 
 class Role(StrEnum):
@@ -47,13 +53,13 @@ PRESETS: dict[Role, frozenset[Permission]] = {
         {
             P.PERIODIC_TASKS_VIEW, P.PERIODIC_TASKS_APPLY, P.CLIENTS_VIEW, P.CLIENTS_EDIT, P.INVOICES_VIEW,
             P.INVOICES_VOID, P.PAYMENTS_REGISTER, P.PAYMENTS_VOID, P.PROMISES_GRANT, P.BULK_USE,
-            P.OUTBOX_VIEW, P.OUTBOX_RESEND, P.ROUTERS_VIEW,
+            P.OUTBOX_VIEW, P.OUTBOX_RESEND, P.ROUTERS_VIEW, P.CLIENTS_SUSPEND, P.REPORTS_VIEW,
         }
     ),
     Role.SUPPORT: frozenset(
         {
             P.PERIODIC_TASKS_VIEW, P.CLIENTS_VIEW, P.CLIENTS_EDIT, P.INVOICES_VIEW, P.PROMISES_GRANT,
-            P.OUTBOX_VIEW, P.ROUTERS_VIEW,
+            P.OUTBOX_VIEW, P.ROUTERS_VIEW, P.CLIENTS_SUSPEND,
         }
     ),
     Role.TECHNICIAN: frozenset(

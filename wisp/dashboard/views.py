@@ -67,7 +67,7 @@ def _anything(found: dict[str, Any]) -> bool:
 def _numbers() -> dict[str, Any]:
     return {
         "clients": queries.clients(scope()) if can(P.CLIENTS_VIEW) else None,
-        "month": queries.month(scope()) if can(P.INVOICES_VIEW) else None,
+        "month": queries.month(scope()) if can(P.REPORTS_VIEW) else None,
         # The lists are those of whole routers: not for whoever is limited to some zones.
         "differences": queries.differences() if can(P.ROUTERS_SYNC) and scope().zone_ids is None else None,
     }

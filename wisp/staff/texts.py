@@ -22,6 +22,7 @@ PERMISSIONS = {
     P.CLIENTS_EDIT: _l("Add and edit clients"),
     P.CLIENTS_CANCEL: _l("Cancel clients"),
     P.CLIENTS_IMPORT: _l("Import clients"),
+    P.CLIENTS_SUSPEND: _l("Suspend, pause and reactivate clients"),
     P.ROUTERS_VIEW: _l("See the routers"),
     P.ROUTERS_EDIT: _l("Add and edit routers and zones"),
     P.ROUTERS_SYNC: _l("Synchronise routers"),
@@ -31,6 +32,7 @@ PERMISSIONS = {
     P.PAYMENTS_VOID: _l("Void payments"),
     P.PROMISES_GRANT: _l("Grant payment promises"),
     P.BULK_USE: _l("Use bulk actions"),
+    P.REPORTS_VIEW: _l("See the company's month"),
     P.STAFF_MANAGE: _l("Manage the staff"),
     P.SETTINGS_MANAGE: _l("Manage the settings"),
     P.OUTBOX_VIEW: _l("See the e-mails"),
@@ -50,15 +52,17 @@ HELP = {
     P.CLIENTS_EDIT: _l("Adds clients and changes their data, connection, plan, zone and billing."),
     P.CLIENTS_CANCEL: _l("Ends a client's service for good; the history stays."),
     P.CLIENTS_IMPORT: _l("Brings in many clients from a CSV file, with their opening balances."),
+    P.CLIENTS_SUSPEND: _l("Takes a client's service by hand, until a date or without one, and gives it back."),
     P.ROUTERS_VIEW: _l("Sees routers, their state and their billing zones, and asks a router how it is."),
     P.ROUTERS_EDIT: _l("Adds and changes routers with their access data, and the days and hours of zones."),
     P.ROUTERS_SYNC: _l("Has a router brought in line with the program, and its rules installed."),
-    P.INVOICES_VIEW: _l("Sees invoices and payments, downloads them and exports lists."),
+    P.INVOICES_VIEW: _l("Sees invoices and payments, one by one and in lists, and exports the lists."),
     P.INVOICES_VOID: _l("Declares an invoice void; its number stays used."),
     P.PAYMENTS_REGISTER: _l("Takes payments, which settle invoices and give the service back."),
     P.PAYMENTS_VOID: _l("Declares a payment void; what it had settled is owed again."),
     P.PROMISES_GRANT: _l("Lets a client pay later: until the date there is neither notice nor cut."),
     P.BULK_USE: _l("Changes many clients or zones at once. Each action needs its own permission besides."),
+    P.REPORTS_VIEW: _l("Sees on the first page what was invoiced and collected this month, within the own zones."),
     P.STAFF_MANAGE: _l("Invites, changes and deactivates staff, but gives nobody more than the own permissions."),
     P.SETTINGS_MANAGE: _l("Changes company, taxes, mail server, lists on the routers, and plans."),
     P.OUTBOX_VIEW: _l("Sees every e-mail with its state and its text."),
@@ -74,9 +78,10 @@ GROUPS = {
     "routers": _l("Routers"),
     "system": _l("System"),
 }
-_GROUP_OF = {"runs": "periodic_tasks", "bulk": "periodic_tasks", "invoices": "billing", "payments": "billing"} | {
-    "promises": "billing"
-}
+_GROUP_OF = {
+    "runs": "periodic_tasks", "bulk": "periodic_tasks", "invoices": "billing", "payments": "billing",
+    "promises": "billing", "reports": "billing",
+}  # fmt: skip
 
 
 def group_of(permission: P) -> str:

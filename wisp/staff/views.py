@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
-from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.core.permissions import PRESETS, WITHOUT_FEATURE, Permission, Role
 from wisp.outbox import transport
 from wisp.routers import service as routers
 from wisp.settings import service as settings
@@ -146,7 +146,8 @@ def permissions(user_id: int) -> Response:
     if request.method == "POST":
         known = set(Permission)
         wanted = {Permission(text) for text in request.form.getlist("permission") if text in known}
-        kept = service.permissions_of(user) - current_user.permissions  # their boxes cannot be changed, so not sent
+        # Their boxes cannot be changed or are not there, so they are not sent.
+        kept = service.permissions_of(user) & (WITHOUT_FEATURE | set(Permission) - current_user.permissions)
         try:
             with transaction():
                 changes.set_permissions(user_id, wanted | kept, current_user.manager, _seen())
@@ -169,7 +170,7 @@ def _seen() -> list[str] | None:
 
 def _permissions_page(user: StaffUser, chosen: frozenset[Permission], status: int, preset: str = "") -> Response:
     groups: dict[str, list[Permission]] = {key: [] for key in GROUPS}
-    for permission in Permission:
+    for permission in sorted(set(Permission) - WITHOUT_FEATURE, key=list(Permission).index):
         groups[group_of(permission)].append(permission)
     presets = [(role, label) for role, label in ROLES.items() if role != Role.ADMIN]
     return _tab(
