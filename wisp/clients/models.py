@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from wisp.clients.domain import fold
@@ -52,9 +52,10 @@ class Client(Base):
 
     ``router_id`` repeats the zone's router (the composite foreign key keeps it true), so that a fixed address
     can be unique among the non-cancelled clients of a router. ``address6``: its IPv6 address or prefix, in canonical
-    form. Whether a client is suspended is kept in ``access``. ``billed_through``: the last day that another system has
-    billed. ``password`` (PPPoE, hotspot) is encrypted (core.crypto). ``name_key`` follows the name by itself, except
-    in an UPDATE that is not made by the ORM.
+    form; what else it has stands in ``client_network``. ``email``: one address, or several separated by "; ".
+    ``coordinates``: degrees, "19.432608, -99.133209". Whether a client is suspended is kept in ``access``.
+    ``billed_through``: the last day that another system has billed. ``password`` (PPPoE, hotspot) is encrypted
+    (core.crypto). ``name_key`` follows the name by itself, except in an UPDATE that is not made by the ORM.
     """
 
     __tablename__ = "client"
@@ -68,6 +69,10 @@ class Client(Base):
     legal_name: Mapped[str] = mapped_column(String(160), default="")
     tax_id: Mapped[str] = mapped_column(String(40), default="")
     fiscal_address: Mapped[str] = mapped_column(String(300), default="")
+    phone2: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    service_address: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    coordinates: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    note: Mapped[str] = mapped_column(Text, default="", server_default="")
     zone_id: Mapped[int] = mapped_column(ForeignKey("zone.id"))
     router_id: Mapped[int]
     plan_id: Mapped[int] = mapped_column(ForeignKey("plan.id"), index=True)
@@ -125,6 +130,7 @@ class Client(Base):
             "ix_client_own_schedule", "router_id",
             sqlite_where=text("schedule_id IS NOT NULL"), postgresql_where=text("schedule_id IS NOT NULL"),
         ),
+        Index("uq_client_id_router_id", "id", "router_id", unique=True),
         Index(None, "zone_id", "id"),
         Index(None, "name_key", "id"),
     )  # fmt: skip
@@ -133,6 +139,24 @@ class Client(Base):
     def _follow_name(self, _key: str, value: str) -> str:
         self.name_key = name_key(value)
         return value
+
+
+class ClientNetwork(Base):
+    """A further address or prefix of a client, IPv4 or IPv6, in canonical form ("10.0.0.9", "203.0.113.8/29").
+
+    ``router_id`` follows the client's router by itself; it is NULL for a cancelled client, whose networks are free.
+    """
+
+    __tablename__ = "client_network"
+    client_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    network: Mapped[str] = mapped_column(String(49), primary_key=True)
+    router_id: Mapped[int | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["client_id"], ["client.id"]),
+        ForeignKeyConstraint(["client_id", "router_id"], ["client.id", "client.router_id"], onupdate="CASCADE"),
+        UniqueConstraint("router_id", "network"),
+    )
 
 
 class ClientTerm(Base):

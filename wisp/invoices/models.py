@@ -1,11 +1,24 @@
 """Invoices, their lines and series, and the account: payments and how they settle invoices."""
 
+import unicodedata
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from wisp.core.db import Base, Minor, UTCDateTime, one_of
+
+
+def reference_key(reference: str) -> str:
+    """A payment's reference as it is compared: letters and digits alone, small, without leading zeros ("Ref. 00-12" and
+    "REF 0012" are the same)."""
+    plain = unicodedata.normalize("NFKC", reference).casefold()
+    return "".join(letter for letter in plain if letter.isalnum()).lstrip("0")
+
+
+def _reference_key(context: Any) -> str:
+    return reference_key(context.get_current_parameters().get("reference") or "")
 
 
 class InvoiceSeries(Base):
@@ -107,7 +120,8 @@ class Payment(Base):
     """Money (or a credit) on a client's account. ``remaining`` is what no invoice has used: the credit.
 
     ``activate`` False = "registrar sin activar": the client stays suspended although it has paid. ``reactivated``: it
-    lifted a suspension. A void payment settles nothing and has nothing left; its number stays.
+    lifted a suspension. ``reference_key`` (see the function) is what two payments with the same reference share. A void
+    payment settles nothing and has nothing left; its number stays.
     """
 
     __tablename__ = "payment"
@@ -117,6 +131,7 @@ class Payment(Base):
     remaining: Mapped[Minor]
     method: Mapped[str] = mapped_column(String(16))
     reference: Mapped[str] = mapped_column(String(120), default="")
+    reference_key: Mapped[str] = mapped_column(Text, default=_reference_key, server_default="")
     note: Mapped[str] = mapped_column(Text, default="")
     paid_on: Mapped[date]
     activate: Mapped[bool] = mapped_column(default=True)
@@ -141,6 +156,10 @@ class Payment(Base):
         Index(
             "ix_payment_reference", "reference",
             sqlite_where=text("reference <> ''"), postgresql_where=text("reference <> ''"),
+        ),
+        Index(
+            "ix_payment_reference_key", "reference_key",
+            sqlite_where=text("reference_key <> ''"), postgresql_where=text("reference_key <> ''"),
         ),
         Index(
             "ix_payment_credit", "client_id",
