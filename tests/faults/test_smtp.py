@@ -134,11 +134,68 @@ def test_a_server_that_refuses_all_fails_nobody_and_all_go_later(ctx: Flask, smt
     report = delivery.deliver()
     assert (report.state, report.code, report.failed) == ("trouble", "refusing", 0)
     assert states() == {"pending": 40}
-    assert sum(row(n).attempts for n in range(1, 41)) == delivery.REFUSALS_IN_A_ROW
+    assert sum(row(n).attempts for n in range(1, 41)) == delivery.ALIKE
     smtp.refuse_all = False
     with clock.frozen(later(minutes=2)):
         assert delivery.deliver().sent == 40
     assert len(set(smtp.addresses())) == len(smtp.addresses()) == 40
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "550 5.4.5 Daily user sending limit exceeded",
+        "550 5.7.1 message rejected as spam by our policy",
+        "452 4.3.1 insufficient system storage",
+        "554 your reputation is too low",
+    ],
+)
+def test_a_limit_of_the_sender_pauses_the_outbox_fails_nobody_and_tells_a_person_once(
+    ctx: Flask, smtp: MailServer, answer: str
+) -> None:
+    factories.make_company(alert_addresses="noc@example.com")
+    smtp.after, smtp.then = 3, answer
+    queued(8)
+    report = delivery.deliver()
+    assert (report.state, report.code, report.sent, report.failed) == ("trouble", "limit", 3, 0)
+    assert (server_row().error, server_row().detail) == ("limit", answer)
+    assert states() == {"sent": 3, "pending": 6}  # one of them tells a person
+    with clock.frozen(later(minutes=2)):
+        assert (delivery.deliver().code, len(smtp.messages)) == ("limit", 3)
+    smtp.after = None
+    with clock.frozen(later(hours=3)):
+        assert delivery.deliver().sent == 6
+    assert sorted(smtp.addresses()) == sorted([*(f"a{n}@example.com" for n in range(8)), "noc@example.com"])
+    told = next(m.message for m in smtp.messages if m.recipients == ["noc@example.com"])
+    assert answer in " ".join(told.get_body(("plain",)).get_content().split())
+
+
+def test_several_refused_in_the_same_words_are_not_at_fault_themselves(
+    ctx: Flask, smtp: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "REFUSED", "554 5.7.1 <{address}>: access denied, id 7f3a{address}")
+    smtp.refused = {f"a{n}@example.com" for n in (1, 3, 5)}
+    queued(8)
+    assert delivery.deliver().code == "refusing"
+    assert states() == {"sent": 3, "pending": 5}
+    smtp.refused = {"a1@example.com"}  # one alone is: it fails, and the others go
+    with clock.frozen(later(hours=1)):
+        assert (delivery.deliver().failed, states()) == (1, {"sent": 7, "failed": 1})
+
+
+def test_one_message_goes_to_all_addresses_of_a_client_and_fails_only_where_all_refuse(
+    ctx: Flask, smtp: MailServer
+) -> None:
+    smtp.refused = {"old@example.com", "gone@example.com"}
+    some, none = (
+        queued(1, recipient=to)[0] for to in ("ana@example.com; old@example.com", "old@example.com, gone@example.com")
+    )
+    report = delivery.deliver()
+    assert (report.sent, report.failed) == (1, 1)
+    assert [m.recipients for m in smtp.messages] == [["ana@example.com"]]
+    assert {a.addr_spec for a in smtp.messages[0].message["To"].addresses} == {"ana@example.com", "old@example.com"}
+    assert (row(some).state, row(some).error) == ("sent", "partly: old@example.com: 550 5.1.1 no such mailbox here")
+    assert row(none).state == "failed"
 
 
 def test_many_bad_addresses_do_not_keep_the_good_ones_back(ctx: Flask, smtp: MailServer) -> None:

@@ -64,7 +64,8 @@ class Mailbox:
 
 def check(_server: object, _session: object, _envelope: object, _method: str, data: object) -> AuthResult:
     """Only this one may send."""
-    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"red", b"secreta")
+    known = ((b"red", b"secreta"), ("señal".encode(), "contraseña€".encode()))
+    good = isinstance(data, LoginPassword) and (data.login, data.password) in known
     return AuthResult(success=good, handled=good)
 
 
@@ -114,6 +115,19 @@ def test_starttls_with_a_trusted_certificate_and_the_right_password(
     report = delivery.deliver()
     assert (report.state, report.sent) == ("done", 2)
     assert mailbox.taken == [("a0@example.com", True), ("a1@example.com", True)]
+
+
+@pytest.mark.parametrize("exclude", [[], ["PLAIN"]], ids=["plain", "login"])
+def test_user_and_password_may_hold_any_letter(ctx: Flask, exclude: list[str]) -> None:
+    mailbox = Mailbox()
+    options = {"auth_require_tls": False, "auth_required": True, "auth_exclude_mechanism": exclude}
+    with serving(mailbox, authenticator=check, **options) as port:
+        factories.make_company(
+            mail_server="127.0.0.1", mail_port=port, mail_security="none",
+            mail_username="sen\u0303al", mail_password=encrypt("contraseña€"),
+        )  # fmt: skip
+        queued(1)
+        assert delivery.deliver().sent == 1
 
 
 def test_tls_from_the_first_byte(

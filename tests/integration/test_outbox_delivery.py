@@ -75,6 +75,23 @@ def test_an_invoice_s_e_mail_says_what_is_to_be_paid_until_when_and_how(ctx: Fla
     assert smtp.messages[0].sender == "wisp@example.com"
 
 
+@pytest.mark.parametrize(("paid", "asked"), [(0, "$350.00"), (10000, "$250.00"), (35000, "")])
+def test_an_invoice_s_e_mail_asks_for_what_is_still_open(ctx: Flask, smtp: MailServer, paid: int, asked: str) -> None:
+    factories.make_company(how_to_pay="En la oficina")
+    invoice = make_invoice(7, paid=paid, state="paid" if paid == 35000 else "partial" if paid else "pending")
+    queued(1, kind="invoice", invoice_id=invoice.id, data=None)
+    assert delivery.deliver().sent == 1
+    subject = smtp.messages[0].message["Subject"]
+    for body in parts(smtp):
+        assert ("En la oficina" in body) is bool(asked)
+        assert ("a más tardar el 20 de marzo" in " ".join(body.split())) is bool(asked)
+        assert ("no tiene que hacer nada" in " ".join(body.split())) is not bool(asked)
+        assert f"por {asked}" in " ".join(body.split()) or not asked
+    assert asked in subject
+    assert ("vence" in subject) is bool(asked)
+    assert ("pagado" in subject) is not bool(asked)
+
+
 def test_what_travels_is_plain_ascii_in_short_lines(ctx: Flask, smtp: MailServer) -> None:
     factories.make_company(name="Compañía de Internet del Ñandú y Hermanos, Sociedad Anónima de Capital Variable")
     client = factories.make_client(name="Ñ" * 100)

@@ -98,6 +98,33 @@ def test_an_alert_can_be_sent_again_only_once_too(ctx: Flask) -> None:
     assert states() == {"failed": 1, "pending": 1}
 
 
+def test_failed_ones_are_sent_again_together_but_not_those_that_have_nothing_left_to_send(ctx: Flask) -> None:
+    queued(3, state="failed", error="550 5.4.5 limit", next_attempt_at=None, sequence=0)
+    queued(1, state="failed", error="void", kind="receipt")
+    queued(1, state="failed", error="550", kind="test", recipient="again@example.com")
+    failed = queued(2, state="failed", error="550 no", kind="receipt")
+    with transaction():
+        service.resend(failed[0])
+    with transaction():
+        assert service.resend_failed() == 1
+        assert service.resend_failed() == 0
+    made = session().scalars(sa.select(Message).where(Message.resend_of == failed[1])).one()
+    assert (made.state, made.kind, made.sequence, made.attempts, made.recipient) == (
+        "pending", "receipt", 1, 0, "a1@example.com",
+    )  # fmt: skip
+
+
+def test_sending_again_to_several_addresses(ctx: Flask) -> None:
+    [failed] = queued(1, state="failed", error="550")
+    with pytest.raises(Refused, match="nobody"), transaction():
+        service.resend(failed, "ana@example.com; nobody")
+    with transaction():
+        assert (
+            service.resend(failed, " ana@example.com,luis@example.com ").recipient
+            == "ana@example.com; luis@example.com"
+        )
+
+
 def test_holding_and_releasing(ctx: Flask) -> None:
     [one, sent] = [queued(1)[0], queued(1, state="sent")[0]]
     with transaction():

@@ -28,7 +28,7 @@ class MailServer:
 
     ``refused``: addresses refused at RCPT · ``refuse_all``: every RCPT is refused · ``slow``: seconds before each
     answer to DATA · ``drop_after_data``: takes the message, then closes without an answer, so that the sender does not
-    know its fate.
+    know its fate · ``after``: having taken so many messages it answers DATA with ``then``.
     ``off()`` and ``on()`` close and open the port.
     """
 
@@ -36,6 +36,8 @@ class MailServer:
     refuse_all: bool = False
     slow: float = 0
     drop_after_data: bool = False
+    after: int | None = None
+    then: str = ""
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -72,6 +74,7 @@ class MailServer:
         """All faults off, no messages."""
         self.refused, self.refuse_all, self.slow, self.drop_after_data = set(), False, 0, False
         self.messages, self.connections = [], 0
+        self.after, self.then = None, ""
         self.on()
 
     async def _listen(self) -> None:
@@ -96,12 +99,14 @@ class MailServer:
         if self.refuse_all:
             return CLOSED
         if address in self.refused:
-            return REFUSED
+            return REFUSED.format(address=address)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Take one message."""
+        if self.after is not None and len(self.messages) >= self.after:
+            return self.then
         if self.slow:
             await asyncio.sleep(self.slow)
         parsed = email.message_from_bytes(envelope.content or b"", policy=email.policy.default)

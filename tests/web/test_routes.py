@@ -87,7 +87,7 @@ ROUTES: dict[str, Row] = {
     "bulk.undo": Row(zoned=True, post=P.PERIODIC_TASKS_TOGGLE),
     # system
     "outbox.index": FREE, "outbox.show": ZONED, "outbox.resend": ZONED, "outbox.hold": ZONED, "outbox.release": ZONED,
-    "outbox.release_all": FREE,
+    "outbox.release_all": FREE, "outbox.resend_failed": FREE,
     "settings.index": FREE, "settings.company": FREE, "settings.company_logo": FREE,
     "settings.billing": FREE, "settings.mail": FREE,
     "settings.mail_trial": FREE, "settings.alerts": FREE, "settings.lists": FREE, "settings.brakes": FREE,

@@ -35,19 +35,28 @@ def render(message: Message, invoices: dict[int, Invoice]) -> Rendered:
         raise CannotRender("void")
     formats, title = Formats(message), document_title(company().document_title)
     total, due = formats.money(invoice.total, invoice.currency), formats.day(invoice.due)
+    open_ = invoice.total - invoice.paid
+    balance = formats.money(open_, invoice.currency)
     facts: list[tuple[str, Any]] = [(_("Number"), invoice.label), (_("Total"), total)]
     if invoice.paid:
         facts.append((_("Already paid"), formats.money(invoice.paid, invoice.currency)))
-        facts.append((_("Amount to pay"), formats.money(invoice.total - invoice.paid, invoice.currency)))
+        facts.append((_("Amount to pay"), balance))
     if invoice.period_from and invoice.period_to:
         facts.append((_("Period"), f"{formats.day(invoice.period_from)} – {formats.day(invoice.period_to)}"))
-    facts += [(_("Issued on"), formats.day(invoice.issued)), (_("Pay by"), due)]
-    subject = _("%(title)s %(number)s: %(total)s, due %(due)s", title=title, number=invoice.label, total=total, due=due)
+    facts.append((_("Issued on"), formats.day(invoice.issued)))
+    if open_:
+        facts.append((_("Pay by"), due))
     return compose(
-        KIND, message, subject,
-        title=title, invoice=invoice, lines=invoice.lines, facts=facts,
+        KIND, message, _subject(title, invoice.label, open_, balance, due),
+        title=title, invoice=invoice, lines=invoice.lines, facts=facts, open=open_, balance=balance, due=due,
         link=client_link(invoice.client_id) if client_link else "",
     )  # fmt: skip
+
+
+def _subject(title: str, number: str, open_: int, balance: str, due: str) -> str:
+    if not open_:
+        return str(_("%(title)s %(number)s: paid, nothing is due", title=title, number=number))
+    return str(_("%(title)s %(number)s: %(amount)s, due %(due)s", title=title, number=number, amount=balance, due=due))
 
 
 def document_title(code: str) -> str:

@@ -61,11 +61,19 @@ def deliver(everything: bool, as_json: bool) -> None:
 
 
 @group.command("resend")
-@click.argument("message_id", metavar="ID", type=int)
+@click.argument("message_id", metavar="ID", type=int, required=False)
+@click.option("--failed", is_flag=True, help="All that failed and were not sent again since.")
 @json_option
 @command
-def resend(message_id: int, as_json: bool) -> None:
+def resend(message_id: int | None, failed: bool, as_json: bool) -> None:
     """Send an e-mail again; a held one is let go."""
+    if failed == (message_id is not None):
+        raise click.UsageError("give an ID or --failed")
+    if message_id is None:
+        with transaction():
+            count = service.resend_failed()
+        emit({"messages": count}, as_json)
+        return
     with transaction():
         made = service.resend(message_id)
         answer = shown(made, service.client_code(made))

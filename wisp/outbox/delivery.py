@@ -33,6 +33,8 @@ from wisp.outbox.transport import Answer, Fate, Line, MailSettings, MailTrouble,
 BATCH = 50
 LEASE = timedelta(minutes=10)
 SECONDS = 240.0
+ALIKE = 3
+"""So many recipients of one batch refused in the same words: it is us that the server refuses, not them."""
 REFUSALS_IN_A_ROW = 10
 """So many messages refused one after the other, none accepted: it is the server that refuses, not the addresses."""
 TRIES_WHEN_REFUSED = 3
@@ -60,7 +62,7 @@ _SENT = (
     .values(
         state="sent",
         sent_at=sa.bindparam("now"),
-        error="",
+        error=sa.bindparam("partly"),
         lease_until=None,
         next_attempt_at=None,
         attempts=_table.c.attempts + 1,
@@ -171,11 +173,13 @@ def _release(ids: Sequence[int], lease: datetime) -> None:
 
 @dataclass
 class _Result:
-    """The fate of one message, to be recorded with the beginning of the next; ``values`` None: it was accepted."""
+    """The fate of one message, to be recorded with the beginning of the next; ``values`` None: it was accepted,
+    ``partly``: but not for these of its recipients."""
 
     id: int
     lease: datetime
     values: dict[str, Any] | None
+    partly: str = ""
     at: datetime = field(default_factory=clock.now)
 
 
@@ -189,6 +193,8 @@ class _Delivery:
     line: Line | None = None
     result: _Result | None = None
     refused: list[int] = field(default_factory=list)
+    alike: dict[str, list[int]] = field(default_factory=dict)
+    """Refused in this batch without a word of the recipient, by what was said; judged when the batch is through."""
 
     def run(self) -> None:
         """Batch after batch."""
@@ -205,6 +211,7 @@ class _Delivery:
                 finally:
                     self._flush()
                     _release(ids, lease)
+                self.refused += [id for same in self.alike.values() for id in same]
             self._settle_refused()
         except MailTrouble as trouble:
             _give_up(self.report, trouble)
@@ -215,6 +222,7 @@ class _Delivery:
                 server.worked()
 
     def _batch(self, ids: Sequence[int], lease: datetime) -> None:
+        self.alike = {}
         rows = {m.id: m for m in session().scalars(sa.select(Message).where(Message.id.in_(ids)))}
         ready = make_letters([rows[i] for i in ids if i in rows], self.settings)
         rows.clear()
@@ -260,7 +268,7 @@ class _Delivery:
         if result is None:
             return
         if result.values is None:
-            values = {"row": result.id, "own": result.lease, "now": result.at}
+            values = {"row": result.id, "own": result.lease, "now": result.at, "partly": result.partly}
             count = s.connection().execute(_SENT, values).rowcount
         else:
             mine = [_table.c.id == result.id, _table.c.state == "sending", _table.c.lease_until == result.lease]
@@ -286,11 +294,16 @@ class _Delivery:
             self._reconnect(trouble)
             return
         self.result = _Result(outgoing.id, lease, self._judge(outgoing.id, answer))
+        if answer.fate is Fate.ACCEPTED and answer.detail:
+            self.result.partly = f"partly: {answer.detail}"
         if answer.fate is Fate.UNKNOWN:
             self._reconnect(MailTrouble(Trouble.DROPPED, answer.detail))
         elif answer.fate is Fate.ACCEPTED and self.refused:
             self._flush()
             self._settle_refused()
+        elif max(map(len, self.alike.values()), default=0) >= ALIKE:
+            self._flush()
+            raise MailTrouble(Trouble.REFUSING, answer.detail)
         elif len(self.refused) >= REFUSALS_IN_A_ROW:
             self._flush()
             self._fail(self.refused, _table.c.attempts >= TRIES_WHEN_REFUSED)
@@ -299,10 +312,10 @@ class _Delivery:
 
     def _reconnect(self, trouble: MailTrouble) -> None:
         """Give the connection up. One that took messages before may only have had enough of them: the next message
-        tries a new one. One that took none has shown that the server cannot be used."""
+        tries a new one. One that took none has shown that the server cannot be used; so has a limit."""
         useful = self.line is not None and self.line.accepted > 0
         self._close()
-        if not useful:
+        if not useful or trouble.code is Trouble.LIMIT:
             raise trouble
 
     def _judge(self, message_id: int, answer: Answer) -> dict[str, Any] | None:
@@ -315,7 +328,10 @@ class _Delivery:
             self.report.unknown += 1
             return _unknown(answer.detail, domain.pause(1))
         self.report.later += 1
-        self.refused.append(message_id)
+        if domain.about(answer.detail) is domain.About.RECIPIENT:
+            self.refused.append(message_id)
+        else:
+            self.alike.setdefault(domain.alike(answer.detail), []).append(message_id)
         return {**_later(answer.detail), "state": "pending"}
 
     def _settle_refused(self) -> None:

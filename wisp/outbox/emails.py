@@ -16,6 +16,7 @@ from wisp.core.locales import language_or
 from wisp.outbox.kinds import Rendered, register_kind
 from wisp.outbox.models import Message
 from wisp.outbox.rendering import Formats, compose
+from wisp.outbox.texts import error_text
 
 CODES_SHOWN = 10
 NAMES_SHOWN = 4
@@ -204,6 +205,28 @@ def _names(message: Message, names: list[str]) -> str:
     return format_list(shown, locale=Locale(language_or(message.language)))
 
 
+def mail_refused(message: Message) -> Rendered:
+    """The mail server refuses our e-mails. ``error`` (code of the mail server's trouble), ``detail`` (its words),
+    ``since`` (ISO moment)."""
+    data = message.data or {}
+    values = _Formats(message)
+    facts: Facts = [
+        (_("Since"), values.moment("since")),
+        (_("Cause"), error_text(data.get("error", ""))),
+        (_("Answer of the mail server"), data.get("detail")),
+    ]
+    return compose(
+        "alert", message, _("The mail server refuses e-mails"),
+        lead=_("The mail server refused e-mails of this program, not because of their recipients."),
+        sections=[(facts, [])],
+        next=_(
+            "Nothing is lost: they wait in the outbox and are tried again by themselves, with growing pauses, until "
+            "the server takes them."
+        ),
+        link=_link("/correos/"),
+    )  # fmt: skip
+
+
 def _link(path: str) -> str:
     return f"{current_app.config['WISP'].url}{path}"
 
@@ -239,3 +262,4 @@ def register() -> None:
     register_kind("alert_router_off", router_off)
     register_kind("alert_router_back", router_back)
     register_kind("alert_run_failed", run_failed)
+    register_kind("alert_mail_refused", mail_refused)

@@ -15,8 +15,8 @@ UNSENT = text("state <> 'sent'")
 
 
 class Message(Base):
-    """One e-mail. Its text is made from ``kind``, ``data`` and the invoice whenever it is sent or looked at; the
-    subject is kept once sent.
+    """One e-mail, to one address or to several ("a@example.com; b@example.com"). Its text is made from ``kind``,
+    ``data`` and the invoice whenever it is sent or looked at; the subject is kept once sent.
 
     ``priority`` 0 goes before 1, so that an alert does not wait behind ten thousand invoices. ``sequence`` is 0 for
     the message itself, counting up for those a person sent again; ``resend_of`` names the one before.
@@ -37,7 +37,7 @@ class Message(Base):
     payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"))
     client_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"))
     resend_of: Mapped[int | None] = mapped_column(ForeignKey("message.id"), unique=True)
-    recipient: Mapped[str] = mapped_column(String(254))
+    recipient: Mapped[str] = mapped_column(String(1000))
     language: Mapped[str] = mapped_column(String(5), default="es")
     data: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     subject: Mapped[str] = mapped_column(String(300), default="", server_default="")

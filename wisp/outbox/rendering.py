@@ -16,7 +16,7 @@ from flask_babel import force_locale
 from wisp.core import money
 from wisp.core.locales import formatting_locale, language_or
 from wisp.outbox import kinds
-from wisp.outbox.domain import plausible_address
+from wisp.outbox.domain import plausible_address, recipients
 from wisp.outbox.kinds import CannotRender, Rendered
 from wisp.outbox.models import Message
 from wisp.outbox.transport import Letter, MailSettings, message_id
@@ -154,7 +154,7 @@ def _render(kind: kinds.Kind, message: Message, context: Any) -> Rendered:
 
 
 def _letter(kind: kinds.Kind | None, message: Message, context: Any, settings: MailSettings) -> Outgoing:
-    if not plausible_address(message.recipient):
+    if not any(map(plausible_address, recipients(message.recipient))):
         return Outgoing(message.id, message.subject, None, "bad_address", final=True)
     if kind is None:
         return Outgoing(message.id, message.subject, None, "unknown_kind")

@@ -1,9 +1,16 @@
 """What is known of the mail server: how it last answered, and how long nobody asks it again."""
 
+from datetime import timedelta
+
+import sqlalchemy as sa
+
 from wisp.core import clock
 from wisp.core.db import insert_into, session
 from wisp.outbox import domain, service
-from wisp.outbox.models import MailServer
+from wisp.outbox.models import MailServer, Message
+from wisp.outbox.transport import Trouble
+
+REFUSED = "alert_mail_refused"
 
 
 def state() -> MailServer:
@@ -30,6 +37,17 @@ def failed(code: str, detail: str, *, after_success: bool) -> None:
     row.error, row.detail, row.failed_at = code, detail, now
     if after_success:
         row.succeeded_at = now
+    if code in (Trouble.LIMIT, Trouble.REFUSING, Trouble.SENDER):
+        _tell(code, detail)
+
+
+def _tell(code: str, detail: str) -> None:
+    """Let a person know, once a day, that it is us that the server refuses. The alert itself goes when the server takes
+    e-mails again, or another one is set.
+    """
+    recent = sa.select(Message.id).where(Message.kind == REFUSED, Message.created_at > clock.now() - timedelta(days=1))
+    if session().scalar(recent.limit(1)) is None:
+        service.alert(REFUSED, {"error": code, "detail": detail, "since": clock.now().isoformat()})
 
 
 def worked() -> None:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVarTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock, queue
-from wisp.core.db import after_commit, insert_into, session
+from wisp.core.db import UTCDateTime, after_commit, insert_into, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.outbox import domain, kinds
@@ -16,6 +17,9 @@ from wisp.outbox.models import STATES, UNSENT, Message
 from wisp.settings.service import company
 
 DELIVER = "outbox.deliver"
+OVER = ("void", "gone", "link_over", "bad_address")
+"""Errors of messages that would fail again, whatever the mail server says."""
+_COPIED = ("kind", "priority", "invoice_id", "run_id", "payment_id", "client_id", "recipient", "language", "data")
 Ts = TypeVarTuple("Ts")
 _client = sa.table("client", sa.column("id"), sa.column("code"), sa.column("name"), sa.column("zone_id"))
 
@@ -105,9 +109,7 @@ def resend(message_id: int, recipient: str | None = None) -> Message:
         return release(message_id)
     if old.state in ("pending", "sending"):
         raise Refused("message_waiting", id=message_id)
-    to = (recipient or old.recipient).strip()
-    if not domain.plausible_address(to):
-        raise Refused("bad_address", address=to)
+    to = _recipients(recipient or old.recipient)
     if session().scalar(sa.select(Message.id).where(Message.resend_of == old.id)) is not None:
         raise Refused("message_resent", id=message_id)
     now = clock.now()
@@ -121,6 +123,46 @@ def resend(message_id: int, recipient: str | None = None) -> Message:
     audit.record("outbox.resend", f"message:{old.id}", after={"message": new.id, "recipient": to})
     request_delivery()
     return new
+
+
+def _recipients(text: str) -> str:
+    """The addresses of ``text`` as a row holds them. Refused: ``bad_address`` where one is none, or there is none."""
+    found = domain.recipients(text)
+    wrong = [address for address in found if not domain.plausible_address(address)]
+    if wrong or not found:
+        raise Refused("bad_address", address=", ".join(wrong) or text.strip())
+    return "; ".join(found)
+
+
+def resend_failed(scope: Scope = EVERYTHING) -> int:
+    """A person sends again, each as a new row, all that failed within ``scope`` and was not sent again since; returns
+    how many. Not test e-mails, nor those that have nothing left to send (voided, gone, a link that is over).
+    """
+    now = clock.now()
+    again = aliased(Message)
+    failed = (
+        sa.select(
+            *(getattr(Message, name) for name in _COPIED), Message.sequence + 1, Message.id,
+            sa.literal("pending"), sa.literal(now, UTCDateTime), sa.literal(now, UTCDateTime),
+        )
+        .where(
+            Message.state == "failed",
+            UNSENT,
+            Message.kind != "test",
+            Message.error.not_in(OVER),
+            ~sa.exists().where(again.resend_of == Message.id),
+        )
+        .order_by(Message.id)
+    )  # fmt: skip
+    columns = [*_COPIED, "sequence", "resend_of", "state", "created_at", "next_attempt_at"]
+    made = session().scalars(
+        insert_into(Message).from_select(columns, visible(failed, scope)).on_conflict_do_nothing().returning(Message.id)
+    )
+    count = len(made.all())
+    if count:
+        audit.record("outbox.resend_failed", "outbox", after={"messages": count})
+        request_delivery()
+    return count
 
 
 def hold(message_id: int) -> Message:

@@ -23,6 +23,7 @@ KINDS: dict[str, Any] = {
     "alert_router_off": _l("Alert: router off"),
     "alert_router_back": _l("Alert: router back"),
     "alert_run_failed": _l("Alert: task with an error"),
+    "alert_mail_refused": _l("Alert: the mail server refuses"),
 }
 ERRORS: dict[str, Any] = {
     "unknown": _l("The connection broke before the mail server confirmed it, so it may have arrived. Tried once more."),
@@ -44,6 +45,8 @@ ERRORS: dict[str, Any] = {
     "busy": _l("The mail server accepts nothing at present and asks to try later."),
     "dropped": _l("The mail server closed the connection."),
     "refusing": _l("The mail server refuses every message."),
+    "limit": _l("The mail server refuses because of a limit, or because it takes the e-mails for unwanted. They wait."),
+    "partly": _l("Not all of its addresses took it."),
     "secret": _l("The stored password of the mail server cannot be read with the present key. Enter it again."),
     "no_server": _l("No mail server is set, so e-mails wait."),
     "refused": _l("The mail server refused the address."),

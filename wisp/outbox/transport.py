@@ -17,13 +17,14 @@ from enum import StrEnum
 from functools import cache
 from secrets import token_hex
 from typing import Any, NamedTuple
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 import flask_mail
 from flask import Flask, current_app
 
 from wisp.core import clock, crypto
-from wisp.outbox.domain import one_line, plausible_address
+from wisp.outbox.domain import About, about, one_line, plausible_address, recipients
 from wisp.outbox.kinds import Rendered
 from wisp.outbox.models import Message
 from wisp.settings.service import company
@@ -48,6 +49,7 @@ class Trouble(StrEnum):
     BUSY = "busy"
     DROPPED = "dropped"
     REFUSING = "refusing"
+    LIMIT = "limit"
     SECRET = "secret"  # noqa: S105 - a code
 
 
@@ -70,7 +72,7 @@ class Fate(StrEnum):
 
 
 class Answer(NamedTuple):
-    """The mail server's answer to one message."""
+    """The mail server's answer to one message. ``detail`` of an accepted one: which of its recipients were refused."""
 
     fate: Fate
     detail: str = ""
@@ -158,9 +160,10 @@ class Letter(flask_mail.Message):
     """A message whose bytes are made once, when it is built, so that what cannot be built is known before sending."""
 
     def __init__(self, settings: MailSettings, recipient: str, mail_id: str, content: Rendered) -> None:
+        """``recipient``: one address, or several as ``recipients`` reads them; one message goes to all."""
         self.__dict__.update(_blank().__dict__)
         self.subject = one_line(content.subject)
-        self.recipients = [recipient]
+        self.recipients = [address for address in recipients(recipient) if plausible_address(address)]
         self.body = content.text
         self.alts = {"html": content.html} if content.html else {}
         self.sender = (settings.sender_name, settings.sender)  # a pair, since a name may hold a comma
@@ -191,6 +194,19 @@ class _Watched(smtplib.SMTP):
     the text (354) to its final answer."""
 
     in_doubt = False
+    refused: dict[str, tuple[int, bytes]]
+    """The recipients of the last message that were refused although others were taken."""
+
+    def sendmail(self, *message: Any, **options: Any) -> dict[str, tuple[int, bytes]]:
+        """Send one message."""
+        self.refused = {}
+        self.refused = super().sendmail(*message, **options)
+        return self.refused
+
+    def auth(self, mechanism: str, authobject: Any, **options: Any) -> tuple[int, bytes]:
+        """Log in; what is said may hold any letter (RFC 4616: UTF-8), where smtplib knows ASCII only."""
+        said: Any = lambda challenge=None: _utf8(authobject(challenge))  # noqa: E731
+        return super().auth(mechanism, said, **options)
 
     def getreply(self) -> tuple[int, bytes]:
         """Read one answer."""
@@ -271,8 +287,7 @@ class Line(flask_mail.Connection):
         try:
             self.send(letter, envelope_from=self.settings.sender)
         except smtplib.SMTPRecipientsRefused as error:
-            code, text = next(iter(error.recipients.values()))
-            return self._judge(code, text)
+            return self._judge(*min(error.recipients.values()))  # "later" (4xx) of one goes before "never" (5xx)
         except smtplib.SMTPSenderRefused as error:
             if error.smtp_code == 552:  # this one is too large
                 return Answer(Fate.REFUSED, _text(error))
@@ -284,21 +299,35 @@ class Line(flask_mail.Connection):
                 return Answer(Fate.UNKNOWN, str(error))
             raise _trouble(error, Trouble.DROPPED) from None
         self.accepted += 1
-        return Answer(Fate.ACCEPTED)
+        parts = (f"{address}: {_spoken(*answer)}" for address, answer in self.host.refused.items())
+        return Answer(Fate.ACCEPTED, "; ".join(parts))
 
     @staticmethod
     def _judge(code: int, text: bytes | str) -> Answer:
         words = _spoken(code, text)
         if code == 421:
             raise MailTrouble(Trouble.BUSY, words)
+        if about(words) is About.SERVICE:
+            raise MailTrouble(Trouble.LIMIT, words)
         return Answer(Fate.REFUSED if 500 <= code < 600 else Fate.LATER, words)
 
 
+class _Utf8(str):
+    """A text that becomes UTF-8 also where ASCII is asked for."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """The bytes, in UTF-8."""
+        return super().encode("utf-8", errors)
+
+
+def _utf8(text: str | None) -> _Utf8 | None:
+    return None if text is None else _Utf8(text)
+
+
 def _log_in(host: _Watched, settings: MailSettings) -> None:
-    try:
-        host.login(settings.username, settings.password)
-    except UnicodeError:
-        raise MailTrouble(Trouble.LOGIN, "user name or password with letters that SMTP does not know") from None
+    host.login(*(_Utf8(normalize("NFKC", text)) for text in (settings.username, settings.password)))
 
 
 def _state(settings: MailSettings) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
@@ -83,6 +84,17 @@ def release_all() -> Response:
     with transaction():
         count = service.release_all(scope())
     toast(_("%(count)s e-mails go now.", count=count), "success" if count else "info")
+    return go(url_for("outbox.index"))
+
+
+@bp.post("/reenviar-fallidos/")
+@requires(Permission.OUTBOX_VIEW, Permission.OUTBOX_RESEND)
+def resend_failed() -> Response:
+    """Send all failed e-mails again."""
+    with transaction():
+        count = service.resend_failed(scope())
+    text = ngettext("%(num)s e-mail is in the outbox again.", "%(num)s e-mails are in the outbox again.", count)
+    toast(text, "success" if count else "info")
     return go(url_for("outbox.index"))
 
 
