@@ -1,6 +1,6 @@
 """Wanted and applied state of each client on its router, the synchronisation of a router, and outages."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,7 +11,10 @@ from wisp.core.db import Base, UTCDateTime, one_of
 class Access(Base):
     """One client: what should be on its router (wanted) and what the router last confirmed (applied).
 
-    ``reason`` of a suspension: ``debt``, ``manual``, ``pause``; only ``debt`` is lifted by money. ``basis``:
+    ``reason`` of a suspension: ``debt``; ``imported`` (for debt, taken over from another system), which only a payment,
+    a promise or a person lifts; ``manual`` and ``pause``, which no money lifts. ``why``: what the person who suspended
+    or paused said. ``pause_until``: the last day of a pause; ``resume``: the suspension that the pause took the place
+    of. ``reactivated_at``: when a person last gave the service back: cuts planned before that act no more. ``basis``:
     the cut counted ``overdue`` invoices or all ``open`` ones (cut by hand with invoices not yet due).
     ``keep`` = paid with "solo registrar": stays suspended. ``wanted_version`` grows with each change of a wanted
     column; the row is settled where ``applied_version`` has reached it. ``foreign``: an entry of somebody else holds
@@ -31,6 +34,10 @@ class Access(Base):
     basis: Mapped[str] = mapped_column(String(8), default="overdue", server_default="overdue")
     keep: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     suspended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    why: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    pause_until: Mapped[date | None]
+    resume: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    reactivated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     notice: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     wanted_version: Mapped[int] = mapped_column(default=0, server_default="0")
     applied_version: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -48,7 +55,9 @@ class Access(Base):
     error: Mapped[str] = mapped_column(Text, default="", server_default="")
 
     __table_args__ = (
-        CheckConstraint(one_of("reason", "", "debt", "manual", "pause"), name="reason"),
+        CheckConstraint(one_of("reason", "", "debt", "manual", "pause", "imported"), name="reason"),
+        CheckConstraint(one_of("resume", "", "debt", "manual", "imported"), name="resume"),
+        CheckConstraint("(reason = 'pause') = (pause_until IS NOT NULL)", name="pause_ends"),
         CheckConstraint(one_of("basis", "overdue", "open"), name="basis"),
         CheckConstraint("suspended = (reason <> '')", name="suspended_has_reason"),
         CheckConstraint(one_of("lever", "", "profile", "disable", "hotspot", "lease"), name="lever"),
@@ -60,6 +69,10 @@ class Access(Base):
         ),
         Index(
             "ix_access_kept", "client_id", sqlite_where=text("keep = 1"), postgresql_where=text("keep"),
+        ),
+        Index(
+            "ix_access_paused", "pause_until",
+            sqlite_where=text("pause_until IS NOT NULL"), postgresql_where=text("pause_until IS NOT NULL"),
         ),
         Index(
             "ix_access_moved", "applied_router_id",

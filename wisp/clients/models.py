@@ -169,6 +169,27 @@ class ClientTerm(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class ClientPause(Base):
+    """Days, both in, on which a client's service rests by its own wish: they are never charged, and the next period
+    begins the day after. ``last_day`` before ``first_day``: given up on the day on which it began. ``ended_at``: when
+    it was over; at most one of a client is not."""
+
+    __tablename__ = "client_pause"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        Index(None, "client_id", "last_day"),
+        Index(
+            "uq_client_pause_open", "client_id", unique=True,
+            sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+
 class ClientImport(Base):
     """A CSV file that was uploaded and reviewed. ``token`` lets it be confirmed once; ``content`` is encrypted (it may
     hold passwords) and emptied when done."""

@@ -181,7 +181,13 @@ class Allocation(Base):
 
 
 class Promise(Base):
-    """ "Promesa de pago": until ``until`` (included) the client is neither notified nor cut."""
+    """ "Promesa de pago": until ``until`` (included) the client is neither notified nor cut.
+
+    ``outcome`` once it has ended: ``kept``; ``broken``, with overdue debt above the tolerance; ``replaced`` by another
+    one. ``spared``: it brought the client back from a cut, or a cut run passed the client over because of it.
+    ``follow_on``: the day from which such a client, its promise broken, is to be cut by a follow-up run of its cut
+    task; ``run_id`` is that run.
+    """
 
     __tablename__ = "promise"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -190,3 +196,24 @@ class Promise(Base):
     actor: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    spared: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    follow_on: Mapped[date | None]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("task_run.id"))
+
+    __table_args__ = (
+        CheckConstraint(one_of("outcome", "", "kept", "broken", "replaced"), name="outcome"),
+        CheckConstraint("(ended_at IS NULL) = (outcome = '')", name="ended"),
+        Index(
+            "ix_promise_alive", "until",
+            sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "ix_promise_follow", "follow_on",
+            sqlite_where=text("follow_on IS NOT NULL"), postgresql_where=text("follow_on IS NOT NULL"),
+        ),
+        Index(
+            "ix_promise_run", "run_id",
+            sqlite_where=text("run_id IS NOT NULL"), postgresql_where=text("run_id IS NOT NULL"),
+        ),
+    )  # fmt: skip

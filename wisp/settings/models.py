@@ -37,6 +37,8 @@ class Company(Base):
     invoice_suspended: Mapped[bool] = mapped_column(default=True)
     tolerance: Mapped[Minor] = mapped_column(default=0)
     notice_minimum: Mapped[Minor] = mapped_column(default=1)
+    promise_days: Mapped[int] = mapped_column(default=15, server_default="15")
+    promises_a_year: Mapped[int] = mapped_column(default=6, server_default="6")
     review_days: Mapped[int] = mapped_column(default=2)
     notice_hours: Mapped[int] = mapped_column(default=24)
     notice_days: Mapped[int] = mapped_column(default=30)

@@ -13,7 +13,8 @@ class TaskRun(Base):
     """One run of a periodic task for one billing month.
 
     ``phase`` says where a running run stands: ``planning``, ``writing``, ``syncing``. ``cursor`` is the last client
-    id that a chunk has finished with, so a killed run goes on there. ``sync_order`` is the order of its router's
+    id that a chunk has finished with, so a killed run goes on there. ``day``: of a follow-up of broken promises, of
+    which a task has one a day. ``sync_order`` is the order of its router's
     synchronisation (RouterSync.requested) that the run waits for. ``planned_for`` is the configured moment of an
     automatic run. Counts are kept up in the same transactions that write the items. ``taken_by`` is the later run
     of the task that took over what this one left open.
@@ -23,6 +24,7 @@ class TaskRun(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     task_id: Mapped[int] = mapped_column(ForeignKey("periodic_task.id"))
     month: Mapped[date]
+    day: Mapped[date | None]
     trigger: Mapped[str] = mapped_column(String(8))
     scope: Mapped[str] = mapped_column(String(4), default="")
     state: Mapped[str] = mapped_column(String(8))
@@ -57,7 +59,8 @@ class TaskRun(Base):
     taken_by: Mapped[int | None] = mapped_column(ForeignKey("task_run.id"))
 
     __table_args__ = (
-        CheckConstraint(one_of("trigger", "schedule", "late", "manual", "undo"), name="trigger"),
+        CheckConstraint(one_of("trigger", "schedule", "late", "manual", "undo", "followup"), name="trigger"),
+        CheckConstraint("(trigger = 'followup') = (day IS NOT NULL)", name="followup_day"),
         CheckConstraint(
             one_of("state", "queued", "running", "held", "error", "success", "undone"), name="state"
         ),
@@ -70,6 +73,10 @@ class TaskRun(Base):
             "uq_task_run_scheduled", "task_id", "month", unique=True,
             sqlite_where=text("trigger IN ('schedule', 'late')"),
             postgresql_where=text("trigger IN ('schedule', 'late')"),
+        ),
+        Index(
+            "uq_task_run_followup", "task_id", "day", unique=True,
+            sqlite_where=text("day IS NOT NULL"), postgresql_where=text("day IS NOT NULL"),
         ),
         Index(
             "ix_task_run_working", "state", "lease_until",
