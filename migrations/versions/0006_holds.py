@@ -7,8 +7,8 @@ Until now a suspension by hand could only come from an import, so that is what e
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
