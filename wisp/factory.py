@@ -3,6 +3,7 @@
 import importlib
 import logging
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,15 @@ def _wire() -> None:
     """What a lower slice lets a higher one do."""
     from wisp.outbox import texts, trial
     from wisp.settings import hooks
+    from wisp.staff import mail as staff_mail
 
     def mail_trial(address: str) -> hooks.TrialResult:
         result = trial.send_test(address)
         return hooks.TrialResult(result.ok, str(texts.ERRORS.get(result.code, result.code)), result.detail)
 
     hooks.mail_trial = mail_trial
+    hooks.mail_present = trial.present
+    hooks.mail_changed = partial(trial.send_by, kind=staff_mail.SERVER_CHANGED)
 
 
 def _render_item(kind: str, item: object, _context: object) -> str | bool:

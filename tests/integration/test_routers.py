@@ -65,14 +65,20 @@ def test_the_password_is_stored_encrypted_and_never_written_down() -> None:
     assert '"port": 8729' in written
 
 
-def test_an_absent_password_stays_but_does_not_travel_to_another_host() -> None:
-    add()
+@pytest.mark.parametrize("change", [
+    {"host": "10.0.0.66"}, {"port": 8060}, {"username": "other"}, {"tls": False}, {"fingerprint": "b" * 64},
+    {"fingerprint": ""},
+])  # fmt: skip
+def test_an_absent_password_stays_but_travels_nowhere_else(change: dict[str, Any]) -> None:
+    before: dict[str, Any] = {"tls": True, "fingerprint": "a" * 64}
+    add(**before)
     with transaction():
-        service.edit_router(service.find_router("Torre"), values(password=None, name="Torre 2"))
+        service.edit_router(service.find_router("Torre"), values(password=None, name="Torre 2", **before))
     assert service.target(again()).password == "pw"
     with refused("routers.password_again"), transaction():
-        service.edit_router(service.find_router("Torre 2"), values(password=None, host="10.0.0.66"))
-    assert again().host == "10.0.0.1"
+        service.edit_router(service.find_router("Torre 2"), values(password=None, **(before | change)))
+    now = again()
+    assert (now.host, now.port, now.tls) == ("10.0.0.1", 8728, True)
 
 
 @pytest.mark.parametrize(

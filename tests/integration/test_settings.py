@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from tests.factories import make_company
 from tests.support.mail import MailServer
-from tests.support.staff import signed_in, token
+from tests.support.staff import make_staff, signed_in, token, token_of
 from tests.unit.test_pictures import jpeg, png
 from wisp.core import audit, events
 from wisp.core.db import db, session, transaction
 from wisp.core.errors import Refused
+from wisp.outbox.models import Message
+from wisp.outbox.transport import MailTrouble, mail_settings
 from wisp.settings import domain, service
 from wisp.settings.models import Company, CompanyLogo
 
@@ -206,10 +209,10 @@ class TestPage:
 
     def test_the_mail_password_is_kept_replaced_and_removed_but_never_shown(self, app: Flask) -> None:
         client = signed_in(app)
-        fields = {"mail_server": "mail.example.com", "mail_port": "587", "mail_security": "tls", "hold_mail_days": "3"}
+        fields = {"mail_server": "127.0.0.1", "mail_port": "9", "mail_security": "tls", "hold_mail_days": "3"}
         post(client, "/ajustes/correo/", **fields, mail_password="s3cret-word")
         assert "s3cret-word" not in client.get("/ajustes/correo/").text
-        post(client, "/ajustes/correo/", **fields, mail_username="robot")
+        post(client, "/ajustes/correo/", **{**fields, "hold_mail_days": "4"}, mail_sender="robot@example.com")
         with app.app_context():
             assert service.mail_password() == "s3cret-word"
         wrong = post(client, "/ajustes/correo/", **{**fields, "mail_port": "x"}, mail_password="other-word")
@@ -217,6 +220,67 @@ class TestPage:
         assert "other-word" not in wrong.text
         post(client, "/ajustes/correo/", **fields, forget_password="y")
         assert stored(app).mail_password == ""
+
+    @pytest.mark.parametrize("change", [
+        {"mail_server": "localhost"}, {"mail_port": "10"}, {"mail_username": "other"},
+        {"mail_security": "starttls"}, {"mail_security": "none"},
+    ])  # fmt: skip
+    def test_the_mail_password_goes_nowhere_else(self, app: Flask, change: dict[str, str]) -> None:
+        client = signed_in(app)
+        fields = {
+            "mail_server": "127.0.0.1", "mail_port": "9", "mail_security": "tls", "mail_username": "red",
+            "hold_mail_days": "3",
+        }  # fmt: skip
+        post(client, "/ajustes/correo/", **fields, mail_password="s3cret-word")
+        answer = post(client, "/ajustes/correo/", **{**fields, **change})
+        assert answer.status_code == 422
+        assert "escriba de nuevo la contraseña" in answer.text
+        assert stored(app).mail_server == "127.0.0.1"
+        assert post(client, "/ajustes/correo/", **{**fields, **change}, mail_password="again").status_code == 303
+        post(client, "/ajustes/correo/", **{**fields, "mail_server": ""})  # no server any more: no password either
+        assert stored(app).mail_password == ""
+
+    def test_no_password_goes_where_others_can_read_it(self, app: Flask) -> None:
+        client = signed_in(app)
+        fields = {
+            "mail_server": "mail.example.com", "mail_port": "25", "mail_security": "none", "mail_username": "red",
+            "mail_password": "s3cret-word", "hold_mail_days": "3",
+        }  # fmt: skip
+        answer = post(client, "/ajustes/correo/", **fields)
+        assert answer.status_code == 422
+        assert "podrían leerse" in answer.text
+        assert post(client, "/ajustes/correo/", **{**fields, "mail_server": "localhost"}).status_code == 303
+        with app.app_context(), transaction():
+            service.company().mail_server = "mail.example.com"  # as an earlier version would have taken it
+            session().flush()
+            with pytest.raises(MailTrouble, match="in_clear"):
+                mail_settings()
+
+    def test_the_mail_server_is_for_administrators(self, app: Flask, smtp: MailServer) -> None:
+        """Whoever names the mail server reads every link that opens an account."""
+        client = signed_in(app, "eva@example.com", "finance", settings_manage=True)
+        assert client.get("/ajustes/empresa/").status_code == 200
+        assert "/ajustes/correo/" not in client.get("/ajustes/empresa/").text
+        for address in ("/ajustes/correo/", "/ajustes/correo/prueba/"):
+            assert client.post(address, data={"csrf_token": token_of(client)}).status_code == 403
+        assert client.get("/ajustes/correo/").status_code == 403
+
+    def test_administrators_are_told_of_another_mail_server_by_the_one_before(
+        self, app: Flask, smtp: MailServer
+    ) -> None:
+        client = signed_in(app)
+        make_staff(app, "bea@example.com")
+        make_staff(app, "luis@example.com", "finance")
+        with app.app_context():
+            make_company(mail_server=smtp.host, mail_port=smtp.port, mail_security="none")
+        fields = {"mail_server": "127.0.0.1", "mail_port": "9", "mail_security": "none", "hold_mail_days": "3"}
+        assert post(client, "/ajustes/correo/", **fields).status_code == 303
+        assert sorted(smtp.addresses()) == ["ana@example.com", "bea@example.com"]
+        assert "127.0.0.1:9" in smtp.messages[0].message.as_string()
+        post(client, "/ajustes/correo/", **{**fields, "mail_port": "10"})  # the one before is of no use either
+        with app.app_context():
+            states = [row.state for row in session().query(Message).filter_by(kind="mail_server_changed")]
+        assert sorted(states) == ["pending", "pending", "sent", "sent"]
 
     def test_a_logo_is_checked_shown_replaced_and_taken_away(self, app: Flask) -> None:
         client = signed_in(app)

@@ -11,12 +11,16 @@ from flask.testing import FlaskClient
 from tests import factories
 from tests.support.staff import log_in, make_staff, signed_in, token_of
 from wisp.core import clock
+from wisp.core.audit import AuditEntry
 from wisp.core.db import session, transaction
 from wisp.demo.routeros import SimulatorServer
 from wisp.routers import service
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import PeriodicTask
+from wisp.staff import changes
+from wisp.staff import service as staff
 from wisp.staff.models import StaffUser, StaffZone
+from wisp.web import turns
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -126,11 +130,47 @@ def test_a_stored_password_is_used_for_its_own_host_only(app: Flask, router_sim:
     saved = form(router_sim, password="", router_id=router_id)
     assert "alert-success" in post(browser, "/router/probar/", **saved, headers=PARTIAL).text
     asked = router_sim.counters.connections
-    elsewhere = post(browser, "/router/probar/", **{**saved, "host": "localhost"}, headers=PARTIAL)
-    assert "alert-warning" in elsewhere.text
+    for change in (
+        {"host": "localhost"},
+        {"port": "9"},
+        {"username": "other"},
+        {"tls": "y"},
+        {"fingerprint": "a" * 64},
+    ):
+        elsewhere = post(browser, "/router/probar/", **{**saved, **change}, headers=PARTIAL)
+        assert "alert-warning" in elsewhere.text, change
+    with app.app_context():
+        (entry,) = session().scalars(sa.select(AuditEntry).where(AuditEntry.action == "router.test"))
+        assert (entry.actor, entry.after["port"]) == ("staff:ana@example.com", router_sim.port)  # type: ignore[index]
     assert router_sim.counters.connections == asked
     assert post(browser, f"/router/{router_id}/", **{**saved, "host": "localhost"}).status_code == 422
     assert post(browser, f"/router/{router_id}/", **{**saved, "name": "Otra"}).status_code == 303
+
+
+def test_one_person_has_one_test_at_a_time(app: Flask, router_sim: SimulatorServer) -> None:
+    browser = signed_in(app)
+    with app.app_context():
+        person = staff.find("ana@example.com").id
+    turns._waiting.add(person)
+    try:
+        assert post(browser, "/router/probar/", **form(router_sim)).status_code == 429
+        assert router_sim.counters.connections == 0
+    finally:
+        turns._waiting.clear()
+    assert "alert-success" in post(browser, "/router/probar/", **form(router_sim)).text
+
+
+def test_a_router_that_serves_others_too_is_not_archived_by_one_of_them(app: Flask) -> None:
+    with app.app_context():
+        router = factories.make_router()
+        mine = factories.make_zone(router, name="Mia")
+        factories.make_zone(router, name="Ajena")
+    browser = signed_in(app, role="technician")
+    with app.app_context(), transaction():
+        changes.set_zones(staff.find("ana@example.com").id, True, [mine.id], staff.COMMAND_LINE)
+    assert post(browser, f"/router/{router.id}/archivar/").status_code == 403
+    with app.app_context():
+        assert session().get_one(Router, router.id).archived_at is None
 
 
 def test_the_tools_ask_the_router_and_remember(app: Flask, router_sim: SimulatorServer) -> None:

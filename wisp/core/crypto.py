@@ -1,5 +1,7 @@
 """Secrets at rest: router, mail and TOTP secrets are stored encrypted with WISP_KEY, never in clear."""
 
+from dataclasses import dataclass
+
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
 from itsdangerous import BadData, URLSafeSerializer
@@ -7,6 +9,21 @@ from itsdangerous import BadData, URLSafeSerializer
 
 class SecretUnreadable(Exception):
     """The stored secret was encrypted with another WISP_KEY."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a stored secret is sent, as whom, and how the way there is secured.
+
+    A secret that was stored for one destination is never sent to another: it is dropped, or typed again. Else whoever
+    may change the destination learns the secret by naming a machine of their own.
+    """
+
+    host: str
+    port: int
+    username: str
+    security: str
+    fingerprint: str = ""
 
 
 def _fernet() -> Fernet:

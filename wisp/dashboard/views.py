@@ -17,6 +17,7 @@ from wisp.settings import service as settings
 from wisp.tasks import presenters, texts
 from wisp.tasks import service as tasks
 from wisp.web import authenticated, can, render, scope
+from wisp.web.access import ADMINISTRATORS
 
 bp = Blueprint("dashboard", __name__)
 P = Permission
@@ -83,7 +84,11 @@ def _guide() -> list[dict[str, Any]] | None:
     zone_url = url_for("routers.zones", router_id=begun.router_id) if begun.router_id else url_for("routers.index")
     return [
         _step(begun.company, _("Company"), _("Name, time zone, currency and tax."), url_for("settings.company")),
-        _step(begun.mail, _("E-mail"), _("The server that sends invoices and alerts."), url_for("settings.mail")),
+        *(
+            [_step(begun.mail, _("E-mail"), _("The server that sends invoices and alerts."), url_for("settings.mail"))]
+            if can(ADMINISTRATORS)
+            else []
+        ),
         _step(begun.router, _("Router"), _("A MikroTik router with its API user."), url_for("routers.add")),
         _step(begun.zone, _("Billing zone"), _("The days of invoices, notices and cuts."), zone_url),
         _step(begun.clients, _("Clients"), _("One by one, or all from a CSV file."), url_for("clients.import_upload")),

@@ -3,6 +3,8 @@
 import encodings.idna  # noqa: F401  (else the first look-up of a name imports it, in each child of a worker anew)
 import socket
 import ssl
+from contextlib import suppress
+from ipaddress import ip_address
 from time import monotonic
 
 from librouteros.connections import SocketTransport
@@ -11,6 +13,8 @@ from librouteros.exceptions import ConnectionClosed
 from wisp.gateway.errors import DeadlinePassed, ReplyTimeout
 
 _PIECE = 65536
+own_machine_allowed = True
+"""False in production: a router is another machine, and what listens on this one is not to be asked by its name."""
 
 
 class Transport(SocketTransport):
@@ -88,7 +92,33 @@ class Transport(SocketTransport):
 
 def open_socket(host: str, port: int, timeout: float) -> socket.socket:
     """A TCP connection with keepalive. Raises OSError."""
+    if not own_machine_allowed:
+        host = _elsewhere(host, port)
     sock = socket.create_connection((host, port), timeout=timeout)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def _elsewhere(host: str, port: int) -> str:
+    """The first address of ``host``, which stays the one that is asked. OSError where it is no router's. Judged by the
+    address, since a name or a number may stand for any."""
+    address = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+    if never_a_router(address) or _is_ours(address, port):
+        raise OSError(f"{address} is no router's address")
+    return address
+
+
+def never_a_router(address: str) -> bool:
+    """True for addresses of this machine (loopback) and those that no router is reached by."""
+    ip = ip_address(address)
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified
+
+
+def _is_ours(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect((address, port))  # nothing is sent: it chooses the address from which we would go there
+        return bool(probe.getsockname()[0] == address)
+    return False  # no way there at all: the connection will say so

@@ -19,6 +19,7 @@ KINDS: dict[str, Any] = {
     "test": _l("Test e-mail"),
     "password_reset": _l("Password reset"),
     "invitation": _l("Invitation"),
+    "mail_server_changed": _l("Mail server changed"),
     "alert_router_waiting": _l("Alert: work waits for a router"),
     "alert_router_off": _l("Alert: router off"),
     "alert_router_back": _l("Alert: router back"),
@@ -48,6 +49,9 @@ ERRORS: dict[str, Any] = {
     "limit": _l("The mail server refuses because of a limit, or because it takes the e-mails for unwanted. They wait."),
     "partly": _l("Not all of its addresses took it."),
     "secret": _l("The stored password of the mail server cannot be read with the present key. Enter it again."),
+    "in_clear": _l(
+        "Without security the password could be read on the way, so it is not sent. Choose STARTTLS or TLS."
+    ),
     "no_server": _l("No mail server is set, so e-mails wait."),
     "refused": _l("The mail server refused the address."),
     "later": _l("The mail server asks to try this address later."),

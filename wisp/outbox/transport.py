@@ -27,6 +27,7 @@ from wisp.core import clock, crypto
 from wisp.outbox.domain import About, about, one_line, plausible_address, recipients
 from wisp.outbox.kinds import Rendered
 from wisp.outbox.models import Message
+from wisp.settings.domain import own_machine
 from wisp.settings.service import company
 
 CONNECT_SECONDS = 15.0
@@ -51,6 +52,7 @@ class Trouble(StrEnum):
     REFUSING = "refusing"
     LIMIT = "limit"
     SECRET = "secret"  # noqa: S105 - a code
+    IN_CLEAR = "in_clear"
 
 
 class MailTrouble(Exception):
@@ -93,7 +95,7 @@ class MailSettings:
 
 def mail_settings() -> MailSettings | None:
     """The settings in force: those of the company's page, else those of the environment; None where neither names a
-    server. Raises MailTrouble where the stored password cannot be read."""
+    server. Raises MailTrouble where the stored password cannot be read, or where others could read it on the way."""
     firm, wisp = company(), current_app.config["WISP"]
     if firm.mail_server:
         try:
@@ -106,6 +108,8 @@ def mail_settings() -> MailSettings | None:
         security = "tls" if port == 465 else "starttls" if wisp.mail_use_tls else "none"
     else:
         return None
+    if username and security == "none" and not own_machine(server):
+        raise MailTrouble(Trouble.IN_CLEAR)
     name, address = _sender(firm.mail_sender, wisp.mail_default_sender, firm.email, f"wisp@{own_host()}")
     return MailSettings(server, port, security, username, password, address, one_line(firm.name or name, 120))
 

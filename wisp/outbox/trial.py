@@ -1,10 +1,10 @@
-"""The test e-mail: sent at once, with the mail server's own answer."""
+"""What is sent at once, without the outbox's queue: the test e-mail, and word of a change of the mail server."""
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from wisp.core import clock
+from wisp.core import audit, clock
 from wisp.core.db import session, transaction
 from wisp.core.locales import language_or
 from wisp.outbox import domain, server, service, transport
@@ -44,8 +44,10 @@ def send_test(address: str, settings: MailSettings | None = None) -> Result:
         kind="test", recipient=address, language=language_or(company().language), priority=URGENT,
         state="sending", created_at=now, lease_until=now + LEASE, data={"server": settings.server},
     )  # fmt: skip
+    where = f"{settings.server}:{settings.port}"
     with transaction() as s:
         s.add(row)
+        audit.record("outbox.test", f"mail:{where}", None, {"recipient": address, "security": settings.security})
     outgoing = make_letters([row], settings)[0]
     session().rollback()  # no transaction stays open while the network is waited for
     result = _try(outgoing, settings)
@@ -66,13 +68,47 @@ def _try(outgoing: Outgoing, settings: MailSettings) -> Result:
     return Result(False, str(answer.fate), answer.detail)
 
 
-def _record(outgoing: Outgoing, result: Result) -> None:
+def present() -> MailSettings | None:
+    """The settings in force, for ``send_by`` after they have changed; None where there are none that work."""
+    try:
+        return transport.mail_settings()
+    except MailTrouble:
+        return None
+
+
+def send_by(settings: MailSettings | None, kind: str) -> None:
+    """Send what waits of ``kind`` by these settings, then have the rest delivered as usual. Opens its own transactions.
+
+    For word of a change of the mail server: it goes out by the one before, so that whoever names a server of their own
+    cannot keep it back.
+    """
+    lease = clock.now() + LEASE
+    waiting = sa.update(Message).where(Message.kind == kind, Message.state == "pending", Message.lease_until.is_(None))
+    if settings is not None:
+        with transaction() as s:
+            taken = waiting.values(state="sending", lease_until=lease).returning(Message.id)
+            ids = s.scalars(taken.execution_options(synchronize_session=False)).all()
+        rows = session().scalars(sa.select(Message).where(Message.id.in_(ids))).all()
+        letters = make_letters(rows, settings)
+        session().rollback()
+        for outgoing in letters:
+            result = _try(outgoing, settings)
+            _record(outgoing, result, otherwise="pending")
+            if not result.ok and outgoing.letter is not None:
+                break
+        with transaction() as s:
+            mine = sa.update(Message).where(Message.id.in_(ids), Message.state == "sending")
+            s.execute(mine.values(state="pending", lease_until=None))
+    service.wake()
+
+
+def _record(outgoing: Outgoing, result: Result, otherwise: str = "failed") -> None:
     with transaction() as s:
         s.execute(
             sa.update(Message)
             .where(Message.id == outgoing.id)
             .values(
-                state="sent" if result.ok else "failed",
+                state="sent" if result.ok else otherwise,
                 sent_at=clock.now() if result.ok else None,
                 error=result.detail or result.code,
                 attempts=1,
@@ -80,6 +116,6 @@ def _record(outgoing: Outgoing, result: Result) -> None:
                 subject=outgoing.subject,
             )
         )
-        if result.ok:
+        if result.ok and otherwise == "failed":
             server.worked()
             service.request_delivery()

@@ -4,6 +4,7 @@ from flask import Flask
 from flask_babel import lazy_gettext as _l
 
 from wisp.core.permissions import Permission
+from wisp.gateway import transport
 from wisp.web import navigation
 from wisp.web.registry import Tab, router_tabs
 
@@ -13,6 +14,7 @@ def setup(app: Flask) -> None:
     from wisp.routers import cli, texts, views
 
     texts.register()
+    transport.own_machine_allowed = not app.config["WISP"].production
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)
     app.cli.add_command(cli.zones_group)

@@ -120,8 +120,7 @@ def add_router(values: RouterValues) -> Router:
 
 
 def edit_router(router: Router, values: RouterValues) -> None:
-    """Change what differs. An absent password keeps the present one, but another host needs it typed again: whoever
-    edits routers must not learn a stored password by pointing the router at a machine of their own.
+    """Change what differs. An absent password keeps the present one, but another destination needs it typed again.
 
     Emits router_changed where what is done there for its clients is another thing.
     """
@@ -143,9 +142,21 @@ def edit_router(router: Router, values: RouterValues) -> None:
 
 
 def password_stays_home(router: Router, values: RouterValues) -> None:
-    """Refused("routers.password_again") where the stored password would be sent to another host than before."""
-    if values.password is None and values.host != router.host:
+    """Refused("routers.password_again") where the stored password would be sent to another host, port or user than
+    before, or over a line that is secured otherwise (crypto.Destination)."""
+    if values.password is None and _destination(values) != _destination(router):
         raise Refused("routers.password_again")
+
+
+def _destination(router: Router | RouterValues) -> crypto.Destination:
+    security = "tls" if router.tls else "none"
+    return crypto.Destination(router.host, router.port, router.username, security, router.fingerprint)
+
+
+def note_test(target: Target, router: Router | None) -> None:
+    """Write down that somebody has a connection tested, before it is: to which machine, for which saved router."""
+    values = {"host": target.host, "port": target.port, "username": target.username, "tls": target.tls}
+    audit.record("router.test", f"router:{router.name if router else target.host}"[:200], None, values)
 
 
 def archive_router(router: Router) -> None:

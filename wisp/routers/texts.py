@@ -29,7 +29,9 @@ REFUSALS: dict[str, Any] = {
     "routers.zone_ambiguous": _l("Several zones are named “%(name)s”; write one of: %(names)s"),
     "routers.zone_name": _l("A billing zone needs a name of 1 to 80 characters."),
     "routers.zone_name_taken": _l("This router already has a zone named “%(name)s”."),
-    "routers.password_again": _l("The address of the router has changed: enter its password again."),
+    "routers.password_again": _l(
+        "Address, port, user or security of the connection have changed: enter the router's password again."
+    ),
     "routers.password": _l("A new router needs the password of its API user."),
 }
 

@@ -19,6 +19,7 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, render, requires, scope, toast
+from wisp.web.turns import one_at_a_time
 
 bp = Blueprint("routers", __name__, url_prefix="/router")
 
@@ -63,8 +64,7 @@ def edit(router_id: int) -> Response:
     if request.method == "GET":
         return _form_page(form, router)
     _may_edit()
-    if any(not scope().allows(zone.id) for zone in service.zones_of(router)):
-        abort(403)  # it serves zones that are not this person's, too
+    _wholly_mine(router)
     if not form.validate_on_submit():
         return _form_page(form, router)
     try:
@@ -90,6 +90,7 @@ def _form_page(form: RouterForm, router: Router | None, found: Any = None) -> Re
 def archive(router_id: int) -> Response:
     """Put a router without active clients away."""
     router = _router(router_id)
+    _wholly_mine(router)
     try:
         with transaction():
             service.archive_router(_router(router_id))
@@ -105,8 +106,9 @@ def archive(router_id: int) -> Response:
 
 @bp.post("/probar/")
 @requires(Permission.ROUTERS_EDIT)
+@one_at_a_time
 def try_out() -> Response:
-    """Test the connection with what the form holds, before it is saved. Nothing is stored."""
+    """Test the connection with what the form holds, before it is saved. Only that it was tried is written down."""
     form = RouterForm()
     saved_id = form.router_id.data or ""
     router = _router(int(saved_id)) if saved_id.isascii() and saved_id.isdigit() else None
@@ -117,8 +119,9 @@ def try_out() -> Response:
         target = _target(form, router)
     except (Refused, SecretUnreadable) as refused:
         return _form_page(form, router, health.Health(error="form", detail=_why(refused)))
-    session().rollback()  # nothing of the database is held while the network is waited for
-    found = health.ask(target)
+    with transaction():
+        service.note_test(target, router)
+    found = health.ask(target)  # nothing of the database is held while the network is waited for
     return _form_page(form, _router(router.id) if router else None, found)
 
 
@@ -138,6 +141,7 @@ def _why(error: Exception) -> str:
 
 @bp.post("/<int:router_id>/probar/")
 @requires(Permission.ROUTERS_VIEW)
+@one_at_a_time
 def probe(router_id: int) -> Response:
     """Ask a saved router now and write down what was found."""
     _router(router_id)
@@ -303,6 +307,11 @@ def _zone(router_id: int, zone_id: int) -> tuple[Router, Zone]:
     if zone is None or zone.router_id != router_id:
         abort(404)
     return zone.router, zone
+
+
+def _wholly_mine(router: Router) -> None:
+    if any(not scope().allows(zone.id) for zone in service.zones_of(router)):
+        abort(403)  # it serves zones that are not this person's, too
 
 
 def _may_edit() -> None:

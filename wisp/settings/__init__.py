@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from wisp.core import errors
 from wisp.core.permissions import Permission
 from wisp.web import formats, navigation, registry
+from wisp.web.access import ADMINISTRATORS
 
 
 def setup(app: Flask) -> None:
@@ -33,6 +34,5 @@ def setup(app: Flask) -> None:
         ("lists", _l("Lists on the routers")),
     )
     for order, (key, label) in enumerate(panels):
-        registry.settings_panels.add(
-            registry.Tab(key, label, f"settings.{key}", Permission.SETTINGS_MANAGE, order * 10)
-        )
+        needed = ADMINISTRATORS if key == "mail" else Permission.SETTINGS_MANAGE
+        registry.settings_panels.add(registry.Tab(key, label, f"settings.{key}", needed, order * 10))

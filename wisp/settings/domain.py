@@ -25,13 +25,13 @@ PAGE_VARIABLES = {
 }  # fmt: skip
 """What a text of the client pages may name in braces, in both languages, and what it stands for."""
 MAX_ALERT_ADDRESSES = 20
-_ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"[^\s@<>(),;:\"\\]+@(?:{_LABEL}\.)*{_LABEL}\.?")
+"""The point between two labels is obligatory: where it is not, a wrong address can be read in endlessly many ways."""
 MAX_HOSTS = 100
 LIST_NAMES = ("list_overdue", "list_notice", "list_seen", "list_allowed", "list_dns")
 """The names of the address lists on the routers; no two may be the same."""
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-)
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?")
 _LIST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -196,6 +196,14 @@ def check_clock(value: str) -> str:
         return hours.format_clock(hours.parse_clock(value)) if value.strip() else ""
     except ValueError:
         raise Invalid("settings.clock", value=value) from None
+
+
+def own_machine(host: str) -> bool:
+    """True where what is sent to ``host`` does not leave this machine, by its name alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def check_days(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,5 +14,9 @@ class TrialResult:
     detail: str = ""
 
 
+mail_present: Callable[[], Any] | None = None
+"""The mail settings in force, to be given to ``mail_changed`` once others are saved."""
+mail_changed: Callable[[Any], None] | None = None
+"""Tells the administrators at once of a change, by the mail settings from before it. Opens its own transactions."""
 mail_trial: Callable[[str], TrialResult] | None = None
 """Sends a test e-mail to an address at once and waits for the answer. Opens its own transactions."""

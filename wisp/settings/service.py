@@ -19,6 +19,10 @@ from wisp.settings.models import Company, CompanyLogo
 
 COMPANY_ID = 1
 SECRETS = frozenset({"mail_password"})
+MAIL_SERVER = ("mail_server", "mail_port", "mail_username", "mail_security")
+"""Where the mail server's password is sent, as whom, and how secured."""
+MAIL = frozenset({*MAIL_SERVER, "mail_password", "mail_sender"})
+"""By which way e-mails go, those with links that open an account included."""
 
 
 def company() -> Company:
@@ -78,6 +82,7 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
         domain.check_hours(*(wanted.get(name, getattr(stored, name)) for name in ("cut_from", "cut_until")))
     except domain.Invalid as invalid:
         raise Refused(invalid.code) from None
+    _check_mail(stored, wanted)
     before, after = {}, {}
     for name, value in wanted.items():
         old = getattr(stored, name)
@@ -94,6 +99,26 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
         audit.record("settings.save", "company", before, after)
         events.settings_changed.emit(changed=set(after))
     return set(after)
+
+
+def _check_mail(stored: Company, wanted: dict[str, Any]) -> None:
+    """The stored password stays with the server, port, user and security that it was stored for: it is dropped where no
+    server is named any more, else it must be typed again. No password goes over a line that others can read."""
+    if not wanted.keys() & {*MAIL_SERVER, *SECRETS}:
+        return
+    present = {name: getattr(stored, name) for name in MAIL_SERVER}
+    future = {name: wanted.get(name, present[name]) for name in MAIL_SERVER}
+    open_line = future["mail_security"] == "none" and not domain.own_machine(future["mail_server"])
+    if future["mail_server"] and future["mail_username"] and open_line:
+        raise Refused("settings.mail_in_clear")
+    if stored.mail_password and "mail_password" not in wanted and _destination(present) != _destination(future):
+        if future["mail_server"]:
+            raise Refused("settings.password_again")
+        wanted["mail_password"] = ""
+
+
+def _destination(values: Mapping[str, Any]) -> crypto.Destination:
+    return crypto.Destination(*(values[name] for name in MAIL_SERVER))
 
 
 def set_logo(data: bytes) -> pictures.Picture:

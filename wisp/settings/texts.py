@@ -20,6 +20,13 @@ MESSAGES = {
     "settings.list_name": _l(
         "“%(value)s” cannot be the name of a list: letters without accents, digits, point, dash and underscore only."
     ),
+    "settings.password_again": _l(
+        "Server, port, user or security have changed: enter the password again, or remove the stored one."
+    ),
+    "settings.mail_in_clear": _l(
+        "Without security user name and password could be read on the way. Choose STARTTLS or TLS, or leave the user "
+        "empty."
+    ),
     "settings.same_lists": _l("The lists must have different names."),
     "settings.same_ports": _l("The page of the cut and that of the notice need different ports."),
     "settings.host": _l("“%(value)s” cannot stand here: write an address, or a name like pay.example.com."),

@@ -1,5 +1,6 @@
 """The settings page: one panel an address."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -10,7 +11,8 @@ from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.settings import forms, hooks, pictures, service
-from wisp.web import formats, go, render, requires, toast
+from wisp.web import administrators, formats, go, render, requires, toast
+from wisp.web.turns import one_at_a_time
 
 bp = Blueprint("settings", __name__, url_prefix="/ajustes")
 
@@ -59,15 +61,23 @@ def billing() -> Response:
 
 
 @bp.route("/correo/", methods=["GET", "POST"])
-@requires(Permission.SETTINGS_MANAGE)
+@administrators
 def mail() -> Response:
-    """The mail server."""
+    """The mail server. For administrators only: every link that opens an account goes through it."""
     trial = forms.TrialForm(address=current_user.email, formdata=None)
-    return _panel("mail", forms.MailForm, trial=trial, result=None, has_password=bool(service.company().mail_password))
+    before = hooks.mail_present() if hooks.mail_present is not None and request.method == "POST" else None
+    context = {"trial": trial, "result": None, "has_password": bool(service.company().mail_password)}
+
+    def tell(changed: set[str]) -> None:
+        if changed & service.MAIL and hooks.mail_changed is not None:
+            hooks.mail_changed(before)
+
+    return _panel("mail", forms.MailForm, tell, **context)
 
 
 @bp.post("/correo/prueba/")
-@requires(Permission.SETTINGS_MANAGE)
+@administrators
+@one_at_a_time
 def mail_trial() -> Response:
     """Send a test e-mail with the saved settings and say what the server answered."""
     form = forms.TrialForm()
@@ -110,7 +120,9 @@ def _logo(form: forms.LogoForm) -> dict[str, Any]:
     return {"logo": form, "picture": service.logo_text(), "logo_limit": pictures.MAX_BYTES // 1000}
 
 
-def _panel(key: str, form_class: type[forms.Panel], **context: Any) -> Response:
+def _panel(
+    key: str, form_class: type[forms.Panel], after: Callable[[set[str]], None] | None = None, **context: Any
+) -> Response:
     """Show a panel, or save it: invalid is 422 with the reason at the field, saved goes back to the panel."""
     form = form_class(obj=service.company())
     if not form.validate_on_submit():
@@ -122,6 +134,8 @@ def _panel(key: str, form_class: type[forms.Panel], **context: Any) -> Response:
         form.form_errors.append(str(refused))
         return _answer(key, form, 422, **context)
     formats.forget()
+    if after is not None:
+        after(changed)
     toast(_("Saved.") if changed else _("There was nothing to change."), "success" if changed else "info")
     return go(url_for(f"settings.{key}"))
 

@@ -1,19 +1,23 @@
 """The e-mails that hold a link to set a password: invitation and reset. They go to the user's own address and nowhere
 else, and no page shows their text."""
 
+import sqlalchemy as sa
 from flask import current_app
 from flask_babel import gettext as _
 
-from wisp.core import clock, crypto
+from wisp.core import audit, clock, crypto, events
 from wisp.core.db import session
+from wisp.core.permissions import Role
+from wisp.outbox import service as outbox
 from wisp.outbox.kinds import CannotRender, Rendered, register_kind
 from wisp.outbox.models import Message
-from wisp.outbox.rendering import compose
-from wisp.settings.service import company
+from wisp.outbox.rendering import Formats, compose
+from wisp.settings.service import MAIL, company
 from wisp.staff import links
 from wisp.staff.models import StaffLink, StaffUser
 
 PATH = "/entrar/clave/"
+SERVER_CHANGED = "mail_server_changed"
 
 
 def address(link: StaffLink) -> str:
@@ -45,7 +49,39 @@ def render(message: Message) -> Rendered:
     )  # fmt: skip
 
 
+def tell_of_server(changed: set[str]) -> None:
+    """Receiver of settings_changed: every administrator is told that e-mails go another way from now on."""
+    if not changed & MAIL:
+        return
+    query = sa.select(StaffUser).where(StaffUser.role == Role.ADMIN, StaffUser.active).order_by(StaffUser.id)
+    now = company()
+    data = {
+        "by": audit.actor().name.partition(":")[2] or audit.actor().name, "at": clock.now().isoformat(),
+        "server": f"{now.mail_server}:{now.mail_port}" if now.mail_server else "", "username": now.mail_username,
+        "security": now.mail_security, "sender": now.mail_sender,
+    }  # fmt: skip
+    for user in session().scalars(query).all():
+        outbox.queue_message(SERVER_CHANGED, user.email, language=user.language or now.language, data=data)
+
+
+def render_server_changed(message: Message) -> Rendered:
+    """Who changed the mail server, when, and to what."""
+    data, formats = message.data or {}, Formats(message)
+    facts = [
+        (_("When"), formats.moment(data["at"])), (_("By whom"), data["by"]), (_("Server"), data["server"] or "–"),
+        (_("Security"), data["security"]), (_("User"), data["username"] or "–"), (_("Sender"), data["sender"] or "–"),
+    ]  # fmt: skip
+    return compose(
+        "alert", message, _("The mail server was changed"),
+        lead=_("All e-mails go by another way from now on, those that set passwords too."), sections=[(facts, [])],
+        next=_("If this was not agreed, look at the settings and at the audit log at once."),
+        link=f"{current_app.config['WISP'].url.rstrip('/')}/ajustes/correo/",
+    )  # fmt: skip
+
+
 def register() -> None:
-    """Make both kinds known to the outbox."""
+    """Make the kinds known to the outbox, and hear of changes of the mail server."""
     for kind in (links.INVITATION, links.RESET):
         register_kind(kind, render, private=True)
+    register_kind(SERVER_CHANGED, render_server_changed)
+    events.settings_changed.connect(tell_of_server)

@@ -64,7 +64,9 @@ HELP = {
     P.BULK_USE: _l("Changes many clients or zones at once. Each action needs its own permission besides."),
     P.REPORTS_VIEW: _l("Sees on the first page what was invoiced and collected this month, within the own zones."),
     P.STAFF_MANAGE: _l("Invites, changes and deactivates staff, but gives nobody more than the own permissions."),
-    P.SETTINGS_MANAGE: _l("Changes company, taxes, mail server, lists on the routers, and plans."),
+    P.SETTINGS_MANAGE: _l(
+        "Changes company, taxes, alerts, hours of cuts, lists on the routers, and plans. Not the mail server."
+    ),
     P.OUTBOX_VIEW: _l("Sees every e-mail with its state and its text."),
     P.OUTBOX_RESEND: _l("Sends e-mails again, holds them back and lets them go."),
     P.AUDIT_VIEW: _l("Sees who changed what, when and from where, and exports it."),
@@ -106,6 +108,7 @@ ACTIONS = {
     "outbox.release": _l("E-mail released"),
     "outbox.release_all": _l("Held e-mails released"),
     "outbox.resend": _l("E-mail sent again"),
+    "outbox.test": _l("Test e-mail sent"),
     "payment.register": _l("Payment registered"),
     "payment.void": _l("Payment voided"),
     "plan.add": _l("Plan added"),
@@ -121,6 +124,7 @@ ACTIONS = {
     "router.adopt_entry": _l("Entry of others adopted on a router"),
     "router.adopt_object": _l("Object of others adopted on a router"),
     "router.provision": _l("Clients' objects on a router ordered"),
+    "router.test": _l("Connection to a router tested"),
     "router.remove_entry": _l("Entry removed from a router"),
     "schedule.change": _l("Days and hours changed"),
     "settings.logo": _l("Logo changed"),

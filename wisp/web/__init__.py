@@ -1,6 +1,6 @@
 """HTTP only: permissions, answers, tables, navigation, formats. It knows no business and no tables."""
 
-from wisp.web.access import authenticated, can, public, requires, scope
+from wisp.web.access import administrators, authenticated, can, public, requires, scope
 from wisp.web.pages import (
     close_dialog,
     go,
@@ -15,6 +15,7 @@ from wisp.web.pages import (
 )
 
 __all__ = [
+    "administrators",
     "authenticated",
     "can",
     "close_dialog",

@@ -15,6 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MARK = "wisp_access"
 PUBLIC = "public"
 AUTHENTICATED = "authenticated"
+ADMINISTRATORS = "administrators"
 gates: list[Callable[[], Any]] = []
 """What may answer a request before anybody asks who is logged in (None: go on); filled by setup() of slices."""
 
@@ -47,9 +48,17 @@ def authenticated(view: F) -> F:
     return view
 
 
+def administrators(view: F) -> F:
+    """Mark a view that only an administrator may open: no permission that can be granted is enough."""
+    setattr(view, MARK, ADMINISTRATORS)
+    return view
+
+
 def can(permission: Permission | str) -> bool:
-    """True where the logged-in user holds ``permission``."""
-    return bool(current_user and current_user.is_authenticated and permission in current_user.permissions)
+    """True where the logged-in user holds ``permission``; ``ADMINISTRATORS``: is an administrator."""
+    if not current_user or not current_user.is_authenticated:
+        return False
+    return bool(current_user.manager.admin if permission == ADMINISTRATORS else permission in current_user.permissions)
 
 
 def scope() -> Scope:
@@ -78,6 +87,8 @@ def enforce() -> Any:
         return login_manager.unauthorized()
     if mark == AUTHENTICATED:
         return None
+    if mark == ADMINISTRATORS:
+        return None if can(ADMINISTRATORS) else abort(403)
     if mark is None or not mark <= current_user.permissions:
         abort(403)
     return None

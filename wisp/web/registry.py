@@ -19,7 +19,7 @@ class Tab:
     key: str
     label: Any
     endpoint: str
-    permission: Permission | None = None
+    permission: Permission | str | None = None
     order: int = 50
     action: Any = ""
 
