@@ -146,6 +146,26 @@ def test_a_client_without_an_address_gets_no_receipt():
     assert session().scalars(sa.select(Message)).all() == []
 
 
+@pytest.mark.parametrize(
+    ("method", "reference", "refused"),
+    [("transfer", "spei 00-451", True), ("deposit", "ＳＰＥＩ00451", True), ("cash", "SPEI-00451", False),
+     ("transfer", "SPEI-452", False), ("transfer", " - ", False)],
+)  # fmt: skip
+def test_a_reference_counts_once_however_it_is_written(method, reference, refused):
+    one, other = make_client(), make_client()
+    first = pay(one, 10_000, method="transfer", reference="SPEI-00451")
+    pay(one, 10_000, method="transfer", reference="--")
+    if refused:
+        with pytest.raises(Refused) as error:
+            pay(other, 5_000, method=method, reference=reference)
+        assert (error.value.code, error.value.values["number"]) == ("payments.duplicate", first.id)
+        with transaction():
+            service.void(session().get_one(Payment, first.id), "otro")
+        session().expire_all()
+    pay(other, 5_000, method=method, reference=reference)
+    pay(other, 5_000, method=method, reference=reference, duplicate=True)
+
+
 def test_a_token_that_served_another_payment_is_refused():
     client, other = owing(), owing()
     pay(client, 100, token="t")

@@ -90,8 +90,21 @@ def test_a_client_that_was_not_cut_is_not_reactivated(site, run):
     assert add(run, site.client(new).code, "350.00", "--wait")["reactivated"] == "no"
 
 
+def test_a_repeated_reference_needs_a_word_and_too_much_is_credit(ctx, run):
+    client = make_client(code="C1")
+    make_invoice(client)
+    paid = ("payments", "add", "--client", "C1", "--amount", "$1,350.50", "--method", "transfer", "--reference", "F 7")
+    exit_code, out, _err = run(*paid, "--json")
+    assert (exit_code, json.loads(out)["credit"]) == (0, "1000.50")
+    exit_code, out, err = run(*paid[:-1], "f-7")
+    assert (exit_code, out) == (1, "")
+    assert "1" in err
+    assert "C1" in err
+    assert run(*paid, "--duplicate")[0] == 0
+
+
 @pytest.mark.parametrize(
-    ("amount", "why"), [("0", ""), ("-5", "-5"), ("1.234", "1.234"), ("abc", "abc"), ("1,5", "1,5")]
+    ("amount", "why"), [("0", ""), ("-5", "-5"), ("1.234", "1.234"), ("abc", "abc"), ("1,55,5", "1,55,5")]
 )
 def test_an_amount_that_cannot_be_is_refused_in_one_line(ctx, run, amount, why):
     code = make_client().code

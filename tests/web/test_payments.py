@@ -165,10 +165,60 @@ def test_the_same_form_sent_twice_is_one_payment(provider: Flask) -> None:
     assert fields(browser.get(FORM).text)["token"] != data["token"]
 
 
+def test_more_than_is_owed_is_asked_and_saved_where_it_is_right(provider: Flask) -> None:
+    browser = signed_in(provider)
+    data = fields(browser.get(FORM).text, amount="99,999.00", activate="no")
+    asked = browser.post(FORM, data=data)
+    assert asked.status_code == 422
+    assert "Sobran $99,299.00 como saldo a favor, ¿correcto?" in asked.text
+    assert 'name="activate" value="no"' in asked.text
+    assert payments(provider) == []
+    sure = re.search(r'name="sure"[^>]*value="([^"]+)"', asked.text)
+    assert sure
+    assert browser.post(FORM, data={**data, "sure": sure[1], "amount": "800.00"}).status_code == 422  # another question
+    for _ in range(2):  # two clicks
+        assert browser.post(FORM, data={**data, "sure": sure[1]}).location == "/pagos/1/"
+    (payment,) = payments(provider)
+    assert (payment.amount, payment.remaining, payment.activate) == (9_999_900, 9_929_900, False)
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_a_reference_that_is_there_already_is_asked_with_the_other_payment(
+    paid: Flask, monkeypatch: pytest.MonkeyPatch, theirs: bool
+) -> None:
+    if theirs:
+        with paid.app_context(), transaction():
+            service.register(_client(2), 20_000, method="deposit", reference="spei 1", duplicate=True)
+        monkeypatch.setattr("wisp.payments.views.scope", lambda: Scope(frozenset({1})))
+    browser = signed_in(paid)
+    before = len(payments(paid))
+    data = fields(browser.get(FORM).text, method="transfer", reference="SPEI 1", amount="100")
+    asked = browser.post(FORM, data=data)
+    assert (asked.status_code, len(payments(paid))) == (422, before)
+    assert "ya está registrada" in asked.text
+    assert "$200.00" in asked.text if theirs else '<a href="/pagos/1/">' in asked.text
+    assert "Luis" not in asked.text
+    assert browser.post(FORM, data={**data, "method": "cash", "reference": "SPEI 1", "token": "t"}).status_code == 303
+    sure = re.search(r'name="sure"[^>]*value="([^"]+)"', asked.text)
+    assert sure
+    assert browser.post(FORM, data={**data, "sure": sure[1]}).status_code == 303
+    assert len(payments(paid)) == before + 2
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_date_in_the_future_is_marked(provider: Flask) -> None:
+    browser = signed_in(provider)
+    answer = browser.post(FORM, data=fields(browser.get(FORM).text, paid_on="2999-01-01"))
+    field = re.search(r'<input[^>]*name="paid_on"[^>]*>', answer.text)
+    assert field
+    assert 'aria-invalid="true"' in field[0]
+    assert "futuro" in answer.text
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"amount": ""}, {"amount": "0"}, {"amount": "-1"}, {"amount": "1,5"}, {"amount": "1.234"}, {"amount": "x"},
+        {"amount": ""}, {"amount": "0"}, {"amount": "-1"}, {"amount": "1,50,0"}, {"amount": "1.234"}, {"amount": "x"},
         {"method": "credit"}, {"paid_on": ""}, {"paid_on": "2999-01-01"}, {"paid_on": "yesterday"}, {"invoice": "99"},
         {"reference": "x" * 121}, {"token": "x" * 65},
     ],

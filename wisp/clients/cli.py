@@ -238,10 +238,7 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
 @command
 def add_plan(name: str, price: str, down: str, up: str, router_profile: str, as_json: bool) -> None:
     """Add a plan."""
-    try:
-        minor = money.parse_money(price, settings.company().currency)
-    except ValueError:
-        raise click.BadParameter(f"{price!r} is not an amount", param_hint="--price") from None
+    minor = settings.read_amount(price)
     try:
         speeds = domain.read_speed(down), domain.read_speed(up)
     except ValueError:

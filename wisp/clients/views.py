@@ -21,6 +21,7 @@ from wisp.routers.views import say_switched, schedule_context, schedule_words
 from wisp.schedules.domain import Kind, month_of
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, render, requires, scope, toast
+from wisp.web.forms import put_error
 from wisp.web.tables import COUNT_LIMIT, Listing, search_text
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
@@ -90,7 +91,7 @@ def add() -> Response:
         except Refused as refused:
             saved = _just_added(form)
             if not saved:
-                _say(form, refused)
+                put_error(form, refused, FIELD_OF)
         else:
             saved = True
         if saved:
@@ -135,7 +136,7 @@ def data(code: str) -> Response:
             zone, plan = _chosen(form)
             service.edit(_client(code), zone=zone, plan=plan, **form.values())
     except Refused as refused:
-        _say(form, refused)
+        put_error(form, refused, FIELD_OF)
         return _page("clients/data.html", _client(code), "data", form)
     return _saved("clients.data", code)
 
@@ -152,7 +153,7 @@ def connection(code: str) -> Response:
         with transaction():
             service.edit(_client(code), **form.connection_values())
     except Refused as refused:
-        _say(form, refused)
+        put_error(form, refused, FIELD_OF)
         return _page("clients/connection.html", _client(code), "connection", form)
     return _saved("clients.connection", code)
 
@@ -169,7 +170,7 @@ def billing(code: str) -> Response:
         with transaction():
             service.edit(_client(code), **form.values())
     except Refused as refused:
-        _say(form, refused)
+        put_error(form, refused, FIELD_OF)
         client = _client(code)
         return _billing_page(client, form, _billing_form(client))
     return _saved("clients.billing", code)
@@ -332,15 +333,6 @@ def _saved(endpoint: str, code: str) -> Response:
     # "Saved" also where nothing differed: the second of two clicks has nothing left to change, and only it is seen.
     toast(_("Saved."))
     return go(url_for(endpoint, code=code))
-
-
-def _say(form: Any, refused: Refused) -> None:
-    """Show a refusal at the field that it is about, else above the form."""
-    name = FIELD_OF.get(refused.code, "")
-    if name in form:
-        form[name].errors = [str(refused)]
-    else:
-        form.form_errors.append(str(refused))
 
 
 def _choices(form: DataForm, client: Client | None) -> None:

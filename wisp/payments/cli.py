@@ -9,9 +9,9 @@ from flask.cli import AppGroup
 
 from wisp.clients import service as clients
 from wisp.core import queue
-from wisp.core.commands import command, emit, fail, json_option, wait_option
+from wisp.core.commands import command, emit, json_option, wait_option
 from wisp.core.db import session, transaction
-from wisp.core.money import parse_money, plain
+from wisp.core.money import plain
 from wisp.invoices.models import Payment
 from wisp.payments import service
 from wisp.settings import service as settings
@@ -28,15 +28,27 @@ def _day(_context: Any, _option: Any, value: datetime | None) -> date | None:
 @click.option("--amount", required=True, help="Like 350.00, in the company's currency.")
 @click.option("--method", required=True, type=click.Choice(service.METHODS))
 @click.option("--reference", default="")
+@click.option("--duplicate", is_flag=True, help="Also where another payment has the same reference.")
 @click.option("--no-activate", is_flag=True, help="Only register: a suspended client stays suspended.")
 @wait_option
 @json_option
 @command
-def add(code: str, amount: str, method: str, reference: str, no_activate: bool, wait: bool, as_json: bool) -> None:
-    """Register a payment against the account: oldest invoice first, the rest stays as credit."""
+def add(
+    code: str, amount: str, method: str, reference: str, duplicate: bool, no_activate: bool, wait: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Register a payment against the account: oldest invoice first, the rest stays as credit.
+
+    A reference that another payment has (cash apart) is refused without --duplicate."""
     with queue.inline() if wait else nullcontext(), transaction():
         client = clients.find(code)
-        payment = service.register(client, _minor(amount), method=method, reference=reference, activate=not no_activate)
+        payment = service.register(
+            client,
+            settings.read_amount(amount),
+            method=method,
+            reference=reference,
+            activate=not no_activate,
+            duplicate=duplicate,
+        )
         number = payment.id
     session().rollback()
     answer = shown(service.find(number), code)
@@ -74,10 +86,3 @@ def shown(payment: Payment, code: str) -> dict[str, Any]:
         "reference": payment.reference,
         "paid_on": payment.paid_on.isoformat(),
     }
-
-
-def _minor(amount: str) -> int:
-    try:
-        return parse_money(amount, settings.company().currency)
-    except ValueError as error:
-        fail(str(error))

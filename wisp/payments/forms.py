@@ -14,9 +14,11 @@ from wisp.web.forms import MoneyField
 
 
 class PaymentForm(FlaskForm):
-    """A payment of one client. ``token`` is made anew for each form, so that sending it twice registers it once."""
+    """A payment of one client. ``token`` is made anew for each form, so that sending it twice registers it once.
+    ``sure``: the answer to what was asked (doubts.Doubts.answer)."""
 
     token = HiddenField(validators=[Length(max=64)])
+    sure = HiddenField(validators=[Length(max=64)])
     amount = MoneyField(_l("Amount"), [InputRequired(_l("Write the amount."))])
     method = SelectField(_l("Method"))
     paid_on = DateField(_l("Date"), [InputRequired(_l("Choose the date."))])

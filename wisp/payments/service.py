@@ -18,6 +18,7 @@ from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Allocation, Invoice, Payment, Promise
 from wisp.outbox import service as outbox
+from wisp.payments import doubts
 from wisp.settings import service as settings
 
 METHODS = ("cash", "transfer", "card", "deposit", "other")
@@ -36,13 +37,15 @@ def register(
     token: str | None = None,
     note: str = "",
     invoice_id: int | None = None,
+    duplicate: bool = False,
 ) -> Payment:
     """Money (minor units) from a client, on ``paid_on`` (default: today). The same ``token`` gives the same payment.
 
     It settles the invoice ``invoice_id`` first where one is given, then the oldest due; what is left stays as credit.
     ``activate``: where the debt that is left allows it, suspension for debt and notice are lifted; else a suspended
     client stays so, which is remembered. A receipt goes to a client with an address.
-    Refused: payments.amount, .method, .future, .text, .invoice, .token.
+    ``duplicate``: also where another payment has the same reference.
+    Refused: payments.amount, .method, .future, .reference, .invoice, .token, .duplicate.
     """
     paid_on = paid_on or settings.today()
     _check(amount, method, reference, paid_on)
@@ -51,6 +54,9 @@ def register(
     if known is not None:
         return known
     _check_invoice(client, invoice_id)
+    twin = None if duplicate else doubts.same_reference(method, reference)
+    if twin is not None:
+        raise Refused("payments.duplicate", number=twin.id, client=session().get_one(Client, twin.client_id).code)
     payment = _insert(
         client, amount, method=method, reference=reference.strip(), paid_on=paid_on, activate=activate, token=token,
         note=note.strip(),

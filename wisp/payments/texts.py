@@ -28,6 +28,10 @@ MESSAGES: dict[str, Any] = {
     "payments.method": _l("There is no payment method “%(method)s”. Known: %(known)s."),
     "payments.future": _l("The date of a payment cannot lie in the future."),
     "payments.reference": _l("The reference may have at most %(limit)s characters."),
+    "payments.duplicate": _l(
+        "Payment %(number)s of client %(client)s has the same reference. Nothing was registered: where this is "
+        "another payment, say so (--duplicate)."
+    ),
     "payments.invoice": _l("This invoice is not of this client, or nothing of it is open any more."),
     "payments.token": _l("This form was used before for another payment. Open it again; nothing was registered."),
     "payments.void": _l("Payment %(number)s is void already."),

@@ -20,14 +20,22 @@ from wisp.core.permissions import Permission
 from wisp.invoices import listing as invoice_lists
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Payment
+from wisp.payments import doubts, service
 from wisp.payments import listing as lists
-from wisp.payments import service
+from wisp.payments.doubts import Doubts
 from wisp.payments.forms import PaymentForm, PromiseForm, VoidForm
 from wisp.payments.texts import METHODS, REACTIVATED, STATES
 from wisp.settings import service as settings
 from wisp.web import close_dialog, formats, go, render, render_dialog, requires, scope, tables, toast
+from wisp.web.forms import put_error
 
 bp = Blueprint("payments", __name__)
+FIELD_OF = {
+    "payments.amount": "amount",
+    "payments.future": "paid_on",
+    "payments.reference": "reference",
+    "payments.invoice": "invoice",
+}
 WATCH = timedelta(minutes=10)
 """So long after a payment its page asks by itself whether the router has answered."""
 
@@ -93,17 +101,23 @@ def new() -> Response:
     _choices(form, client)
     if not form.validate_on_submit():
         return _form_page(form, client)
+    asked = doubts.of(
+        client, form.amount.data or 0, method=form.method.data, reference=form.reference.data or "",
+        token=form.token.data,
+    )  # fmt: skip
+    if asked.answer and asked.answer != form.sure.data:
+        return _form_page(form, client, asked)
     try:
         with transaction():
-            number = _register(form, _client(code)).id
+            number = _register(form, _client(code), duplicate=asked.twin is not None).id
     except Refused as refused:
-        form.form_errors.append(str(refused))
+        put_error(form, refused, FIELD_OF)
         return _form_page(form, _client(code))
     _tell(service.find(number), _client(code))
     return go(url_for("payments.show", number=number))
 
 
-def _register(form: PaymentForm, client: Client) -> Payment:
+def _register(form: PaymentForm, client: Client, *, duplicate: bool) -> Payment:
     return service.register(
         client,
         form.amount.data or 0,
@@ -114,6 +128,7 @@ def _register(form: PaymentForm, client: Client) -> Payment:
         token=form.token.data,
         note=form.note.data or "",
         invoice_id=form.invoice.data or None,
+        duplicate=duplicate,
     )
 
 
@@ -127,7 +142,17 @@ def _choices(form: PaymentForm, client: Client) -> list[Any]:
     return open_
 
 
-def _form_page(form: PaymentForm, client: Client) -> Response:
+def _twin(asked: Doubts | None) -> dict[str, Any] | None:
+    """The payment with the same reference; whose it is only inside the person's scope."""
+    if asked is None or asked.twin is None:
+        return None
+    client = session().get_one(Client, asked.twin.client_id)
+    return {"payment": asked.twin, "client": client if scope().allows(client.zone_id) else None}
+
+
+def _form_page(form: PaymentForm, client: Client, asked: Doubts | None = None) -> Response:
+    """The form, with what is asked before it is saved."""
+    form.sure.data = asked.answer if asked else ""
     open_, debt = _choices(form, client), invoices.debt_of(client.id)
     if request.method == "GET":
         chosen = next((i for i in open_ if i.label == request.args.get("invoice")), None)
@@ -137,7 +162,7 @@ def _form_page(form: PaymentForm, client: Client) -> Response:
     return render(
         "payments/new.html", status=422 if request.method == "POST" else 200, form=form, client=client, debt=debt,
         open_invoices=open_, late=invoice_lists.overdue([i.id for i in open_]), state=access.state_of(client.id),
-        reason=access_texts.reason, company=settings.company(),
+        reason=access_texts.reason, company=settings.company(), asked=asked, twin=_twin(asked),
     )  # fmt: skip
 
 

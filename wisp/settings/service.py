@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, inspect
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from wisp.core import audit, clock, crypto, events
+from wisp.core import audit, clock, crypto, events, money
 from wisp.core.db import session
 from wisp.core.errors import Refused
+from wisp.core.locales import formatting_locale
 from wisp.settings import domain, pictures
 from wisp.settings.hours import Hours
 from wisp.settings.models import Company, CompanyLogo
@@ -42,6 +43,16 @@ def timezone() -> ZoneInfo:
 def today() -> date:
     """The local date of the company."""
     return clock.today(timezone())
+
+
+def read_amount(text: str, *, allow_negative: bool = False) -> int:
+    """An amount in the company's currency, written the company's way, as minor units. Refused("amount.…")."""
+    firm = company()
+    locale = formatting_locale(firm.language, firm.currency)
+    try:
+        return money.parse_money(text, firm.currency, locale, allow_negative=allow_negative)
+    except money.NotAnAmount as error:
+        raise money.refusal(error, text, firm.currency, locale) from None
 
 
 def cut_hours() -> Hours:

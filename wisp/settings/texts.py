@@ -11,6 +11,13 @@ SECURITIES = {
 }
 
 MESSAGES = {
+    "amount.amount": _l("“%(value)s” is not an amount. Write it like %(example)s."),
+    "amount.ambiguous": _l("“%(value)s” could be two amounts. Write it like %(example)s."),
+    "amount.negative": _l("“%(value)s” is below zero, which is not possible here."),
+    "amount.too_fine": _l(
+        "“%(value)s” has too many decimals: %(currency)s has %(decimals)s. Write it like %(example)s."
+    ),
+    "amount.too_large": _l("“%(value)s” is beyond all bounds."),
     "settings.name": _l("The company needs a name."),
     "settings.timezone": _l("There is no time zone “%(value)s”. They are named like America/Mexico_City."),
     "settings.currency": _l("The currency “%(value)s” is not known. Known: %(known)s."),

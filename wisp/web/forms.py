@@ -1,20 +1,19 @@
 """Form fields that the slices share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask_babel import gettext as _
 from wtforms import Field
 from wtforms.validators import StopValidation, ValidationError
 from wtforms.widgets import TextInput
 
 from wisp.core import money
 from wisp.core.errors import Refused
-from wisp.web.formats import facts
+from wisp.web.formats import facts, locale
 
 
 class MoneyField(Field):
-    """An amount, typed as people write it (350, 350.00, 1,350.50); its data are minor units."""
+    """An amount, typed the way the page writes amounts (350, 350.00, 1,350.50); its data are minor units."""
 
     widget = TextInput()
     data: int | None
@@ -35,9 +34,9 @@ class MoneyField(Field):
         self.data = None
         if text:
             try:
-                self.data = money.parse_money(text, self.currency())
-            except ValueError:
-                raise ValidationError(_("This is not an amount. Write it like 1,350.50.")) from None
+                self.data = money.parse_money(text, self.currency(), locale())
+            except money.NotAnAmount as error:
+                raise ValidationError(str(money.refusal(error, text, self.currency(), locale()))) from None
 
 
 class Checked:
@@ -58,3 +57,12 @@ class Checked:
             field.data = self.rule(field.data)
         except ValueError as error:
             raise StopValidation(str(self.refuse(error))) from None
+
+
+def put_error(form: Any, refused: Refused, field_of: Mapping[str, str]) -> None:
+    """Show a refusal at the field that it is about (``field_of``: by the refusal's code), else above the form."""
+    name = field_of.get(refused.code, "")
+    if name in form:
+        form[name].errors = [*form[name].errors, str(refused)]
+    else:
+        form.form_errors.append(str(refused))
