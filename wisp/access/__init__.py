@@ -7,10 +7,10 @@ from flask_babel import lazy_gettext as _l
 def setup(app: Flask) -> None:
     """Wire the receivers of events, the texts and the commands."""
     from wisp.access import cli, importing, provision, service, texts, views
-    from wisp.access.rules import jobs  # noqa: F401  (registers its job)
+    from wisp.access.rules import jobs, verdicts  # noqa: F401  (registers its jobs)
     from wisp.core import events
     from wisp.core.permissions import Permission
-    from wisp.web.registry import Tab, router_tools
+    from wisp.web.registry import Tab, router_marks, router_tools
 
     events.client_saved.connect(service.client_saved)
     events.client_moved.connect(service.client_moved)
@@ -18,10 +18,13 @@ def setup(app: Flask) -> None:
     events.clients_imported.connect(service.clients_imported)
     events.settings_changed.connect(service.settings_changed)
     events.router_returned.connect(service.router_returned)
+    events.settings_changed.connect(verdicts.changed)
+    events.router_changed.connect(verdicts.changed)
     texts.register()
     app.jinja_env.filters["router_words"] = texts.explain
     cli.register()
     app.register_blueprint(views.bp)
+    router_marks["rules"] = views.rules_marks
     sync, edit = Permission.ROUTERS_SYNC, Permission.ROUTERS_EDIT
     router_tools.add(
         Tab(

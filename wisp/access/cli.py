@@ -9,7 +9,7 @@ from wisp.access import service, sync
 from wisp.access.conversation import look
 from wisp.access.domain import Add, Change, Difference
 from wisp.access.models import RouterSync
-from wisp.access.rules import script, talk
+from wisp.access.rules import script, verdicts
 from wisp.access.rules import service as rules
 from wisp.access.rules.comparing import Difference as RuleDifference
 from wisp.access.texts import CHECKS, STATES, verdict
@@ -143,18 +143,22 @@ def _rules_order(router: Router, action: str, as_json: bool) -> None:
 
 def _rules_read(router: Router) -> dict[str, Any]:
     """What stands on the router against what belongs there. Raises GatewayError."""
-    target, wanted, duplicates = rules.target(router), rules.settings(), rules.duplicates(router.id)
-    session().rollback()
-    if target is None:
-        raise GatewayError(ErrorCode.login, rules.UNREADABLE)
-    look = talk.read(target, wanted, facts=True)
-    found: RuleDifference = look.difference
+    router_id = router.id
+    seen = verdicts.look(router_id)
+    with transaction():
+        verdicts.record(router_id, seen)
+    if seen.look is None:
+        code = ErrorCode.login if seen.error == rules.UNREADABLE else ErrorCode(seen.error)
+        raise GatewayError(code, seen.detail or seen.error)
+    found: RuleDifference = seen.look.difference
+    standing = verdicts.of_router(router_id)
     return {
         "missing": [rule.key for rule in found.missing],
         "changed": [rule.key for rule, _row in found.changed],
         "misplaced": [rule.key for rule in found.misplaced],
         "extra": [row.get("comment", "") for _menu, row in found.extra],
         "foreign": found.foreign,
+        "applied": {"cut": standing.cut, "cut6": standing.cut6, "notice": standing.notice},
         "checks": [
             {
                 "check": str(CHECKS[one.key]),
@@ -163,7 +167,7 @@ def _rules_read(router: Router) -> dict[str, Any]:
                 "verdict": str(STATES[one.state]),
                 "why": verdict(one.reason, one.values),
             }
-            for one in rules.verdicts(look, wanted, duplicates)
+            for one in seen.verdicts
         ],
     }
 

@@ -317,6 +317,7 @@ class Outcome(NamedTuple):
     ``state``: ``written`` (a command of ours made it so), ``unchanged`` (read on the router as wanted), ``failed``
     (``detail`` says why: a problem of Verdict, or ``router: <its answer>``) or ``waits`` (``detail`` ``no_session``:
     nobody is logged in who could be shown a notice; looked at again). ``wanted``: ``cut``, ``notice``, ``none``.
+    ``enforced`` False: it stands on a list that the router's rules are known not to apply.
     """
 
     state: str
@@ -324,6 +325,7 @@ class Outcome(NamedTuple):
     address: str | None = None
     detail: str = ""
     foreign: bool = False
+    enforced: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from wisp.access import differences, knocking, outages, service, sync, transcrip
 from wisp.access.conversation import converse
 from wisp.access.plan import Result
 from wisp.access.rules import service as rules
+from wisp.access.rules import verdicts
 from wisp.core import clock
 from wisp.core.db import after_commit, session, transaction, write
 from wisp.core.queue import enqueue_many, job, periodic, rehearsal
@@ -95,8 +96,9 @@ def sweep() -> None:
         service.request_sync(answering)
         due = service.due_syncs(clock.now())
         after_commit(lambda: service.enqueue_syncs(due, force=False))
-        unfinished = rules.unfinished()
+        unfinished, unlooked = rules.unfinished(), verdicts.unlooked()
         after_commit(lambda: rules.enqueue(unfinished))
+        after_commit(lambda: verdicts.enqueue(unlooked))
 
 
 @job(outages.ALERTS, queue="routers", timeout=60)
@@ -147,3 +149,5 @@ def _note_count(router_id: int, found: differences.Found | None, error: str) -> 
         if found is not None and (found.ipv6 or found.orphans):
             sync.mind_ipv6(router_id)
         service.request_sync([router_id])
+        if found is not None:  # it answers: its rules are looked at, too
+            after_commit(lambda: verdicts.enqueue([router_id]))

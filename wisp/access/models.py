@@ -1,6 +1,7 @@
 """Wanted and applied state of each client on its router, the synchronisation of a router, and outages."""
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -186,6 +187,25 @@ class RouterRules(Base):
     failures: Mapped[dict[str, str] | None] = mapped_column(JSON)
 
     __table_args__ = (CheckConstraint(one_of("action", "install", "remove"), name="action"),)
+
+
+class RouterVerdict(Base):
+    """What the last look at a router's firewall rules found: whether they apply our lists, and what is wrong.
+
+    ``cut``, ``cut6``, ``notice``: whether the list of the suspended (IPv4, IPv6) and that of notices do anything there;
+    NULL: never read. ``checks`` (JSON): the verdicts of the rules page. All are of ``checked_at``, the last look that
+    read the router; ``error`` says why the one of ``looked_at`` could not.
+    """
+
+    __tablename__ = "router_verdict"
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"), primary_key=True, autoincrement=False)
+    looked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cut: Mapped[bool | None]
+    cut6: Mapped[bool | None]
+    notice: Mapped[bool | None]
+    checks: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    error: Mapped[str] = mapped_column(String(16), default="", server_default="")
 
 
 class RouterDifference(Base):

@@ -183,6 +183,7 @@ def end(router_id: int, outcomes: Collection[Outcome] = (), held: int = 0) -> No
         **_router(router, outage), "until": outage.ended_at.isoformat(),
         "cut": written["cut"], "notified": written["notice"], "restored": written["none"],
         "lapsed": sum(outcome.state == "unchanged" and outcome.wanted == "none" for outcome in outcomes),
+        "not_enforced": sum(outcome.state == "written" and not outcome.enforced for outcome in outcomes),
         "failed": sum(outcome.state == "failed" for outcome in outcomes), "held": held,
         "tasks": described[0]["tasks"] if described else [],
     }  # fmt: skip

@@ -16,13 +16,14 @@ from sqlalchemy.sql import ColumnElement
 
 from wisp.access import hours, left, outages
 from wisp.access.domain import Outcome, SyncReport
-from wisp.access.models import Access, RouterSync
+from wisp.access.models import Access, RouterSync, RouterVerdict
 from wisp.access.outages import note_waiting
+from wisp.access.waiting import Waiting, unsettled, waiting
 from wisp.clients import csvimport
+from wisp.clients import listing as client_lists
 from wisp.clients.models import Client
 from wisp.core import clock, queue
 from wisp.core.db import after_commit, db, dialect, insert_into, session
-from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import service as invoices
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import BillingSchedule
@@ -402,6 +403,7 @@ class State:
 
     ``kind``: ``active``, ``suspended`` or ``cancelled``. ``pending``: the router does not yet have what is wanted.
     ``on_router``: what stands there, ``cut``, ``notice`` or ``none``. ``error``: a code of wisp.access.texts.
+    ``enforced`` False: cut only by a list that the router's rules are known not to apply.
     """
 
     kind: str
@@ -413,6 +415,7 @@ class State:
     on_router: str = "none"
     foreign: bool = False
     error: str = ""
+    enforced: bool = True
 
 
 def states(client_ids: Collection[int]) -> dict[int, State]:
@@ -420,14 +423,17 @@ def states(client_ids: Collection[int]) -> dict[int, State]:
     found: dict[int, State] = {}
     for group in _groups(client_ids):
         rows = session().execute(
-            sa.select(Access, Client.cancelled_at).join(Client, Client.id == Access.client_id).where(group)
+            sa.select(Access, Client.cancelled_at, client_lists.only_listed())
+            .join(Client, Client.id == Access.client_id)
+            .outerjoin(RouterVerdict, RouterVerdict.router_id == Access.applied_router_id)
+            .where(group)
         )
-        for access, cancelled_at in rows:
+        for access, cancelled_at, listed in rows:
             kind = "cancelled" if cancelled_at else "suspended" if access.suspended else "active"
             standing = "cut" if access.applied_suspended else "notice" if access.applied_notice else "none"
             found[access.client_id] = State(
                 kind, access.reason, access.keep, access.notice, access.suspended_at,
-                access.wanted_version != access.applied_version, standing, access.foreign, access.error,
+                access.wanted_version != access.applied_version, standing, access.foreign, access.error, not listed,
             )  # fmt: skip
     return found
 
@@ -446,53 +452,3 @@ def concerned(router_id: int) -> ColumnElement[bool]:
         sa.and_(here, ~Access.suspended, Access.notice),
         sa.and_(here, unsettled()),
     )
-
-
-def unsettled() -> ColumnElement[bool]:
-    """True for access rows whose router has not yet confirmed what is wanted."""
-    return Access.wanted_version != Access.applied_version
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What waits for one router: clients to cut, to notify, to release; why, and when it is tried again. ``held``: of
-    the cuts, those that wait for the hours in which they are allowed."""
-
-    router_id: int
-    router: str
-    cut: int
-    notice: int
-    release: int
-    error: str
-    next_attempt_at: datetime | None
-    held: int = 0
-
-    @property
-    def only_held(self) -> bool:
-        """Nothing waits but cuts for their hours."""
-        return self.held > 0 and self.held == self.cut + self.notice + self.release
-
-
-def waiting(scope: Scope = EVERYTHING) -> list[Waiting]:
-    """The routers that have not yet got everything that is wanted, by name."""
-    count = _count_where
-    query = (
-        sa.select(
-            Router.id, Router.name,
-            count(Access.suspended), count(Access.notice), count(sa.and_(~Access.suspended, ~Access.notice)),
-            sa.func.coalesce(sa.func.max(RouterSync.error), ""), sa.func.max(RouterSync.next_attempt_at),
-        )
-        .select_from(Access)
-        .join(Router, Router.id == Access.router_id)
-        .outerjoin(RouterSync, RouterSync.router_id == Router.id)
-        .where(unsettled())
-        .group_by(Router.id, Router.name)
-        .order_by(sa.func.lower(Router.name))
-    )  # fmt: skip
-    if scope.zone_ids is not None:
-        query = query.where(Router.id.in_(sa.select(Zone.router_id).where(Zone.id.in_(scope.zone_ids))))
-    return [Waiting(*row, held=len(hours.held(row[0]))) for row in session().execute(query).all()]
-
-
-def _count_where(condition: _Condition) -> ColumnElement[int]:
-    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)

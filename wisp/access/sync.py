@@ -14,11 +14,12 @@ from typing import cast
 import sqlalchemy as sa
 
 from wisp.access import hours, left, outages, service
-from wisp.access.domain import Lists, SyncReport, pause
+from wisp.access.domain import Lists, Outcome, SyncReport, pause
 from wisp.access.knocking import PATIENCE
 from wisp.access.levers import Lever
 from wisp.access.models import Access, RouterSync
 from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
+from wisp.access.rules import verdicts
 from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
@@ -271,7 +272,7 @@ def record(plan: Plan, result: Result, changed: Sequence[dict[str, object]], own
     left_over = result.leftovers or any(applied.outcome.state == "failed" for applied in result.clients.values())
     for client_id in plan.held:
         result.clients.pop(client_id, None)
-    outcomes = {client_id: applied.outcome for client_id, applied in result.clients.items()}
+    outcomes = _outcomes(plan, result)
     if result.reached:
         outages.end(plan.router_id, outcomes.values(), len(plan.held))
     else:
@@ -305,6 +306,22 @@ def record(plan: Plan, result: Result, changed: Sequence[dict[str, object]], own
         # Ordered meanwhile, and its own job found the lease taken: it is to have its answer too, at once.
         after_commit(lambda: service.enqueue_syncs([plan.router_id], force=True))
     return again
+
+
+SWITCHES = ("disable", "hotspot")
+"""Levers that cut by themselves, the user being switched off; the others only put an address on a list."""
+
+
+def _outcomes(plan: Plan, result: Result) -> dict[int, Outcome]:
+    """What was done for each client, and whether the router's rules do anything about it."""
+    unread = verdicts.of_router(plan.router_id).unread
+    found = {client_id: applied.outcome for client_id, applied in result.clients.items()}
+    for client_id, applied in result.clients.items() if unread else ():
+        outcome = applied.outcome
+        name = "cut6" if outcome.wanted == "cut" and not outcome.address and not applied.lever.kind else outcome.wanted
+        if name in unread and outcome.state in ("written", "unchanged") and applied.lever.kind not in SWITCHES:
+            found[client_id] = outcome._replace(enforced=False)
+    return found
 
 
 def _next_attempt(attempts: int, planned: datetime | None, result: Result) -> dict[str, object]:

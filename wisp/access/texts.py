@@ -137,6 +137,19 @@ WHY: dict[str, Any] = {
 }
 
 
+def rules(standing: Any) -> tuple[str, str]:
+    """Look and words of what is known of a router's rules (a ``verdicts.Standing``)."""
+    if standing.cut is None:
+        return "pending", str(_("Rules not looked at yet"))
+    if not standing.cut:
+        return "danger", str(_("Without the rules: nobody is cut"))
+    if not standing.notice:
+        return "warning", str(_("The rules show no notices"))
+    if standing.worst == "bad":
+        return "warning", str(_("Something is wrong with the rules"))
+    return "success", str(_("Rules in place"))
+
+
 def verdict(reason: str, values: Mapping[str, str]) -> str:
     """The sentence of a verdict."""
     return str(REASONS[reason]) % values

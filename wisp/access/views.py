@@ -8,12 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from markupsafe import Markup
 
 from wisp.access import differences, repair, service, sessions, sync, texts, transcripts
-from wisp.access.rules import script, talk
+from wisp.access.rules import script, verdicts
 from wisp.access.rules import service as rules_service
 from wisp.access.rules.wanted import FILTER6, MENUS
 from wisp.clients.models import Client
@@ -24,7 +25,7 @@ from wisp.gateway import GatewayError
 from wisp.routers import service as routers
 from wisp.routers.models import Router
 from wisp.routers.texts import cause
-from wisp.web import go, is_partial, render, requires, scope, toast
+from wisp.web import can, go, is_partial, render, requires, scope, toast
 
 bp = Blueprint("access", __name__, url_prefix="/router")
 
@@ -77,19 +78,30 @@ def rules(router_id: int) -> Response:
     return render("access/rules.html", partials=partials, **context)
 
 
+def rules_marks(router_ids: list[int]) -> dict[int, str]:
+    """What is known of the rules of these routers, for their list."""
+    found = verdicts.of_routers(router_ids)
+    link = can(Permission.ROUTERS_EDIT) and scope().zone_ids is None
+    return {
+        router_id: Markup(  # noqa: S704  (a template of ours, escaped where it is rendered)
+            render_template(
+                "access/_rules_mark.html", standing=found.get(router_id, verdicts.UNKNOWN), router_id=router_id,
+                link=link, texts=texts,
+            )
+        )
+        for router_id in router_ids
+    }  # fmt: skip
+
+
 def _read_rules(router: Router) -> dict[str, Any]:
-    """What the router says now: differences and verdicts, or why it could not be read."""
-    target, settings = rules_service.target(router), rules_service.settings()
-    duplicates = rules_service.duplicates(router.id)
-    session().rollback()
-    if target is None:
-        return {"error": rules_service.UNREADABLE, "detail": ""}
-    try:
-        look = talk.read(target, settings, facts=True)
-    except GatewayError as error:
-        return {"error": error.code.value, "detail": error.detail}
-    verdicts = rules_service.verdicts(look, settings, duplicates)
-    return {"error": "", "difference": look.difference, "verdicts": verdicts}
+    """What the router says now: differences and verdicts, or why it could not be read. It is kept as its verdict."""
+    router_id = router.id
+    seen = verdicts.look(router_id)
+    with transaction():
+        verdicts.record(router_id, seen)
+    if seen.look is None:
+        return {"error": seen.error, "detail": seen.detail}
+    return {"error": "", "difference": seen.look.difference, "verdicts": seen.verdicts}
 
 
 @bp.post("/<int:router_id>/reglas/")

@@ -28,9 +28,10 @@ class Filters:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a client stands on its router. ``state``: active, suspended, cutting (ordered, not yet on the router),
-    reactivating (the reverse, also where nobody knows whether a cut reached the router) or cancelled; ``reason`` of a
-    suspension; ``error``: what the router last answered."""
+    """Where a client stands on its router. ``state``: active, suspended, listed (on the list of the suspended, which
+    the router does not apply), cutting (ordered, not yet on the router), reactivating (the reverse, also where nobody
+    knows whether a cut reached the router) or cancelled; ``reason`` of a suspension; ``error``: what the router last
+    answered."""
 
     state: str
     reason: str = ""
@@ -64,7 +65,7 @@ def standings(clients: Iterable[Client]) -> dict[int, Standing]:
     """Where these clients stand, by id; one statement for up to CHUNK of them. Access is of a higher slice:
     asked by table name."""
     by_id = {client.id: client for client in clients}
-    access = Base.metadata.tables["access"]
+    access, verdict = Base.metadata.tables["access"], Base.metadata.tables["router_verdict"]
     rows = session().execute(
         sa.select(
             access.c.client_id,
@@ -75,10 +76,23 @@ def standings(clients: Iterable[Client]) -> dict[int, Standing]:
             access.c.wanted_version,
             access.c.applied_version,
             access.c.sent_version,
-        ).where(access.c.client_id.in_(by_id))
+            only_listed().label("listed"),
+        )
+        .outerjoin(verdict, verdict.c.router_id == access.c.applied_router_id)
+        .where(access.c.client_id.in_(by_id))
     )
     found = {row.client_id: row for row in rows}
     return {client_id: _standing(client, found.get(client_id)) for client_id, client in by_id.items()}
+
+
+def only_listed() -> sa.ColumnElement[bool]:
+    """Over access and router_verdict (outer joined): the client stands on the list of the suspended, and the router's
+    rules are known not to apply it. Whose user is switched off there is cut without the list."""
+    access, verdict = Base.metadata.tables["access"].c, Base.metadata.tables["router_verdict"].c
+    by6 = sa.and_(access.lever == "", access.applied_address.is_(None))
+    applied = sa.case((by6, verdict.cut6), else_=verdict.cut)
+    switched_off = access.lever.in_(("disable", "hotspot"))
+    return sa.and_(access.applied_suspended, ~switched_off, sa.func.coalesce(applied, sa.true()).is_(False))
 
 
 def _standing(client: Client, row: Any) -> Standing:
@@ -87,7 +101,8 @@ def _standing(client: Client, row: Any) -> Standing:
     if row is None:
         return Standing("active")
     if row.suspended:
-        return Standing("suspended" if row.applied_suspended else "cutting", row.reason, row.error)
+        state = "listed" if row.listed else "suspended" if row.applied_suspended else "cutting"
+        return Standing(state, row.reason, row.error)
     perhaps = row.applied_version < row.sent_version < row.wanted_version
     return Standing("reactivating" if row.applied_suspended or perhaps else "active", "", row.error)
 

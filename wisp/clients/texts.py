@@ -43,6 +43,7 @@ CONNECTIONS: dict[str, Any] = {
 STATES: dict[str, Any] = {
     "active": _l("Active"),
     "suspended": _l("Suspended"),
+    "listed": _l("On the list, not cut"),
     "cutting": _l("Cut pending"),
     "reactivating": _l("Reactivation pending"),
     "cancelled": _l("Cancelled"),
@@ -51,6 +52,7 @@ STATES: dict[str, Any] = {
 STATE_LOOKS = {
     "active": "success",
     "suspended": "danger",
+    "listed": "warning",
     "cutting": "waiting",
     "reactivating": "waiting",
     "cancelled": "off",

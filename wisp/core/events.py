@@ -34,5 +34,6 @@ client_moved = Event("client_moved")  # client_ids, old_router_id, new_router_id
 client_cancelled = Event("client_cancelled")  # client_ids
 router_returned = Event("router_returned")  # router_id, outage_id
 router_synced = Event("router_synced")  # router_id, report: access.service.SyncReport
+lists_applied = Event("lists_applied")  # router_id, lists: of "cut", "cut6", "notice", those that its rules apply now
 account_changed = Event("account_changed")  # client_ids: list[int]; debt may have fallen
 settings_changed = Event("settings_changed")  # changed: set[str]

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from wisp.access.models import Access, RouterDifference
+from wisp.access.models import Access, RouterDifference, RouterVerdict
+from wisp.clients.listing import only_listed
 from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import session
@@ -20,10 +21,12 @@ from wisp.settings import service as settings
 
 @dataclass(frozen=True)
 class Clients:
-    """How many clients there are, by what their routers have confirmed; what is only wanted yet is counted apart."""
+    """How many clients there are, by what their routers have confirmed; what is only wanted yet is counted apart.
+    ``listed``: they stand on the list of the suspended, but their router does not apply it."""
 
     active: int
     suspended: int
+    listed: int
     notice: int
     cuts_waiting: int
     releases_waiting: int
@@ -32,22 +35,25 @@ class Clients:
 def clients(scope: Scope) -> Clients:
     """The clients inside ``scope``."""
     everybody = select(func.count()).select_from(Client).where(Client.cancelled_at.is_(None))
+    listed = only_listed()
     standing = (
         select(
-            func.count().filter(Access.applied_suspended),
+            func.count().filter(Access.applied_suspended, ~listed),
+            func.count().filter(listed),
             func.count().filter(Access.applied_notice),
             func.count().filter(Access.suspended, ~Access.applied_suspended),
             func.count().filter(~Access.suspended, Access.applied_suspended),
         )
         .select_from(Access)
         .join(Client, Client.id == Access.client_id)
+        .outerjoin(RouterVerdict, RouterVerdict.router_id == Access.applied_router_id)
         .where(Client.cancelled_at.is_(None), or_(Access.suspended, Access.applied_suspended, Access.applied_notice))
     )
     if scope.zone_ids is not None:
         everybody = everybody.where(Client.zone_id.in_(scope.zone_ids))
         standing = standing.where(Access.client_id.in_(_inside(scope)))
-    cut, notice, cuts_waiting, releases_waiting = session().execute(standing).one()
-    return Clients((session().scalar(everybody) or 0) - cut, cut, notice, cuts_waiting, releases_waiting)
+    cut, listed_only, *others = session().execute(standing).one()
+    return Clients((session().scalar(everybody) or 0) - cut, cut, listed_only, *others)
 
 
 def _inside(scope: Scope) -> Any:

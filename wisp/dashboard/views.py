@@ -6,6 +6,7 @@ from flask import Blueprint, Response, url_for
 from flask_babel import gettext as _
 
 from wisp.access import service as access
+from wisp.access.rules import verdicts
 from wisp.core.permissions import Permission
 from wisp.dashboard import queries
 from wisp.outbox import server as mail_server
@@ -35,6 +36,7 @@ def _news() -> dict[str, Any]:
     found: dict[str, Any] = {"texts": texts, "p": presenters, "cause": cause, "off": [], "upcoming": []}
     if can(P.ROUTERS_VIEW):
         found["off"] = queries.routers_off(scope())
+        found["not_applied"] = verdicts.not_applied(scope())
         found["waiting"] = {row.router_id: row for row in access.waiting(scope())}
         offline = {router.id for router in found["off"]}
         found["waiting_online"] = [row for row in found["waiting"].values() if row.router_id not in offline]
@@ -56,6 +58,7 @@ def _anything(found: dict[str, Any]) -> bool:
     server = found.get("mail_state")
     return bool(
         found["off"]
+        or found.get("not_applied")
         or found.get("waiting_online")
         or found.get("troubled")
         or found.get("missed")

@@ -99,6 +99,10 @@ def router_back(message: Message) -> Rendered:
         (_("Answers since"), values.moment("until")),
         (_("Clients cut"), data.get("cut")),
         (_("Clients notified"), data.get("notified")),
+        (
+            _("Of these, on a list that the router does not apply: they go on browsing"),
+            data.get("not_enforced") or None,
+        ),
         (_("Clients given back the service"), data.get("restored")),
         (_("No longer due"), data.get("lapsed")),
         (_("Failed"), data.get("failed")),
@@ -111,9 +115,19 @@ def router_back(message: Message) -> Rendered:
         "alert", message, _("Answers again: router %(router)s", router=data.get("router", "")),
         lead=lead,
         sections=[(facts, [])],
-        next=_("What failed is on the page of its client, with the reason.") if data.get("failed") else "",
+        next=_after_back(data),
         link=_link("/tareas-periodicas/"),
     )  # fmt: skip
+
+
+def _after_back(data: dict[str, Any]) -> str:
+    """What is left to do once a router is back."""
+    words = []
+    if data.get("failed"):
+        words.append(_("What failed is on the page of its client, with the reason."))
+    if data.get("not_enforced"):
+        words.append(_("Install the firewall rules: router → Tools → Firewall rules."))
+    return " ".join(words)
 
 
 def run_failed(message: Message) -> Rendered:

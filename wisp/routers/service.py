@@ -122,7 +122,7 @@ def add_router(values: RouterValues) -> Router:
 def edit_router(router: Router, values: RouterValues) -> None:
     """Change what differs. An absent password keeps the present one, but another destination needs it typed again.
 
-    Emits router_changed where what is done there for its clients is another thing.
+    Emits router_changed with the names of what is another thing now.
     """
     values = normal(values)
     password_stays_home(router, values)
@@ -137,7 +137,7 @@ def edit_router(router: Router, values: RouterValues) -> None:
     session().flush()
     after = _describe(router) | ({"password": "… (changed)"} if values.password else {})
     audit.record("router.edit", f"router:{router.name}", before, after)
-    if changed & set(_SERVING):
+    if changed:
         events.router_changed.emit(router_id=router.id, changed=changed)
 
 

@@ -18,7 +18,7 @@ from wisp.routers.models import Router, Zone
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
-from wisp.web import can, go, is_partial, render, requires, scope, toast
+from wisp.web import can, go, is_partial, registry, render, requires, scope, toast
 from wisp.web.turns import one_at_a_time
 
 bp = Blueprint("routers", __name__, url_prefix="/router")
@@ -32,7 +32,10 @@ def index() -> Response:
     zones: dict[int, list[str]] = {}
     for zone in service.zones(scope()):
         zones.setdefault(zone.router_id, []).append(zone.name)
-    return render("routers/list.html", partial="routers/_table.html", routers=routers, zones=zones, texts=texts)
+    marks = [of_them([router.id for router in routers]) for of_them in registry.router_marks.values()]
+    return render(
+        "routers/list.html", partial="routers/_table.html", routers=routers, zones=zones, texts=texts, marks=marks
+    )  # fmt: skip
 
 
 @bp.route("/nuevo/", methods=["GET", "POST"])

@@ -19,6 +19,7 @@ def setup(app: Flask) -> None:
     texts.register()
     billing_changes.answered_by(changeover.find)
     events.router_synced.connect(ledger.on_router_synced)
+    events.lists_applied.connect(ledger.on_lists_applied)
     navigation.add("system", _l("Periodic tasks"), "tasks.index", Permission.PERIODIC_TASKS_VIEW, "calendar-event", 10)
     registry.client_tabs.add(
         registry.Tab("history", _l("History"), "tasks.client_history", Permission.PERIODIC_TASKS_VIEW, 60)

@@ -12,6 +12,7 @@ from flask import Response, abort, make_response, render_template, request, url_
 from flask_babel import gettext as _
 
 from wisp.access import hours as cut_hours
+from wisp.access.rules import verdicts
 from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import transaction
@@ -75,6 +76,7 @@ def _dialog(row: presenters.TaskRow, plan: TaskPlan, origin: str, months: Any) -
         "zone_billed": zone_billed,
         "own_billed": own_billed,
         "list_name": _list_name(row.task.kind),
+        "rules": verdicts.of_router(row.router.id),
         "opens": cut_hours.opens_at(row.timezone.key) if row.task.kind == Kind.cut else None,
         "mail_missing": row.task.kind == Kind.invoices and not mail_configured(),
         "confirm_label": presenters.confirm_label(row.task.kind, found.changes),

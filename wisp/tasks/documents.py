@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from wisp.access import hours
+from wisp.access.rules import verdicts
 from wisp.clients.models import Client
 from wisp.core import money
 from wisp.core.db import session
@@ -14,10 +15,21 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
-from wisp.tasks import service
+from wisp.tasks import planning, service
 from wisp.tasks.models import TaskPlan, TaskRun
 
-COUNTS = ("invoiced", "notified", "cut", "unchanged", "waiting", "failed", "skipped", "mails", "without_email")
+COUNTS = (
+    "invoiced",
+    "notified",
+    "cut",
+    "unchanged",
+    "waiting",
+    "failed",
+    "not_enforced",
+    "skipped",
+    "mails",
+    "without_email",
+)
 
 
 def _moment(at: datetime | None, timezone: Any = None) -> str | None:
@@ -34,7 +46,8 @@ def result_of(kind: str, run: TaskRun | None) -> str | None:
         return None
     acted = {Kind.invoices: "invoiced", Kind.notice: "notified", Kind.cut: "cut"}[Kind(kind)]
     shown = [(acted, getattr(run, acted)), ("unchanged", run.unchanged)]
-    shown += [(name, getattr(run, name)) for name in ("waiting", "failed", "skipped") if getattr(run, name)]
+    more = ("waiting", "failed", "not_enforced", "skipped")
+    shown += [(name, getattr(run, name)) for name in more if getattr(run, name)]
     return f"{run.state}: " + ", ".join(f"{count} {name}" for name, count in shown)
 
 
@@ -110,6 +123,7 @@ def plan(found: TaskPlan) -> dict[str, Any]:
         "task": found.task_id,
         "month": calendar.format_month(found.month),
         "not_before": _moment(opens, tz),
+        "applied": _applied(task),
         "items": [
             {
                 "client": client.code,
@@ -130,6 +144,13 @@ def plan(found: TaskPlan) -> dict[str, Any]:
             "nothing_to_do": totals.nothing,
         },
     }
+
+
+def _applied(task: PeriodicTask) -> bool | None:
+    """Whether the rules of the task's router apply its list; None where nobody has looked, or where it has none."""
+    if task.kind == Kind.invoices:
+        return None
+    return verdicts.of_router(planning.owner_of(task.schedule_id)[1]).applies(task.kind)
 
 
 def zone_named(name: str) -> int:

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"  # between the order and the router
     TAKEN_OVER = "taken_over"  # a later run of the task does it
     FOREIGN = "foreign"  # somebody else's entry already holds the address
+    NOT_ENFORCED = "not_enforced"  # on a list that the router's rules do not apply
     ERROR = "error"
 
 

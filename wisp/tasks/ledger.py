@@ -96,11 +96,40 @@ def recount(run: TaskRun) -> None:
     run.failed = counts.get(ItemState.FAILED.value, 0)
     if task.kind == Kind.invoices:
         return
+    run.not_enforced = session().scalar(_not_enforced(run.id)) or 0
     run.unchanged = counts.get(ItemState.UNCHANGED.value, 0)
     if task.kind == Kind.notice:
         run.notified = counts.get(ItemState.DONE.value, 0)
     else:
         run.cut = counts.get(ItemState.DONE.value, 0)
+
+
+def _not_enforced(run_id: int) -> Select[int]:
+    """How many clients of a run stand on a list that their router does not apply."""
+    return select(func.count()).where(RunItem.run_id == run_id, RunItem.reason == Reason.NOT_ENFORCED.value)
+
+
+def on_lists_applied(router_id: int, lists: Collection[str]) -> None:
+    """Receiver: a router's rules apply lists that they did not before. Whoever still stands on one of them by what a
+    run did is cut, or shown the notice, from now on."""
+    kinds = {Kind.notice.value if name == "notice" else Kind.cut.value for name in lists}
+    here = select(Access.client_id).where(
+        Access.applied_router_id == router_id, or_(Access.applied_suspended, Access.applied_notice)
+    )
+    runs = session().scalars(
+        select(TaskRun)
+        .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
+        .where(TaskRun.not_enforced > 0, PeriodicTask.kind.in_(kinds))
+        .order_by(TaskRun.id)
+        .with_for_update(of=TaskRun)
+    )
+    for run in runs.all():
+        session().execute(
+            update(RunItem)
+            .where(RunItem.run_id == run.id, RunItem.reason == Reason.NOT_ENFORCED.value, RunItem.client_id.in_(here))
+            .values(reason=Reason.NONE.value, updated_at=clock.now())
+        )
+        run.not_enforced = session().scalar(_not_enforced(run.id)) or 0
 
 
 def finish(run: TaskRun) -> None:
@@ -265,7 +294,7 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:
         if outcome is None:
             unsaid.add(run_id)
             continue
-        state, reason = _item_of(kinds[run_id], outcome.wanted, outcome.state, outcome.detail, outcome.foreign)
+        state, reason = _item_of(kinds[run_id], outcome)
         changes.append(
             {
                 "run_id": run_id,
@@ -285,9 +314,16 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:
     return unsaid
 
 
+def _item_of(kind: str, outcome: access.Outcome) -> tuple[str, str]:
+    """State and reason of an item by its run's kind and its client's outcome."""
+    state, reason = _state_of(kind, outcome.wanted, outcome.state, outcome.detail, outcome.foreign)
+    settled = state in (ItemState.DONE.value, ItemState.UNCHANGED.value)
+    return state, reason if outcome.enforced or not settled else Reason.NOT_ENFORCED.value
+
+
 @lru_cache(maxsize=256)
-def _item_of(kind: str, wanted: str, how: str, detail: str, foreign: bool) -> tuple[str, str]:
-    """State and reason of an item by its run's kind and the client's Outcome, which is the same for nearly all."""
+def _state_of(kind: str, wanted: str, how: str, detail: str, foreign: bool) -> tuple[str, str]:
+    """The same for nearly all of a run's clients, so it is kept."""
     if wanted != ("cut" if kind == Kind.cut else "notice"):
         state, reason = ItemState.SUPERSEDED, Reason.ALREADY_CUT if wanted == "cut" else Reason.PAID
     elif how == "failed":

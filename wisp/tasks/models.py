@@ -16,8 +16,9 @@ class TaskRun(Base):
     id that a chunk has finished with, so a killed run goes on there. ``day``: of a follow-up of broken promises, of
     which a task has one a day. ``sync_order`` is the order of its router's
     synchronisation (RouterSync.requested) that the run waits for. ``planned_for`` is the configured moment of an
-    automatic run. Counts are kept up in the same transactions that write the items. ``taken_by`` is the later run
-    of the task that took over what this one left open.
+    automatic run. Counts are kept up in the same transactions that write the items; ``not_enforced``: of those done or
+    unchanged, whom no rule on the router holds. ``taken_by`` is the later run of the task that took over what this one
+    left open.
     """
 
     __tablename__ = "task_run"
@@ -50,6 +51,7 @@ class TaskRun(Base):
     unchanged: Mapped[int] = mapped_column(default=0)
     waiting: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
+    not_enforced: Mapped[int] = mapped_column(default=0, server_default="0")
     skipped: Mapped[int] = mapped_column(default=0)
     mails: Mapped[int] = mapped_column(default=0)
     without_email: Mapped[int] = mapped_column(default=0)

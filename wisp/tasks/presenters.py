@@ -18,7 +18,7 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind, MonthReason
 from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.tasks import queries, texts
-from wisp.tasks.domain import OPEN_RUNS, UNSETTLED_RUNS, ItemState, RunState
+from wisp.tasks.domain import OPEN_RUNS, UNSETTLED_RUNS, ItemState, Reason, RunState
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web.formats import facts, format_day, format_moment, format_month, format_number, locale
 
@@ -71,24 +71,39 @@ class Part(str):
     look: str
 
 
+def enforced(run: TaskRun) -> tuple[int, int]:
+    """How many clients a notice or a cut did reach, and how many it had reached before: without those who only stand
+    on a list that their router does not apply."""
+    done = run.notified + run.cut
+    return max(done - run.not_enforced, 0), max(run.unchanged - max(run.not_enforced - done, 0), 0)
+
+
 def result_parts(kind: str, run: TaskRun) -> list[Part]:
     """The latest run in words, most important first: "5,000 facturas creadas", "3 esperan al router"."""
     parts: list[Part] = []
+    done, found = enforced(run)
     if kind == Kind.invoices:
         created = ngettext("%(count)s invoice created", "%(count)s invoices created", run.invoiced)
         parts.append(Part(created if run.invoiced else _("0 created")))
         if run.unchanged:
             parts.append(Part(ngettext("%(count)s already invoiced", "%(count)s already invoiced", run.unchanged)))
     elif kind == Kind.notice:
-        if run.notified or not (run.waiting or run.unchanged):
-            parts.append(Part(ngettext("%(count)s notice shown", "%(count)s notices shown", run.notified)))
-        if run.unchanged:
-            parts.append(Part(ngettext("%(count)s already had it", "%(count)s already had it", run.unchanged)))
+        if done or not (run.waiting or found or run.not_enforced):
+            parts.append(Part(ngettext("%(count)s notice shown", "%(count)s notices shown", done)))
+        if found:
+            parts.append(Part(ngettext("%(count)s already had it", "%(count)s already had it", found)))
     else:
-        if run.cut or not (run.waiting or run.unchanged):
-            parts.append(Part(ngettext("%(count)s cut", "%(count)s cut", run.cut)))
-        if run.unchanged:
-            parts.append(Part(ngettext("%(count)s was already cut", "%(count)s were already cut", run.unchanged)))
+        if done or not (run.waiting or found or run.not_enforced):
+            parts.append(Part(ngettext("%(count)s cut", "%(count)s cut", done)))
+        if found:
+            parts.append(Part(ngettext("%(count)s was already cut", "%(count)s were already cut", found)))
+    if run.not_enforced:
+        listed = ngettext(
+            "%(count)s on the list; the router does not apply it",
+            "%(count)s on the list; the router does not apply it",
+            run.not_enforced,
+        )  # fmt: skip
+        parts.append(Part(listed, "danger"))
     if run.waiting and run.state == RunState.HELD:
         held = ngettext("%(count)s waits for the hours of cuts", "%(count)s wait for the hours of cuts", run.waiting)
         parts.append(Part(held, "warning"))
@@ -190,7 +205,7 @@ class TaskRow:
         if self.own_item is None:
             return [Part(_("Nothing to do"))]
         look = {ItemState.WAITING: "warning", ItemState.FAILED: "danger"}.get(ItemState(self.own_item.state), "")
-        return [Part(texts.item_state(self.task.kind, self.own_item.state), look)]
+        return [Part(texts.item_state(self.task.kind, self.own_item.state, self.own_item.reason), look)]
 
     @property
     def has_second_action(self) -> bool:
@@ -282,12 +297,14 @@ class Card:
 
 def cards(kind: str, run: TaskRun, counts: dict[str, int]) -> list[Card]:
     """The counts of a run: what was done first, then what is open, then the rest; zeros only where they tell."""
-    done = {Kind.invoices: run.invoiced, Kind.notice: run.notified, Kind.cut: run.cut}[Kind(kind)]
+    done, found = (run.invoiced, run.unchanged) if kind == Kind.invoices else enforced(run)
     shown = [Card(str(texts.DONE_MANY[kind]), done, "done", "success")]
     if kind == Kind.invoices:
-        shown.append(Card(str(texts.UNCHANGED_MANY[kind]), run.unchanged))
-    elif run.unchanged:
-        shown.append(Card(str(texts.UNCHANGED_MANY[kind]), run.unchanged, "unchanged"))
+        shown.append(Card(str(texts.UNCHANGED_MANY[kind]), found))
+    elif found:
+        shown.append(Card(str(texts.UNCHANGED_MANY[kind]), found, "unchanged"))
+    if run.not_enforced:
+        shown.append(Card(str(texts.REASONS[Reason.NOT_ENFORCED]), run.not_enforced, look="danger"))
     if run.state == RunState.HELD:
         shown.append(Card(_("Clients waiting for the hours of cuts"), run.waiting, "waiting", "warning"))
     elif kind != Kind.invoices or run.waiting:

@@ -20,6 +20,15 @@ DID: dict[str, Any] = {
     Kind.notice: _l("The payment notice was put on the screen: %(amount)s were owed."),
     Kind.cut: _l("The service was cut: %(amount)s were overdue."),
 }
+LISTED: dict[str, Any] = {
+    Kind.notice: _l(
+        "On the list of notices, but the router does not apply it, so no notice is shown: %(amount)s are owed."
+    ),
+    Kind.cut: _l(
+        "On the list of the suspended, but the router does not apply it, so the service goes on: "
+        "%(amount)s were overdue."
+    ),
+}
 FOUND: dict[str, Any] = {
     Kind.notice: _l("The payment notice was on the screen already: %(amount)s were owed."),
     Kind.cut: _l("The service was cut already: %(amount)s were overdue."),
@@ -47,6 +56,8 @@ def history_sentence(item: RunItem, run: TaskRun, kind: str, label: str | None) 
         return str(_("It failed: %(reason)s.", reason=texts.answer_text(item.reason, item.detail) or reason))
     if kind == Kind.invoices:
         return str(_("Invoice %(number)s was created, for %(amount)s.", number=label or "", amount=amount))
+    if item.reason == Reason.NOT_ENFORCED:
+        return str(LISTED[Kind(kind)]) % {"amount": amount}
     if item.state == ItemState.UNCHANGED:
         return str(FOUND[Kind(kind)]) % {"amount": amount}
     return str(DID[Kind(kind)]) % {"amount": amount}

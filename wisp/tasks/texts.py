@@ -112,6 +112,7 @@ REASONS: dict[str, Any] = {
     Reason.PAID: _l("No longer owed when the router was reached"),
     Reason.TAKEN_OVER: _l("A later run took it over"),
     Reason.FOREIGN: _l("Another entry, not ours, already holds the address"),
+    Reason.NOT_ENFORCED: _l("On the list; the router does not apply it"),
     Reason.ERROR: _l("It could not be written"),
 }
 """The short form, for counts; ``reason_text`` adds the argument."""
@@ -162,13 +163,20 @@ def register() -> None:
     messages.update(REFUSALS)
 
 
-def item_state(kind: str, state: str) -> str:
+def item_state(kind: str, state: str, reason: str = "") -> str:
     """The state of one client in a run, in the words of its kind: "Cortado", "Ya facturado", "Espera"."""
+    if reason == Reason.NOT_ENFORCED:
+        return str(_("On the list"))
     if state == ItemState.DONE:
         return str(DONE[kind])
     if state == ItemState.UNCHANGED:
         return str(UNCHANGED[kind])
     return str(ITEM_STATES[state])
+
+
+def item_look(state: str, reason: str) -> str:
+    """The look of that state."""
+    return "warning" if reason == Reason.NOT_ENFORCED else ITEM_LOOKS[ItemState(state)]
 
 
 def reason_text(reason: str, detail: str = "") -> str:
@@ -200,9 +208,12 @@ def item_reason(kind: str, state: str, reason: str, detail: str) -> str:
     return reason_text(reason, "" if reason == Reason.ROUTER_OFF else detail)
 
 
+ANSWERED = (Reason.ROUTER_REFUSED, Reason.ERROR, Reason.FOREIGN, Reason.NOT_ENFORCED, Reason.NONE)
+
+
 def answer_text(reason: str, detail: str) -> str:
     """What the router answered for one client, where that is not a code of ours: its own words, or what is wrong."""
-    if reason not in (Reason.ROUTER_REFUSED, Reason.ERROR, Reason.FOREIGN, Reason.NONE) or not detail:
+    if reason not in ANSWERED or not detail:
         return ""
     if detail in PROBLEMS:
         return str(PROBLEMS[detail])

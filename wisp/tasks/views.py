@@ -240,7 +240,7 @@ def run_export(run_id: int) -> Response:
             for item, client, label in part:
                 look = known.get((client.id, run_id), Look())
                 yield [
-                    client.code, client.name, texts.item_state(page["kind"], item.state),
+                    client.code, client.name, texts.item_state(page["kind"], item.state, item.reason),
                     texts.item_reason(page["kind"], item.state, item.reason, item.detail),
                     plain(item.amount, currency), label or "", item.address or "",
                     texts.answer_text(item.reason, item.detail),

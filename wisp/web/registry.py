@@ -56,5 +56,7 @@ router_tabs = Tabs()
 router_tools = Tabs(whole=True)
 settings_panels = Tabs()
 dashboard_cards = Tabs()
+router_marks: dict[str, Callable[[list[int]], dict[int, str]]] = {}
+"""What higher slices show beside a router's state in the list: from ids to rendered parts, in one statement each."""
 client_panels: dict[str, Callable[[Any], str]] = {}
 """What higher slices add to a client's tab "Conexión": from the client to a rendered part."""

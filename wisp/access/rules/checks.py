@@ -3,9 +3,10 @@
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wisp.access.rules.comparing import Difference, Row, Tables, anchor, is_on, ours
-from wisp.access.rules.wanted import FILTER, FILTER6, LIST, LIST6, NAT, Rule, Settings, family
+from wisp.access.rules.wanted import FILTER, FILTER6, LIST, LIST6, NAT, RAW, Rule, Settings, family
 
 GOOD, WARNING, BAD, UNKNOWN = "good", "warning", "bad", "unknown"
 
@@ -45,6 +46,47 @@ class Subject:
     def enabled(self, menu: str) -> list[Row]:
         """The rows of a menu that are not switched off."""
         return [row for row in self.tables.get(menu, ()) if not is_on(row, "disabled")]
+
+
+class Applied(NamedTuple):
+    """Which lists do anything on a router: whether whoever stands on the list of the suspended is cut (IPv4, IPv6), and
+    whether whoever stands on the list of notices is shown one."""
+
+    cut: bool
+    cut6: bool
+    notice: bool
+
+
+_REFUSING = ("drop", "reject", "tarpit", "jump")
+_PASSING = ("accept", "return", "notrack")
+_SENDING = ("dst-nat", "redirect", "netmap", "jump")
+
+
+def applied(settings: Settings, tables: Tables) -> Applied:
+    """Which of our lists a router's rules apply, ours or others'. A list that only FastTrack, a counter or a log reads
+    cuts nobody, and neither does a rule about what is meant for the router itself."""
+    cut = settings.cut
+    return Applied(
+        cut=any(_refuses(row, cut) for menu in (FILTER, RAW) for row in tables.get(menu, ())),
+        cut6=any(_refuses(row, cut) for row in tables.get(FILTER6, ())),
+        notice=any(_sends(row, settings.notice) for row in tables.get(NAT, ())),
+    )
+
+
+def _refuses(row: Row, name: str) -> bool:
+    """Whether a rule refuses what comes from (or goes to) the addresses of a list, or lets past all but them."""
+    if is_on(row, "disabled") or row.get("chain") in ("input", "output"):
+        return False
+    named = {row.get("src-address-list"), row.get("dst-address-list")}
+    action = row.get("action", "accept")
+    return (name in named and action in _REFUSING) or (f"!{name}" in named and action in _PASSING)
+
+
+def _sends(row: Row, name: str) -> bool:
+    """Whether a rule sends what the addresses of a list ask for elsewhere."""
+    return (
+        not is_on(row, "disabled") and row.get("src-address-list") == name and row.get("action", "accept") in _SENDING
+    )
 
 
 def check(subject: Subject) -> list[Verdict]:
@@ -127,14 +169,10 @@ def _ipv6(s: Subject) -> Verdict:
 
 
 def _unread(s: Subject) -> Verdict:
-    """A list that no rule reads does nothing. To send web pages elsewhere is not yet to cut: a filter must read it."""
-    cut, notice = s.settings.cut, s.settings.notice
-    places = ((LIST, cut, (FILTER,), ""), (LIST, notice, (FILTER, NAT), ""), (LIST6, cut, (FILTER6,), " (IPv6)"))
-    unread = []
-    for menu, name, readers, mark in places:
-        read = {row.get("src-address-list", "") for reader in readers for row in s.enabled(reader)}
-        if _members(s, menu, name) and name not in read:
-            unread.append(name + mark)
+    """A list that no rule applies does nothing. To send web pages elsewhere is not yet to cut."""
+    cut, notice, found = s.settings.cut, s.settings.notice, applied(s.settings, s.tables)
+    places = ((LIST, cut, found.cut, ""), (LIST, notice, found.notice, ""), (LIST6, cut, found.cut6, " (IPv6)"))
+    unread = [name + mark for menu, name, does, mark in places if not does and _members(s, menu, name)]
     return Verdict("unread", BAD, "unread", {"lists": ", ".join(unread)}) if unread else Verdict("unread", GOOD, "read")
 
 

@@ -1,6 +1,6 @@
-"""The job that installs or takes away the rules of a router."""
+"""The jobs that install, take away and look at the rules of a router."""
 
-from wisp.access.rules import service
+from wisp.access.rules import service, verdicts
 from wisp.core.db import session, transaction
 from wisp.core.queue import job
 
@@ -14,5 +14,16 @@ def work(router_id: int) -> None:
     if task is None:
         return
     outcome = service.carry_out(task)
+    # A router that could not be reached is not asked again.
+    seen = verdicts.Seen(error=outcome["error"]) if outcome["error"] else verdicts.look(router_id)
     with transaction():
         service.record(task, outcome)
+        verdicts.record(router_id, seen)
+
+
+@job(verdicts.LOOK, queue="routers", timeout=120)
+def look(router_id: int) -> None:
+    """Look at the rules of a router and keep the verdict. Twice is no harm: the later look counts."""
+    seen = verdicts.look(router_id)
+    with transaction():
+        verdicts.record(router_id, seen)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from wisp.access.models import Access, RouterRules
 from wisp.access.rules import checks, talk
-from wisp.access.rules.wanted import Rule, Settings, generate
+from wisp.access.rules.wanted import RAW, Rule, Settings, generate
 from wisp.clients.models import Client
 from wisp.core import audit, clock, queue
 from wisp.core.crypto import SecretUnreadable
@@ -177,7 +177,8 @@ def verdicts(look: talk.Look, settings: Settings, duplicates: dict[str, list[str
     facts = look.facts
     return checks.check(
         checks.Subject(
-            settings, look.rules, look.tables, look.difference, facts.addresses, facts.addresses6, facts.answers_dns,
+            settings, look.rules, {**look.tables, RAW: list(facts.raw)}, look.difference, facts.addresses,
+            facts.addresses6, facts.answers_dns,
             facts.proxy, facts.proxy_port, facts.ping, duplicates,
         )
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from wisp.access.rules import comparing
 from wisp.access.rules.comparing import LIST_PROPERTIES, RULE_PROPERTIES, Difference, Row, difference, groups, ours
-from wisp.access.rules.wanted import FILTER6, LISTS, MENUS, NAT, Rule, Settings, generate
+from wisp.access.rules.wanted import FILTER6, LISTS, MENUS, NAT, RAW, Rule, Settings, generate
 from wisp.gateway import Command, Connection, ErrorCode, GatewayError, Status, Target, connect
 
 DEADLINE = 60.0
@@ -17,7 +17,7 @@ LOOKS = 5
 @dataclass(frozen=True)
 class Facts:
     """What else the checks want to know of a router. Empty where a menu is absent or may not be read; ``ping``
-    None = not asked or not answered, else whether the page's server replied."""
+    None = not asked or not answered, else whether the page's server replied. ``raw``: rules before the filter."""
 
     addresses: Sequence[str] = ()
     addresses6: Sequence[str] = ()
@@ -25,6 +25,7 @@ class Facts:
     proxy: bool = False
     proxy_port: str = ""
     ping: bool | None = None
+    raw: Sequence[Row] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ def _facts(connection: Connection, settings: Settings) -> Facts:
         proxy=comparing.is_on(proxy, "enabled"),
         proxy_port=proxy.get("port", ""),
         ping=_ping(connection, settings.page),
+        raw=tuple(_optional(connection, RAW, RULE_PROPERTIES)),
     )
 
 

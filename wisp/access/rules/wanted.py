@@ -9,6 +9,7 @@ TAG = "wisp-rule:"
 _OURS = re.compile(r"wisp-rule:([A-Za-z0-9.:_-]{1,300})")
 
 LIST, NAT, FILTER = "/ip/firewall/address-list", "/ip/firewall/nat", "/ip/firewall/filter"
+RAW = "/ip/firewall/raw"
 LIST6, FILTER6 = "/ipv6/firewall/address-list", "/ipv6/firewall/filter"
 MENUS = (LIST, LIST6, NAT, FILTER, FILTER6)
 """The menus that hold rules of ours."""

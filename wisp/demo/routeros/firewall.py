@@ -62,6 +62,7 @@ NAT = _rules(
     "dst-nat masquerade netmap redirect same src-nat",
     "to-addresses to-ports randomise-ports same-not-by-dst",
 )
+RAW = _rules("/ip/firewall/raw", "drop notrack", "tls-host")
 FILTER6 = _rules(
     "/ipv6/firewall/filter",
     "drop fasttrack-connection reject",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wisp.demo.routeros import values as v
 from wisp.demo.routeros.dhcp import DHCP
-from wisp.demo.routeros.firewall import FILTER, FILTER6, NAT
+from wisp.demo.routeros.firewall import FILTER, FILTER6, NAT, RAW
 from wisp.demo.routeros.hotspot import HOTSPOT
 from wisp.demo.routeros.ppp import session_removed
 from wisp.demo.routeros.spec import (
@@ -367,6 +367,7 @@ MENUS: tuple[Menu, ...] = (
     _address_list("/ip/firewall/address-list", v.list_address),
     _address_list("/ipv6/firewall/address-list", v.list_address6),
     FILTER,
+    RAW,
     FILTER6,
     NAT,
     _connections("/ip/firewall/connection"),
