@@ -35,6 +35,7 @@ from wisp.core import clock, queue
 from wisp.core import db as core
 from wisp.core.db import db, dialect, session, transaction
 from wisp.core.errors import Refused
+from wisp.invoices import issuing
 from wisp.invoices.models import Invoice
 from wisp.schedules.models import PeriodicTask
 from wisp.tasks import apply, runner
@@ -69,9 +70,12 @@ def drop_connections() -> None:
 
 
 @only("database", ["postgresql"], indirect=True)
-@only("step", ["_insert_invoices", "_insert_lines", "_insert_mails", "_insert_left_out"])
-def test_a_connection_dropped_during_a_chunk_costs_nothing(zone, step: str, monkeypatch) -> None:
-    real, calls = getattr(apply, step), []
+@only(
+    "home, step",
+    [(issuing, "_insert_invoices"), (issuing, "_insert_line"), (issuing, "announce"), (apply, "_insert_left_out")],
+)
+def test_a_connection_dropped_during_a_chunk_costs_nothing(zone, home, step: str, monkeypatch) -> None:
+    real, calls = getattr(home, step), []
 
     def dropped(*args):
         calls.append(1)
@@ -79,7 +83,7 @@ def test_a_connection_dropped_during_a_chunk_costs_nothing(zone, step: str, monk
             drop_connections()
         return real(*args)
 
-    monkeypatch.setattr(apply, step, dropped)
+    monkeypatch.setattr(home, step, dropped)
     with clock.frozen(AT):
         make_clients(1, zone, free=True)  # one whom a rule leaves out
         run_id = order(zone)
@@ -332,15 +336,15 @@ def test_a_worker_killed_while_it_tries_again_leaves_the_retry_to_the_next(monke
     with clock.frozen(AT):
         zone = make_zone()
         ids = make_clients(3, zone)
-        real = apply._insert_lines
+        real = issuing._insert_line
 
         def failing(*args):
             raise RuntimeError("broken for now")
 
-        monkeypatch.setattr(apply, "_insert_lines", failing)
+        monkeypatch.setattr(issuing, "_insert_line", failing)
         run = by_hand(zone)
         assert (run.state, run.failed) == ("error", len(ids))
-        monkeypatch.setattr(apply, "_insert_lines", real)
+        monkeypatch.setattr(issuing, "_insert_line", real)
 
     def dying(*args, **kwargs):
         raise KeyboardInterrupt

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BigInteger, Date, Integer, column, insert, literal, select, values
 
-from wisp.clients.models import Client
 from wisp.core import audit, clock, i18n
 from wisp.core.db import session
-from wisp.invoices import domain
-from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
-from wisp.invoices.service import lock_series
+from wisp.invoices import domain, issuing
+from wisp.invoices.models import Invoice, Payment
 from wisp.settings import service as settings
 
 CHUNK = 5_000
@@ -34,50 +31,27 @@ def issue(amounts: Mapping[int, int], today: date) -> None:
 
 
 def _invoice(client_ids: list[int], amounts: Mapping[int, int], today: date) -> None:
-    company, now, series = settings.company(), clock.now(), lock_series()
-    columns = (Client.id, Client.name, Client.legal_name, Client.tax_id, Client.language)
-    clients = session().execute(select(*columns).where(Client.id.in_(client_ids)).order_by(Client.id)).all()
-    first = series.next_number
-    common: dict[str, Any] = {
-        "series_id": series.id, "kind": "opening", "issued": today, "currency": company.currency, "tax_bp": 0, "tax": 0,
-        "due": domain.due_date(today, today, company.min_days_to_pay), "created_at": now,
-    }  # fmt: skip
-    rows = [
-        {
-            **common,
-            "number": number,
-            "label": domain.format_number(series.prefix, number),
-            "client_id": client.id,
-            "customer": client.legal_name or client.name,
-            "customer_tax_id": client.tax_id,
-            "net": amounts[client.id],
-            "total": amounts[client.id],
-        }
-        for number, client in enumerate(clients, first)
-    ]
-    session().execute(insert(Invoice), rows)
-    update_series = update(InvoiceSeries).where(InvoiceSeries.id == series.id)
-    session().execute(update_series.values(next_number=first + len(rows)))
-    session().expire(series)
-    _lines({client.id: client.language for client in clients}, series.id, first, len(rows))
-
-
-def _lines(languages: Mapping[int, str], series_id: int, first: int, count: int) -> None:
-    made = select(Invoice.id, Invoice.client_id, Invoice.total).where(
-        Invoice.series_id == series_id, Invoice.number >= first, Invoice.number < first + count
+    company = settings.company()
+    terms = issuing.Terms(
+        "opening",
+        today,
+        domain.due_date(today, today, company.min_days_to_pay),
+        clock.now(),
+        company.currency,
+        tax_bp=0,
     )
-    lines = [
-        {
-            "invoice_id": invoice_id,
-            "position": 1,
-            "description": i18n.translate(languages[client_id], "Balance brought forward"),
-            "net": total,
-            "tax": 0,
-            "total": total,
-        }
-        for invoice_id, client_id, total in session().execute(made)
-    ]
-    session().execute(insert(InvoiceLine), lines)
+    owed = values(column("client_id", Integer), column("amount", BigInteger), name="owed")
+    given = owed.data([(client_id, amounts[client_id]) for client_id in client_ids]).cte("given", nesting=True).c
+    eligible = select(
+        given.client_id, given.amount.label("net"), literal(0).label("tax"), given.amount,
+        literal(None, Date).label("period_from"),
+    ).subquery("eligible")  # fmt: skip
+    line = issuing.Line(literal(""), _brought_forward, Invoice.net, Invoice.tax, Invoice.total)
+    issuing.issue(terms, eligible, [line])
+
+
+def _brought_forward(language: str, _start: date | None) -> str:
+    return i18n.translate(language, "Balance brought forward")
 
 
 def _credit(client_ids: list[int], amounts: Mapping[int, int], today: date) -> None:

@@ -110,12 +110,6 @@ def promised(client_id: Any, today: ColumnElement[date] | date) -> ColumnElement
     )
 
 
-def lock_series() -> InvoiceSeries:
-    """The series that new invoices are numbered in, its row locked until the end of the transaction."""
-    query = select(InvoiceSeries).order_by(InvoiceSeries.id).limit(1).with_for_update()
-    return session().scalars(query.execution_options(populate_existing=True)).one()
-
-
 def lock_account(client_id: int) -> None:
     """Settle one client's account alone until the end of the transaction; to be taken before anything is read.
 

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Subquery, and_, case, cast, func, literal, or_, select
 
 from wisp.access import service as access
-from wisp.clients.models import Client, Plan
-from wisp.core import i18n
+from wisp.clients.models import Client
 from wisp.core.db import NOBODY, insert_into, session
-from wisp.invoices import service as invoices
-from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
-from wisp.outbox.models import Message
+from wisp.invoices import issuing
+from wisp.invoices.models import Invoice
 from wisp.schedules.domain import Kind
 from wisp.tasks import own_scope
 from wisp.tasks.domain import NOTHING_TO_DO, Action, ItemState, Reason
@@ -66,141 +64,40 @@ def rehearse_chunk(spec: Spec) -> None:
     _want(spec, NOBODY, NOBODY, NOBODY)
 
 
-def _insert(table: Any, columns: list[str], query: Any) -> int:
-    """INSERT … SELECT, passing over what is there already; how many rows were inserted."""
-    statement = insert_into(table).from_select(columns, query).on_conflict_do_nothing()
-    result = session().execute(statement, execution_options={"preserve_rowcount": True})
-    return int(result.rowcount)  # type: ignore[attr-defined]
-
-
 def _invoice_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int) -> Chunk:
-    series = invoices.lock_series()
-    first = series.next_number
-    issued = _insert_invoices(spec, run_id, within, series)
-    session().execute(update(InvoiceSeries).where(InvoiceSeries.id == series.id).values(next_number=first + issued))
-    session().expire(series)
-    numbered = and_(Invoice.series_id == series.id, Invoice.number >= first, Invoice.number < first + issued)
-    mails = amount = 0
-    if issued:
-        _insert_lines(spec, numbered)
-        mails = _insert_mails(spec, run_id, numbered)
-        _insert_done(spec, run_id, numbered)
-        amount = session().scalar(select(func.coalesce(func.sum(Invoice.total), 0)).where(numbered)) or 0
-        invoices.use_credit(
-            invoices.clients_with_credit(Payment.client_id.in_(select(Invoice.client_id).where(numbered)))
-        )
-    skipped = _insert_left_out(spec, run_id, within) if issued < clients else 0
+    terms = issuing.Terms(
+        kind="recurring",
+        issued=spec.today,
+        due=spec.due,
+        now=spec.now,
+        currency=spec.company.currency,
+        tax_bp=spec.company.tax_bp,
+        run_id=run_id,
+        month=spec.month,
+        period_to=spec.cycle.period_to,
+    )
+    issued = issuing.issue(terms, _eligible(spec, within), [issuing.plan_line(spec.cycle)])
+    mails = issuing.announce(issued, terms)
+    if issued.count:
+        _insert_done(spec, run_id, issued.these)
+    skipped = _insert_left_out(spec, run_id, within) if issued.count < clients else 0
     return Chunk(
         last=last,
         clients=clients,
-        invoiced=issued,
-        unchanged=clients - issued - skipped,
+        invoiced=issued.count,
+        unchanged=clients - issued.count - skipped,
         skipped=skipped,
         mails=mails,
-        without_email=issued - mails,
-        amount=amount,
+        without_email=issued.count - mails,
+        amount=issued.amount,
     )
 
 
-def _insert_invoices(spec: Spec, run_id: int, within: Any, series: InvoiceSeries) -> int:
-    """Number exactly the eligible clients: they are chosen under the series' lock, which every issuer takes."""
+def _eligible(spec: Spec, within: Any) -> Subquery:
+    """Those whom the run invoices; read by ``issuing`` under the lock that every issuer takes."""
     c = candidates(spec, not_invoiced(spec), *within).c
-    number = literal(series.next_number - 1, Integer) + func.row_number().over(order_by=c.client_id)
-    eligible = (
-        select(c.client_id, c.period_from, c.net, c.tax, c.amount, number.label("number"))
-        .where(c.action == Action.INVOICE.value)
-        .subquery("eligible")
-    )
-    e = eligible.c
-    values: dict[str, Any] = {
-        "series_id": literal(series.id),
-        "number": e.number,
-        "label": literal(series.prefix) + _padded(e.number),
-        "client_id": e.client_id,
-        "run_id": literal(run_id),
-        "kind": literal("recurring"),
-        "month": literal(spec.month),
-        "period_from": e.period_from,
-        "period_to": literal(spec.cycle.period_to),
-        "issued": literal(spec.today),
-        "due": literal(spec.due),
-        "currency": literal(spec.company.currency),
-        "customer": case((Client.legal_name != "", Client.legal_name), else_=Client.name),
-        "customer_tax_id": Client.tax_id,
-        "tax_bp": literal(spec.company.tax_bp),
-        "net": e.net,
-        "tax": e.tax,
-        "total": e.amount,
-        "state": case((e.amount == 0, "paid"), else_="pending"),
-        "created_at": literal(spec.now, Invoice.created_at.type),
-    }
-    query = (
-        select(*[value.label(name) for name, value in values.items()])
-        .join_from(eligible, Client, Client.id == e.client_id)
-        .where(e.client_id > 0)  # SQLite needs a WHERE before ON CONFLICT
-        .order_by(e.client_id)
-    )
-    # No ON CONFLICT here: a number must not be spent on a row that is not inserted. A conflict would be a
-    # defect, rolls the chunk back, and is then found client by client.
-    result = session().execute(
-        insert_into(Invoice).from_select(list(values), query), execution_options={"preserve_rowcount": True}
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-def _padded(number: ColumnElement[int]) -> ColumnElement[str]:
-    """The sequence with at least six digits, as invoices.domain.format_number writes it."""
-    return case((number > 999_999, cast(number, String)), else_=func.substr(cast(number + 1_000_000, String), 2))
-
-
-def _period_text(spec: Spec, language: str, start: Any, end: Any) -> str:
-    return i18n.translate(
-        language,
-        "%(start)s to %(end)s",
-        start=i18n.long_day(start, language),
-        end=i18n.long_day(end, language),
-    )
-
-
-def _insert_lines(spec: Spec, numbered: ColumnElement[bool]) -> None:
-    texts = {
-        language: " · " + _period_text(spec, language, spec.cycle.period_from, spec.cycle.period_to)
-        for language in i18n.LANGUAGES
-    }
-    period = case(*[(Client.language == language, text) for language, text in texts.items()], else_=texts[i18n.DEFAULT])
-    query = (
-        select(Invoice.id, literal(1), Plan.name + period, Invoice.net, Invoice.tax, Invoice.total)
-        .join_from(Invoice, Client, Client.id == Invoice.client_id)
-        .join(Plan, Plan.id == Client.plan_id)
-        .where(numbered)
-    )
-    columns = ["invoice_id", "position", "description", "net", "tax", "total"]
-    session().execute(insert_into(InvoiceLine).from_select(columns, query))
-    shortened = (
-        select(Invoice.id, Invoice.period_from, Client.language, Plan.name)
-        .join_from(Invoice, Client, Client.id == Invoice.client_id)
-        .join(Plan, Plan.id == Client.plan_id)
-        .where(numbered, Invoice.period_from != spec.cycle.period_from)
-    )
-    for invoice_id, start, language, plan in session().execute(shortened).all():
-        text = f"{plan} · {_period_text(spec, language, start, spec.cycle.period_to)}"
-        session().execute(update(InvoiceLine).where(InvoiceLine.invoice_id == invoice_id).values(description=text))
-
-
-def _insert_mails(spec: Spec, run_id: int, numbered: ColumnElement[bool]) -> int:
-    now = literal(spec.now, Message.created_at.type)
-    query = (
-        select(
-            literal("invoice"), Invoice.id, literal(run_id), Client.id, Client.email, Client.language,
-            literal("pending"), now, now,
-        )
-        .join_from(Invoice, Client, Client.id == Invoice.client_id)
-        .where(numbered, Client.email != "")
-        .order_by(Invoice.id)
-    )  # fmt: skip
-    columns = ["kind", "invoice_id", "run_id", "client_id", "recipient", "language", "state", "next_attempt_at",
-               "created_at"]  # fmt: skip
-    return _insert(Message, columns, query)
+    chosen = select(c.client_id, c.period_from, c.net, c.tax, c.amount).where(c.action == Action.INVOICE.value)
+    return chosen.subquery("eligible")
 
 
 def _insert_done(spec: Spec, run_id: int, numbered: ColumnElement[bool]) -> None:
