@@ -10,7 +10,7 @@ from wisp.access.rules import service as rules
 from wisp.access.rules import verdicts
 from wisp.core import clock
 from wisp.core.db import after_commit, session, transaction, write
-from wisp.core.queue import enqueue_many, job, periodic, rehearsal
+from wisp.core.queue import enqueue_after_commit, job, periodic, rehearsal
 from wisp.gateway import GatewayError
 
 COUNT, COUNT_AWAY = "access.count", "access.count_away"
@@ -94,8 +94,7 @@ def sweep() -> None:
     with transaction():
         answering = outages.watch()
         service.request_sync(answering)
-        due = service.due_syncs(clock.now())
-        after_commit(lambda: service.enqueue_syncs(due, force=False))
+        service.enqueue_syncs_after_commit(service.due_syncs(clock.now()), force=False)
         unfinished, unlooked = rules.unfinished(), verdicts.unlooked()
         after_commit(lambda: rules.enqueue(unfinished))
         after_commit(lambda: verdicts.enqueue(unlooked))
@@ -113,14 +112,10 @@ def reconcile() -> None:
     """Once a day: look at every router, so that what others changed there is found, counted and put right."""
     with transaction():
         routers = service.all_routers()
-        after_commit(lambda: _enqueue_counts(routers))
-
-
-def _enqueue_counts(routers: list[int]) -> None:
-    off = service.silent(routers)
-    enqueue_many(
-        [(COUNT_AWAY if router_id in off else COUNT, (router_id,), f"count-{router_id}") for router_id in routers]
-    )
+        off = service.silent(routers)
+        enqueue_after_commit(
+            [(COUNT_AWAY if router_id in off else COUNT, (router_id,), f"count-{router_id}") for router_id in routers]
+        )
 
 
 @job(COUNT, queue="routers", timeout=300)

@@ -53,8 +53,6 @@ def work_off(calls: Sequence[Sequence[Any]], job: str, work: Callable[..., objec
                 queue.enqueue(job, *arguments, key="-".join(map(str, (job, *arguments))))
             else:
                 work(*arguments, silence)
-        except queue.TimeUp:
-            raise
         except Exception as error:
             log.exception("router %s: its silence could not be written down", router_id)
             first = first or error

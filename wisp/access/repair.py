@@ -14,7 +14,7 @@ from wisp.access.conversation import DEADLINE, Conversation, Plan
 from wisp.access.domain import Add, Change, Difference
 from wisp.access.models import RouterSync
 from wisp.core import audit, clock
-from wisp.core.db import after_commit, session
+from wisp.core.db import session
 from wisp.core.errors import Refused
 from wisp.gateway import Connection, ErrorCode, GatewayError, NewEntry, Outcome, Status, connect, menus
 from wisp.routers.models import Router
@@ -77,7 +77,7 @@ def end(router_id: int, owner: str) -> None:
         RouterSync.router_id == router_id, RouterSync.requested > RouterSync.done
     )
     if session().scalar(waits) is not None:
-        after_commit(lambda: service.enqueue_syncs([router_id], force=False))
+        service.enqueue_syncs_after_commit([router_id], force=False)
 
 
 def work(plan: Plan, wanted: frozenset[Key]) -> Done:

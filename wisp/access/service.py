@@ -17,24 +17,25 @@ from sqlalchemy.sql import ColumnElement
 from wisp.access import hours, left, outages
 from wisp.access.domain import Outcome, SyncReport
 from wisp.access.models import Access, RouterSync, RouterVerdict
+from wisp.access.ordering import SYNC, SYNC_AWAY, enqueue_syncs, enqueue_syncs_after_commit, silent
 from wisp.access.outages import note_waiting
 from wisp.access.waiting import Waiting, unsettled, waiting
 from wisp.clients import csvimport
 from wisp.clients import listing as client_lists
 from wisp.clients.models import Client
-from wisp.core import clock, queue
-from wisp.core.db import after_commit, db, dialect, insert_into, session
+from wisp.core import clock
+from wisp.core.db import dialect, insert_into, session
 from wisp.invoices import service as invoices
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 
 __all__ = [
-    "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved", "clients_cancelled",
-    "clients_imported", "concerned", "due_syncs", "ensure_rows", "ensure_sync", "keep_suspended", "lift", "lock",
-    "note_waiting", "recheck",
-    "request_sync", "request_sync_of", "router_returned", "routers_of", "settings_changed", "state_of",
-    "states", "unsettled", "unwarranted", "waiting", "want_notice", "want_suspended",
+    "SYNC", "SYNC_AWAY", "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved",
+    "clients_cancelled", "clients_imported", "concerned", "due_syncs", "enqueue_syncs", "enqueue_syncs_after_commit",
+    "ensure_rows", "ensure_sync", "keep_suspended", "lift", "lock", "note_waiting", "recheck", "request_sync",
+    "request_sync_of", "router_returned", "routers_of", "settings_changed", "silent", "state_of", "states", "unsettled",
+    "unwarranted", "waiting", "want_notice", "want_suspended",
 ]  # fmt: skip
 
 ClientIds = Collection[int] | sa.Select[Any]
@@ -42,7 +43,6 @@ ClientIds = Collection[int] | sa.Select[Any]
 
 _Condition = ColumnElement[bool] | InstrumentedAttribute[bool]
 _CHUNK = 5_000  # ids in one statement: both databases limit the number of parameters
-SYNC, SYNC_AWAY = "access.sync", "access.sync_away"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def request_sync(router_ids: Iterable[int]) -> dict[int, int]:
         index_elements=[RouterSync.router_id], set_={"requested": RouterSync.requested + 1}
     ).returning(RouterSync.router_id, RouterSync.requested)
     orders = dict(session().execute(statement).all())
-    after_commit(lambda: enqueue_syncs(ids, force=True))
+    enqueue_syncs_after_commit(ids, force=True)
     return orders
 
 
@@ -185,25 +185,6 @@ def _fresh_sync(router_id: int) -> dict[str, object]:
 def request_sync_of(client_ids: ClientIds) -> dict[int, int]:
     """``request_sync`` of the routers of these clients."""
     return request_sync(routers_of(client_ids))
-
-
-def enqueue_syncs(router_ids: Collection[int], *, force: bool) -> None:
-    """Enqueue the synchronisation of routers, one waiting job for each; those that did not answer last time come after
-    all others, and are asked together whether they do now. ``force``: without regard to a pause."""
-    kind, off = "now" if force else "due", silent(router_ids)
-    queue.enqueue_many(
-        [
-            (SYNC_AWAY if router_id in off else SYNC, (router_id, force), f"sync-{router_id}-{kind}")
-            for router_id in router_ids
-        ]
-    )
-
-
-def silent(router_ids: Collection[int]) -> set[int]:
-    """Those of these routers that did not answer last time."""
-    # On a connection of its own: after a commit the session must not begin to read what others are about to change.
-    with db.engine.connect() as connection:
-        return set(connection.scalars(sa.select(Router.id).where(Router.id.in_(router_ids), Router.online.is_(False))))
 
 
 def routers_of(client_ids: ClientIds) -> list[int]:

@@ -304,7 +304,7 @@ def record(plan: Plan, result: Result, changed: Sequence[dict[str, object]], own
     requested = _update_own(plan.router_id, owner, **values)
     if not again and requested > plan.order:
         # Ordered meanwhile, and its own job found the lease taken: it is to have its answer too, at once.
-        after_commit(lambda: service.enqueue_syncs([plan.router_id], force=True))
+        service.enqueue_syncs_after_commit([plan.router_id], force=True)
     return again
 
 

@@ -11,10 +11,13 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 import click
+from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import DBAPIError
 
-from wisp.core import audit
+from wisp.core import audit, db
 from wisp.core.errors import Refused
+
+BUSY = _l("Nothing was saved: the database is busy. Try again.")
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,7 +56,10 @@ def read_password() -> str:
 
 
 def command(function: F) -> F:
-    """Run a command as its system user; a ``Refused`` and trouble with the database become a sentence and exit 1."""
+    """Run a command as its system user; a ``Refused`` and trouble with the database become a sentence and exit 1.
+
+    One whose transaction the database gave up for another one's sake says that nothing was saved, where that is so.
+    """
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -64,6 +70,8 @@ def command(function: F) -> F:
                 fail(str(refused))
             except DBAPIError as error:
                 log.debug("the database refused", exc_info=True)
+                if db.busy(error) and not db.commits():
+                    fail(str(BUSY))
                 why = str(error.orig).strip().partition("\n")[0]
                 fail(f"the database cannot be used: {why} (is it there, and has `flask db upgrade` been run?)")
 

@@ -5,6 +5,7 @@ bulk statement there raises. On SQLite a transaction is BEGIN IMMEDIATE: a reade
 would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -52,19 +53,27 @@ SQLITE_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={BUSY}",
 NOBODY = 0
 """An id that no row has: the database counts from 1."""
 TRIES = 3
-"""How often ``write`` begins anew at most."""
-PATIENCE, MEEK, PAUSE = 15.0, 100, 0.002
-"""SQLite's write lock: seconds until it is given up; milliseconds that are waited SQLite's own way first; seconds
-between two attempts after those."""
+"""How often ``repeated`` calls its step at most."""
+PATIENCE = 15.0
+"""Seconds for which a lock is waited for: SQLite's one for writing, one of PostgreSQL."""
+MEEK, PAUSE = 100, 0.002
+"""SQLite's write lock: milliseconds that are waited SQLite's own way first; seconds between two attempts after those.
+"""
 _AT_ONCE = 5_000
 _READER = "wisp_reader"
 """Attribute of an engine: the same one for what only reads."""
 T = TypeVar("T")
 
 
+SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 SQLITE_TROUBLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 POSTGRES_TROUBLE = ("08", "53", "57")
 """Classes of SQLSTATE: connection, resources (disk, memory), the operator's intervention."""
+POSTGRES_BUSY = ("40001", "40P01", "55P03")
+"""SQLSTATEs with which PostgreSQL gives a transaction up for another one's sake: serialization, deadlock, lock timeout.
+"""
+
+log = logging.getLogger(__name__)
 
 Rows: TypeAlias = "Select[*tuple[Any, ...]]"
 """A query of any columns."""
@@ -137,6 +146,14 @@ db = SQLAlchemy(
     model_class=Base,
     session_options={"class_": GuardedSession, "autoflush": False, "expire_on_commit": False},
 )
+
+
+def engine_options(url: str, connections: int) -> dict[str, Any]:
+    """How the engine is made: so many connections stay open; PostgreSQL gives a lock up after PATIENCE, too, unless the
+    address has options of its own."""
+    if url.startswith("sqlite") or "options=" in url:
+        return {"pool_size": connections}
+    return {"pool_size": connections, "connect_args": {"options": f"-c lock_timeout={PATIENCE * 1000:.0f}"}}
 
 
 def listen(engine: Engine) -> None:
@@ -229,8 +246,8 @@ def session() -> Session:
 def transaction() -> Iterator[Session]:
     """One write transaction: commits at the end, rolls back on any exception, does not nest.
 
-    What was read before is read again inside, under the lock. Callbacks given to ``after_commit`` run after
-    the commit, in order; they are forgotten on a roll-back. Only views, jobs and commands open one.
+    What was read before is read again inside, under the lock. Callbacks given to ``after_commit`` run once the
+    transaction is over, in order; they are forgotten on a roll-back. Only views, jobs and commands open one.
     """
     s = session()
     if s.info.get("writing"):
@@ -243,6 +260,8 @@ def transaction() -> Iterator[Session]:
     try:
         s.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
         yield s
+        s.flush()
+        s.info["commits"] = commits() + 1  # before it: whether a commit that fails was made, nobody may know
         s.commit()
     except BaseException:
         s.rollback()
@@ -252,19 +271,48 @@ def transaction() -> Iterator[Session]:
         s.info["writing"] = False
     callbacks, s.info["after_commit"] = s.info["after_commit"], []
     for callback in callbacks:
+        _follow(callback)
+
+
+def _follow(callback: Callable[[], None]) -> None:
+    """What follows a commit can't make it look failed. What it should have begun is found by the periodic jobs."""
+    try:
         callback()
+    except Exception:
+        log.exception("committed, but what was to follow failed; the next sweep begins it")
+        session().rollback()
+
+
+def commits() -> int:
+    """How many commits this context has made, or begun to make."""
+    count: int = session().info.get("commits", 0)
+    return count
+
+
+def repeated(step: Callable[[], T], again: Callable[[Exception], bool] | None = None) -> T:
+    """``step()``, called anew where the database ended it (``again``: by which errors; ``busy``) and nothing of it was
+    committed: TRIES times in all, and only within PATIENCE."""
+    begun, before = monotonic(), commits()
+    for attempt in range(1, TRIES):
+        try:
+            return step()
+        except DBAPIError as error:
+            if commits() != before or monotonic() - begun > PATIENCE or not (again or busy)(error):
+                raise
+            log.info("the database gave it up, again: %s", error.orig)
+            session().rollback()
+            sleep(0.05 * attempt)
+    return step()
 
 
 def write(step: Callable[[], T]) -> T:
-    """``step`` in a transaction of its own, repeated where the database gave it up for another one's sake."""
-    for attempt in range(1, TRIES):
-        try:
-            with transaction():
-                return step()
-        except OperationalError:
-            sleep(0.05 * attempt)
-    with transaction():
-        return step()
+    """``step`` in a transaction of its own, ``repeated`` also where the connection was lost."""
+
+    def once() -> T:
+        with transaction():
+            return step()
+
+    return repeated(once, lambda error: isinstance(error, OperationalError))
 
 
 def after_commit(callback: Callable[[], None]) -> None:
@@ -275,14 +323,25 @@ def after_commit(callback: Callable[[], None]) -> None:
     s.info["after_commit"].append(callback)
 
 
+def busy(error: Exception) -> bool:
+    """Whether the database gave a transaction up for another one's sake: a lock that was held for too long, a deadlock.
+    It may be repeated."""
+    code, state = _codes(error)
+    return code in SQLITE_BUSY or state in POSTGRES_BUSY
+
+
 def out_of_order(error: Exception) -> bool:
-    """Whether an error is the database's own trouble (connection lost, disk full, locked, shut down), not the fault of
+    """Whether an error is the database's own trouble (connection lost, disk full, busy, shut down), not the fault of
     the rows that were to be written."""
+    code, state = _codes(error)
+    lost = bool(getattr(error, "connection_invalidated", False))
+    return lost or code in SQLITE_TROUBLE or state[:2] in POSTGRES_TROUBLE or state in POSTGRES_BUSY
+
+
+def _codes(error: Exception) -> tuple[int, str]:
+    """SQLite's error code and PostgreSQL's SQLSTATE of an error, 0 and "" where it has none."""
     cause = getattr(error, "orig", None)
-    if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_TROUBLE
-    state = getattr(cause, "sqlstate", None) or ""
-    return bool(getattr(error, "connection_invalidated", False)) or state[:2] in POSTGRES_TROUBLE
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF, getattr(cause, "sqlstate", None) or ""
 
 
 def dialect() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import redis
 from flask import Flask, current_app
@@ -19,10 +19,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.job import Job
-from rq.timeouts import BaseTimeoutException, TimerDeathPenalty
+from rq.timeouts import TimerDeathPenalty, UnixSignalDeathPenalty
 
 from wisp.core import audit
-from wisp.core.db import after_commit, session, transaction
+from wisp.core.db import after_commit, repeated, session, transaction
 
 QUEUES = ("runs", "routers", "mail", "away")
 """In the order in which a worker looks at them; ``away`` holds what is to be tried with machines that did not answer
@@ -38,12 +38,29 @@ HELD = 120
 SERIALIZER = "json"  # what stands in Redis can never be code
 ENTRY = "wisp.core.queue.perform"
 
-TimeUp = BaseTimeoutException
-"""What a job meets when its time is over. It comes once: whoever goes on after errors must let it through."""
-
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., object])
 Call = tuple[str, Sequence[Any], str | None]
+
+
+class TimeUp(BaseException):
+    """The time of a job is over. It comes once, so it is no ``Exception``: whoever goes on after errors, we or a
+    library, lets it through."""
+
+
+class TimeLimit(UnixSignalDeathPenalty):
+    """How a worker ends a job whose time is over."""
+
+    def handle_death_penalty(self, *_: Any) -> NoReturn:
+        """The alarm has gone off."""
+        raise TimeUp(f"the job took longer than {self._timeout} seconds")
+
+
+class _DrainLimit(TimerDeathPenalty):
+    """The same without a signal."""
+
+    def __init__(self, timeout: int, *_: Any, **__: Any) -> None:
+        super().__init__(timeout, TimeUp)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -277,7 +294,7 @@ def _do_pile(client: "redis.Redis", spec: Spec) -> None:
         spec.function([json.loads(call) for call in sorted(calls)])
     finally:
         with suppress(redis.exceptions.RedisError, OSError):
-            client.delete(taken)
+            client.srem(taken, *calls)  # only these: where the lock ran out, another worker is at its own
 
 
 @job("core.stir", queue="routers", timeout=60)
@@ -346,7 +363,7 @@ def perform(name: str, *args: Any) -> None:
         if spec.together:
             spec.function(list(args)) if args else _work_off(spec)
         else:
-            spec.function(*args)
+            repeated(lambda: spec.function(*args))
     finally:
         audit.act_as(before)
         log.info("job %s%s: %.2f s", name, args, time.monotonic() - begun)
@@ -393,7 +410,7 @@ def _run_held(held: _Inline) -> None:
 class _Drain(SimpleWorker):
     """A worker in this process that leaves signals alone and remembers the first error."""
 
-    death_penalty_class = TimerDeathPenalty
+    death_penalty_class = _DrainLimit
     app: Flask
     done = 0
     error: BaseException | None = None

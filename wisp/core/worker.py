@@ -33,7 +33,7 @@ from rq.utils import now
 from wisp.core import audit
 from wisp.core.db import db
 from wisp.core.process import follow_parent
-from wisp.core.queue import QUEUES, SERIALIZER, rehearse
+from wisp.core.queue import QUEUES, SERIALIZER, TimeLimit, rehearse
 
 PAUSE = 1.0  # seconds between two attempts to reach Redis
 JOBS = 500
@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 class AppWorker(Worker):
     """RQ's worker with the application in its children, and without its weak spots (see the module)."""
 
+    death_penalty_class = TimeLimit
     max_connection_wait_time = 5.0
     log_job_description = False
     log_result_lifespan = False

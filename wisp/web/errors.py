@@ -7,7 +7,9 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from wisp.core.commands import BUSY
 from wisp.core.errors import Refused
+from wisp.web.dispatch import DatabaseBusy
 from wisp.web.pages import go, is_htmx, is_partial, safe_path, toast
 
 log = logging.getLogger(__name__)
@@ -36,9 +38,9 @@ def _texts(code: int) -> tuple[str, str]:
     return _("The request was refused"), _("Nothing was changed. Go back and try again.")
 
 
-def problem(code: int, title: str, advice: str) -> Response:
-    """An error as a page, or as a message where htmx waits for a fragment."""
-    if is_partial() or (is_htmx() and code < 500):
+def problem(code: int, title: str, advice: str, *, keep: bool = False) -> Response:
+    """An error as a page, or as a message where htmx waits for a fragment, or the page is to be kept."""
+    if is_partial() or (is_htmx() and (keep or code < 500)):
         toast(f"{title}. {advice}" if advice else title, "danger")
         response = Response(status=code)
         response.headers["HX-Reswap"] = "none"
@@ -46,8 +48,24 @@ def problem(code: int, title: str, advice: str) -> Response:
     return make_response(render_template("errors/problem.html", code=code, title=title, advice=advice), code)
 
 
+def _busy() -> Response:
+    """Nothing was saved; what was typed stays: in the page where htmx asked, else in the answer, to be sent again. A
+    password or a file is not sent back: the browser's own page has it still."""
+    if is_htmx():
+        return problem(503, str(BUSY), "", keep=True)
+    kept: list[tuple[str, str]] | None = None
+    if request.method == "POST" and not request.files and not any("password" in name for name in request.form):
+        kept = list(request.form.items(multi=True))
+    return make_response(render_template("errors/busy.html", title=BUSY, again=kept), 503)
+
+
 def init_app(app: Flask) -> None:
     """Register the handlers."""
+
+    @app.errorhandler(DatabaseBusy)
+    def busy(error: DatabaseBusy) -> Response:
+        log.warning("%s was not answered: the database is busy (%s)", request.endpoint, error.__cause__)
+        return _busy()
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response | HTTPException:

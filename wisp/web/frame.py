@@ -6,7 +6,7 @@ from flask_login import AnonymousUserMixin
 from wisp.core.extensions import babel, login_manager
 from wisp.core.locales import LANGUAGES
 from wisp.core.permissions import Permission
-from wisp.web import access, assets, errors, formats, headers, navigation, pages, registry
+from wisp.web import access, assets, dispatch, errors, formats, headers, navigation, pages, registry
 from wisp.web.proxy import TrustedProxies
 
 THEME_COOKIE = "wisp_theme"
@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
     app.teardown_request(access.forget_actor)
     app.after_request(pages.finish)
     headers.init_app(app, over_tls=config.url.startswith("https://"))
+    dispatch.init_app(app)
     errors.init_app(app)
     app.jinja_env.globals.update(
         can=access.can,

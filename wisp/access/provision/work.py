@@ -245,7 +245,7 @@ def record(task: Task, result: Result, owner: str) -> bool:
     more = result.reached and not task.last
     waits = _sync_waits(task.router_id)
     if waits:
-        after_commit(lambda: access.enqueue_syncs([task.router_id], force=True))
+        access.enqueue_syncs_after_commit([task.router_id], force=True)
     if more and waits:
         after_commit(lambda: service.go_on(task.router_id, task.cursor, task.order))
     elif result.reached and task.last and row.requested > task.order:
