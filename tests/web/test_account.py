@@ -14,7 +14,7 @@ from tests.support.mail import MailServer
 from tests.support.staff import PASSWORD, log_in, make_staff, signed_in, token, token_of
 from tests.web.test_staff_pages import deliver, link_in, post
 from wisp.core import audit, clock
-from wisp.core.db import session
+from wisp.core.db import session, transaction
 from wisp.outbox.models import Message
 from wisp.staff import service, sessions, totp
 from wisp.staff.models import StaffRecovery, StaffSession, StaffUser
@@ -312,6 +312,17 @@ class TestSessions:
             assert long.get("/cuenta/clave/").status_code == 200
         with clock.frozen(now + timedelta(days=60)):
             assert long.get("/cuenta/clave/").status_code == 302
+
+    @pytest.mark.parametrize("remember, days", [("", 30), ("y", 90)])
+    def test_however_much_it_is_used_it_ends(self, app: Flask, remember: str, days: int) -> None:
+        make_staff(app)
+        client, now = app.test_client(), clock.now()
+        log_in(client, "ana@example.com", remember=remember)
+        for day, code in ((days - 1, 200), (days, 302)):
+            with app.app_context(), transaction() as s:
+                begun = now - timedelta(days=day, seconds=60)
+                s.execute(sa.update(StaffSession).values(created_at=begun, seen_at=clock.now()))
+            assert client.get("/cuenta/clave/").status_code == code
 
     def test_the_last_use_is_written_once_a_minute(self, app: Flask) -> None:
         now = clock.now()

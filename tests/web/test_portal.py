@@ -266,6 +266,13 @@ class TestLinks:
         with clock.frozen(NOON + timedelta(days=91)):
             assert visit(client, "203.0.113.9", url).status_code == 404
 
+    def test_it_is_not_for_a_client_who_came_later(self, app: Flask, client: FlaskClient, site: Site) -> None:
+        """A restored database gives the same number to another client."""
+        url = self.url(app, site.clients[0])
+        with app.app_context(), transaction() as s:
+            s.get_one(Client, site.clients[0]).created_at = clock.now() + timedelta(seconds=2)
+        assert visit(client, "203.0.113.9", url).status_code == 404
+
     def test_the_invoice_email_holds_it(self, app: Flask, client: FlaskClient, site: Site) -> None:
         with app.app_context():
             invoice = session().scalars(sa.select(Invoice).where(Invoice.client_id == site.clients[0])).one()

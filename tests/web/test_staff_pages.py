@@ -119,9 +119,43 @@ class TestInvitation:
         with app.app_context(), transaction():
             links.send(service.find("ana@example.com"), links.RESET)
             good = mail.address(session().scalars(sa.select(StaffLink)).one()).rsplit("/", 2)[1]
-        for token_text in ("1", good[:-1], "Mg." + good.split(".")[1], "2." + good.split(".")[1]):
+        for token_text in ("1", good[:-1], "Mg." + good.split(".")[1], f"{good.split('.')[0]}x.{good.split('.')[1]}"):
             assert app.test_client().get(f"/entrar/clave/{token_text}/").status_code == 410, token_text
         assert app.test_client().get(f"/entrar/clave/{good}/").status_code == 200
+
+    def test_a_link_of_before_a_restore_opens_nobody_else_s_account(self, app: Flask) -> None:
+        """The restored database gives out the same numbers again, and to whoever asks for a link."""
+        make_staff(app)
+        make_staff(app, "nada@example.com", "cashier")
+        with app.app_context(), transaction() as s:
+            link = links.send(service.find("nada@example.com"), links.RESET)
+            number, old = link.id, f"/entrar/clave/{mail.address(link).rsplit('/', 2)[1]}/"
+            s.delete(link)  # the backup is older
+        assert app.test_client().get(old).status_code == 410
+        with app.app_context(), transaction() as s:
+            again = links.send(service.find("ana@example.com"), links.RESET)
+            s.execute(sa.update(StaffLink).values(id=number))
+            new = f"/entrar/clave/{mail.address(again).rsplit('/', 2)[1]}/"
+        assert app.test_client().get(old).status_code == 410
+        assert app.test_client().get(new).status_code == 200
+
+    def test_after_a_restore_every_link_and_session_can_be_ended(self, app: Flask) -> None:
+        browser = signed_in(app)
+        with app.app_context(), transaction():
+            path = mail.address(links.send(service.find("ana@example.com"), links.RESET)).rsplit("/", 2)[1]
+        with app.app_context(), transaction():
+            links.end_everything()
+        assert app.test_client().get(f"/entrar/clave/{path}/").status_code == 410
+        assert browser.get("/cuenta/clave/").status_code == 302
+        assert log_in(app.test_client(), "ana@example.com").status_code == 303
+
+    def test_another_password_ends_the_links_asked_for_before(self, app: Flask) -> None:
+        browser = signed_in(app)
+        with app.app_context(), transaction():
+            path = mail.address(links.send(service.find("ana@example.com"), links.RESET)).rsplit("/", 2)[1]
+        new = "a wholly new password"
+        assert post(browser, "/cuenta/clave/", old=PASSWORD, new=new, again=new).status_code == 303
+        assert app.test_client().get(f"/entrar/clave/{path}/").status_code == 410
 
     @pytest.mark.parametrize("fields, words", [
         ({"name": "Eva", "email": "ana@example.com", "role": "cashier"}, "Ya hay"),
@@ -279,7 +313,12 @@ class TestManagers:
         ana = number(app, "ana@example.com")
         assert post(boss, f"/staff/{ana}/desactivar/").status_code == 403
         assert post(boss, f"/staff/{ana}/", name="Ana", email="ana@example.com", role="cashier").status_code == 403
-        assert post(boss, f"/staff/{ana}/", name="Ana T.", email="ana.t@example.com", role="admin").status_code == 303
+        assert (
+            post(
+                boss, f"/staff/{ana}/", name="Ana T.", email="ana.t@example.com", role="admin", password=PASSWORD
+            ).status_code
+            == 303
+        )
         assert "Ana T." in boss.get("/staff/").text
 
 
@@ -377,8 +416,35 @@ def test_another_address_is_another_log_in_and_ends_the_links(app: Flask) -> Non
     assert post(boss, f"/staff/{eva}/", name="Eva", email="e@example.com", role="support").status_code == 303
     with app.app_context():
         assert session().scalars(sa.select(StaffLink)).one().used_at is not None
-        assert session().scalars(sa.select(Message)).one().recipient == "eva@example.com"
+        kinds = session().execute(sa.select(Message.kind, Message.recipient).order_by(Message.id)).all()
+        assert [tuple(row) for row in kinds] == [
+            ("password_reset", "eva@example.com"), ("staff_address_changed", "eva@example.com"),
+        ]  # fmt: skip
     assert held(app, "e@example.com") == PRESETS[Role.SUPPORT]
+
+
+def test_the_own_address_needs_the_password(app: Flask, smtp: MailServer) -> None:
+    """A browser that was left alone is not enough to take the account by a reset."""
+    boss = signed_in(app)
+    own = f"/staff/{number(app, 'ana@example.com')}/"
+    fields = {"name": "Ana", "email": "thief@example.com", "role": "admin"}
+    assert post(boss, own, **fields).status_code == 422
+    assert "La contraseña" in post(boss, own, **fields, password="not it").text
+    assert post(boss, own, **{**fields, "email": "ana@example.com", "name": "Ana T."}).status_code == 303
+    assert post(boss, own, **fields, password=PASSWORD).status_code == 303
+    deliver(app)
+    assert smtp.addresses() == ["ana@example.com"]
+    assert "thief@example.com" in smtp.messages[0].message.as_string()
+
+
+def test_nobody_changes_a_peer(app: Flask) -> None:
+    """With a peer's address one would act under the peer's name."""
+    manager = signed_in(app, "luis@example.com", "support", staff_manage=True)
+    make_staff(app, "eva@example.com", "support", staff_manage=True)
+    make_staff(app, "ines@example.com", "support")
+    eva, ines = number(app, "eva@example.com"), number(app, "ines@example.com")
+    assert post(manager, f"/staff/{eva}/", name="E", email="e@example.com", role="support").status_code == 403
+    assert post(manager, f"/staff/{ines}/", name="I", email="i@example.com", role="support").status_code == 303
 
 
 def test_nobody_there_is_404(app: Flask) -> None:

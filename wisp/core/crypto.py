@@ -45,17 +45,21 @@ def decrypt(stored: str) -> str:
         raise SecretUnreadable from None
 
 
-def sign(purpose: str, number: int) -> str:
-    """``number`` as text for a link that nobody else can make; good for ``purpose`` only."""
+def sign(purpose: str, name: str) -> str:
+    """``name`` as text for a link that nobody else can make; good for ``purpose`` only.
+
+    Name a thing by something random that only it ever had, not by its row's number: a database that was restored gives
+    out the same numbers again.
+    """
     signer = URLSafeSerializer(current_app.config["WISP"].secret_key, salt=f"wisp-{purpose}")
-    return str(signer.dumps(number))
+    return str(signer.dumps(name))
 
 
-def signed(purpose: str, text: str) -> int | None:
-    """The number that ``sign`` was given; None for every other text."""
+def signed(purpose: str, text: str) -> str | None:
+    """The name that ``sign`` was given; None for every other text."""
     signer = URLSafeSerializer(current_app.config["WISP"].secret_key, salt=f"wisp-{purpose}")
     try:
-        number = signer.loads(text)
+        name = signer.loads(text)
     except BadData:
         return None
-    return number if isinstance(number, int) else None
+    return name if isinstance(name, str) else None

@@ -19,6 +19,7 @@ KINDS: dict[str, Any] = {
     "test": _l("Test e-mail"),
     "password_reset": _l("Password reset"),
     "invitation": _l("Invitation"),
+    "staff_address_changed": _l("Address of a staff user changed"),
     "mail_server_changed": _l("Mail server changed"),
     "alert_router_waiting": _l("Alert: work waits for a router"),
     "alert_router_off": _l("Alert: router off"),

@@ -1,5 +1,8 @@
 """Signed tokens of the client pages: the link in an e-mail, and the button "Entendido". Nobody else can make one."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from wisp.core import clock
@@ -26,12 +29,21 @@ def sign(secret: str, purpose: str, client_id: int) -> str:
     return str(_serializer(secret, purpose).dumps(client_id))
 
 
-def signed(secret: str, purpose: str, token: str) -> int | None:
-    """The client that a token names; None where it was not made here, for another purpose, or too long ago."""
+@dataclass(frozen=True)
+class Named:
+    """The client that a token names, and the second in which it was made. It is not for a client added after that: a
+    database that was restored gives out the same numbers again."""
+
+    client_id: int
+    at: datetime
+
+
+def signed(secret: str, purpose: str, token: str) -> Named | None:
+    """Whom a token names; None where it was not made here, for another purpose, or too long ago."""
     if len(token) > LONGEST:
         return None
     try:
-        found = _serializer(secret, purpose).loads(token, max_age=LASTS[purpose])
+        found, at = _serializer(secret, purpose).loads(token, max_age=LASTS[purpose], return_timestamp=True)
     except BadData:
         return None
-    return found if isinstance(found, int) else None
+    return Named(found, at) if isinstance(found, int) else None

@@ -16,7 +16,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
-from wisp.core import money
+from wisp.core import clock, money
 from wisp.core.locales import formatting_locale
 from wisp.portal import domain, links
 from wisp.portal.service import Visitor
@@ -168,6 +168,6 @@ def sample(state: str, language: str, firm: Company, day: date) -> Response:
     visitor: Any = Visitor(
         client_id=0, name="María Pérez", language=language, state=state, reason="debt" if state == "cut" else "",
         debt=35_000, due=day, personal=True, may_confirm=state == "notice", confirmed_at=None, back_at=None,
-        seen_at=None, day=day,
+        seen_at=None, day=day, added_at=clock.now(),
     )  # fmt: skip
     return render(visitor, language, firm, token="-" if state == "notice" else "")

@@ -61,6 +61,7 @@ class Visitor:
     back_at: datetime | None
     seen_at: datetime | None
     day: date
+    added_at: datetime
     notice_seen_at: datetime | None = None
 
 
@@ -72,10 +73,13 @@ def by_address(address: str | None, firm: Company) -> Visitor | None:
     return found[0] if len(found) == 1 else None
 
 
-def by_id(client_id: int | None, firm: Company) -> Visitor | None:
-    """The client of a signed link, wherever it is opened; None where it has been cancelled."""
+def by_id(client_id: int | None, firm: Company, there_at: datetime | None = None) -> Visitor | None:
+    """The client of a signed link, wherever it is opened; None where it has been cancelled, or was added after
+    ``there_at``, the second in which the link was made."""
     found = _visitors(firm, client_id=client_id)
-    return found[0] if found else None
+    if not found or (there_at is not None and found[0].added_at >= there_at + timedelta(seconds=1)):
+        return None
+    return found[0]
 
 
 def listed(address: str | None) -> str | None:
@@ -125,7 +129,7 @@ def _whole(by_client: bool, prefixes: bool) -> sa.Select[*tuple[Any, ...]]:
     day = sa.bindparam("day", type_=sa.Date)
     return (
         sa.select(
-            Client.id, Client.name, Client.language, Client.address, Client.address6,
+            Client.id, Client.name, Client.language, Client.address, Client.address6, Client.created_at,
             Access.suspended, Access.reason, Access.notice,
             invoices.balance_of(Client.id).label("debt"), due.label("due"),
             PortalPause.confirmed_at, PortalPause.back_at, PortalVisit.last_seen_at, PortalVisit.notice_last_at,
@@ -160,6 +164,7 @@ def _visitors(firm: Company, *, address: str | None = None, client_id: int | Non
             back_at=row.back_at,
             seen_at=row.last_seen_at,
             day=day,
+            added_at=row.created_at,
             notice_seen_at=row.notice_last_at,
         )
         for row in session().execute(query, values)

@@ -56,7 +56,7 @@ def confirm() -> Response:
     secret, link = current_app.config["WISP"].secret_key, request.form.get("link", "")
     named = links.signed(secret, links.CONFIRM, request.form.get("token", ""))
     visitor = _visitor(company(), link)
-    if visitor is None or named != visitor.client_id:
+    if visitor is None or named is None or named.client_id != visitor.client_id:
         return _page(company(), link, status=409)
     with transaction():
         service.confirm(visitor.client_id)
@@ -146,8 +146,8 @@ def _page(firm: Company, link: str = "", *, status: int = 200) -> Response:
 
 def _visitor(firm: Company, link: str) -> Visitor | None:
     if link:
-        client_id = links.signed(current_app.config["WISP"].secret_key, links.PAGE, link)
-        return service.by_id(client_id, firm) if client_id is not None else None
+        named = links.signed(current_app.config["WISP"].secret_key, links.PAGE, link)
+        return service.by_id(named.client_id, firm, there_at=named.at) if named is not None else None
     return service.by_address(_address(), firm)
 
 

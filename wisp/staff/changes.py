@@ -5,14 +5,18 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from wisp.core import audit
+from wisp.core import audit, clock
 from wisp.core.db import session
 from wisp.core.errors import Refused
 from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.outbox import service as outbox
 from wisp.routers.models import Zone
-from wisp.staff import links, service, totp
+from wisp.settings.service import company
+from wisp.staff import links, passwords, service, totp
 from wisp.staff.models import StaffGrant, StaffUser, StaffZone
 from wisp.staff.service import Manager
+
+ADDRESS_CHANGED = "staff_address_changed"
 
 
 def locked(user_id: int, by: Manager, *, also_yourself: bool = False) -> StaffUser:
@@ -44,10 +48,14 @@ def locked(user_id: int, by: Manager, *, also_yourself: bool = False) -> StaffUs
     return user
 
 
-def edit(user_id: int, email: str, name: str, role: str, by: Manager, seen: str | None = None) -> StaffUser:
+def edit(
+    user_id: int, email: str, name: str, role: str, by: Manager, seen: str | None = None, password: str = ""
+) -> StaffUser:
     """Change address, name and role. Another role brings its preset's permissions; the last administrator keeps the
-    role, and nobody changes the own one. Links sent to an earlier address end. Refused("staff.changed") where the role
-    is no longer the one that ``by`` has ``seen``: an old page must not give it back."""
+    role, and nobody changes the own one. Links sent to an earlier address end, and word goes there. The own address
+    needs the own ``password``: a browser that was left alone must not be enough to take the account.
+    Refused("staff.changed") where the role is no longer the one that ``by`` has ``seen``: an old page must not give it
+    back."""
     user = locked(user_id, by, also_yourself=True)
     if seen is not None and seen != user.role:
         raise Refused("staff.changed")
@@ -62,12 +70,23 @@ def edit(user_id: int, email: str, name: str, role: str, by: Manager, seen: str 
         user.role = role
         _replace(user, PRESETS[Role(role)] if role != Role.ADMIN else frozenset())
     if address != user.email:
+        if user.id == by.user_id and not passwords.matches(user.password_hash, password):
+            raise Refused("staff.password_wrong")
         links.end_earlier(user.id)
+        _tell_former_address(user, address)
     target = f"staff:{user.email}"
     user.email, user.name = address, name.strip()
     session().flush()
     audit.record("staff.edit", target, before, {"email": user.email, "name": user.name, "role": user.role})
     return user
+
+
+def _tell_former_address(user: StaffUser, address: str) -> None:
+    if not user.password_hash:
+        return  # never logged in: the invitation to that address ends, and that is all
+    data = {"by": audit.actor().name.partition(":")[2], "at": clock.now().isoformat(), "email": address}
+    outbox.queue_message(ADDRESS_CHANGED, user.email, language=user.language or company().language, data=data)
+    outbox.request_delivery()
 
 
 def set_permissions(

@@ -149,9 +149,7 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
     """Set a password, for whoever cannot have a link sent; all sessions end. The second factor stays."""
     new = read_password()
     with transaction():
-        user = service.set_password(email, new)
-        links.end_earlier(user.id)
-        answer = shown(user)
+        answer = shown(service.set_password(email, new))
     emit(answer, as_json, f"{email} has a new password; all sessions have ended")
 
 

@@ -83,6 +83,7 @@ class StaffForm(FlaskForm):
         render_kw={"type": "email", "autocomplete": "off", "spellcheck": "false"},
     )
     role = SelectField(_l("Role"))
+    password = PasswordField(_l("Present password"), [Length(max=200)], render_kw={"autocomplete": "current-password"})
 
 
 class PasswordForm(FlaskForm):

@@ -1,9 +1,10 @@
 """Links by e-mail that set a password: an invitation, a reset. Each works once and only for a while.
 
-The link is the signed number of its row: a copy of the database holds none that works, and an e-mail that is sent
-again holds the same one.
+The link is the signed nonce of its row: a copy of the database holds none that works without the program's key, an
+e-mail that is sent again holds the same one, and it opens no other row.
 """
 
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,7 +28,8 @@ def send(user: StaffUser, kind: str) -> StaffLink:
     for which any visitor may ask, ends no invitation."""
     end_earlier(user.id, () if kind == INVITATION else (RESET,))
     now = clock.now()
-    link = StaffLink(staff_id=user.id, kind=kind, created_at=now, expires_at=now + LASTS[kind])
+    nonce = secrets.token_urlsafe(32)
+    link = StaffLink(staff_id=user.id, kind=kind, nonce=nonce, created_at=now, expires_at=now + LASTS[kind])
     session().add(link)
     session().flush()
     outbox.queue_message(kind, user.email, language=user.language or company().language, data={"link": link.id})
@@ -41,6 +43,14 @@ def end_earlier(staff_id: int, kinds: tuple[str, ...] = ()) -> None:
     if kinds:
         statement = statement.where(StaffLink.kind.in_(kinds))
     session().execute(statement.values(used_at=clock.now()).execution_options(synchronize_session=False))
+
+
+def end_everything() -> None:
+    """No link that was ever sent opens anything, and nobody is logged in: for a database that was restored."""
+    unused = sa.update(StaffLink).where(StaffLink.used_at.is_(None)).values(used_at=clock.now())
+    session().execute(unused.execution_options(synchronize_session=False))
+    sessions.end_everybodys()
+    audit.record("staff.session_end", "staff", None, {"sessions": "all", "links": "all"})
 
 
 def request_reset(email: str) -> bool:
@@ -64,8 +74,9 @@ class Open:
 
 def find(token: str, *, lock: bool = False) -> Open:
     """The link of ``token``. Refused("staff.link") where it was used, is too old, or never was one."""
-    number = crypto.signed(PURPOSE, token)
-    link = session().get(StaffLink, number, with_for_update=lock, populate_existing=True) if number else None
+    query = sa.select(StaffLink).where(StaffLink.nonce == crypto.signed(PURPOSE, token))
+    query = query.with_for_update() if lock else query
+    link = session().scalar(query.execution_options(populate_existing=True))
     if link is None or link.used_at is not None or link.expires_at <= clock.now():
         raise Refused("staff.link")
     user = session().get(StaffUser, link.staff_id)

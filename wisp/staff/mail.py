@@ -13,16 +13,17 @@ from wisp.outbox.kinds import CannotRender, Rendered, register_kind
 from wisp.outbox.models import Message
 from wisp.outbox.rendering import Formats, compose
 from wisp.settings.service import MAIL, company
-from wisp.staff import links
+from wisp.staff import changes, links
 from wisp.staff.models import StaffLink, StaffUser
 
 PATH = "/entrar/clave/"
 SERVER_CHANGED = "mail_server_changed"
+ADDRESS_CHANGED = changes.ADDRESS_CHANGED
 
 
 def address(link: StaffLink) -> str:
     """The link as it stands in the e-mail."""
-    return f"{current_app.config['WISP'].url.rstrip('/')}{PATH}{crypto.sign(links.PURPOSE, link.id)}/"
+    return f"{current_app.config['WISP'].url.rstrip('/')}{PATH}{crypto.sign(links.PURPOSE, link.nonce or '')}/"
 
 
 def render(message: Message) -> Rendered:
@@ -79,9 +80,24 @@ def render_server_changed(message: Message) -> Rendered:
     )  # fmt: skip
 
 
+def render_address_changed(message: Message) -> Rendered:
+    """To the address before: the account has another one now, and who gave it."""
+    data, formats = message.data or {}, Formats(message)
+    facts = [
+        (_("When"), formats.moment(data["at"])), (_("By whom"), data["by"]), (_("New address"), data["email"])
+    ]  # fmt: skip
+    return compose(
+        "alert", message, _("Your access has another e-mail address"),
+        lead=_("Your access to the administration is from now on under another e-mail address."),
+        sections=[(facts, [])], next=_("If this was not agreed, tell an administrator at once."),
+        link=f"{current_app.config['WISP'].url.rstrip('/')}/",
+    )  # fmt: skip
+
+
 def register() -> None:
     """Make the kinds known to the outbox, and hear of changes of the mail server."""
     for kind in (links.INVITATION, links.RESET):
         register_kind(kind, render, private=True)
     register_kind(SERVER_CHANGED, render_server_changed)
+    register_kind(ADDRESS_CHANGED, render_address_changed)
     events.settings_changed.connect(tell_of_server)

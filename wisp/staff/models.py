@@ -74,13 +74,17 @@ class StaffSession(Base):
 
 
 class StaffLink(Base):
-    """A link sent by e-mail that sets a password, once: an invitation or a reset. The link itself is this row's id,
-    signed; it is not stored."""
+    """A link sent by e-mail that sets a password, once: an invitation or a reset.
+
+    The link is ``nonce``, signed: random, so that it opens this row and never another that got the same number, as in a
+    database that was restored. None: from an earlier version; opens nothing.
+    """
 
     __tablename__ = "staff_link"
     id: Mapped[int] = mapped_column(primary_key=True)
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff_user.id"))
     kind: Mapped[str] = mapped_column(String(16))
+    nonce: Mapped[str | None] = mapped_column(String(43), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

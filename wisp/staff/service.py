@@ -12,7 +12,7 @@ from wisp.core.errors import Refused
 from wisp.core.locales import LANGUAGES
 from wisp.core.permissions import PRESETS, Permission, Role
 from wisp.core.scope import EVERYTHING, Scope
-from wisp.staff import passwords, sessions
+from wisp.staff import links, passwords, sessions
 from wisp.staff.models import StaffGrant, StaffUser, StaffZone
 
 
@@ -32,18 +32,24 @@ class Manager:
         return self.role == Role.ADMIN
 
     def over(self, user: StaffUser) -> bool:
-        """True where it may change this user: never itself, and only an administrator may change somebody who has or
-        sees more (with another address one could take over the account)."""
+        """True where it may change this user: never itself, and unless it is an administrator only somebody who has and
+        sees less. With another address one could take over the account and act under a peer's name."""
         if user.id == self.user_id:
             return False
         if self.admin:
             return True
-        return permissions_of(user) <= self.permissions and self._sees_all_of(user)
+        theirs = permissions_of(user), _zones_of(user)
+        mine = self.permissions, self.scope.zone_ids
+        return theirs != mine and theirs[0] <= mine[0] and _within(theirs[1], mine[1])
 
-    def _sees_all_of(self, user: StaffUser) -> bool:
-        if self.scope.zone_ids is None:
-            return True
-        return user.limited and {zone.zone_id for zone in user.zones} <= self.scope.zone_ids
+
+def _zones_of(user: StaffUser) -> frozenset[int] | None:
+    limited = user.limited and user.role != Role.ADMIN
+    return frozenset(zone.zone_id for zone in user.zones) if limited else None
+
+
+def _within(zones: frozenset[int] | None, around: frozenset[int] | None) -> bool:
+    return around is None or (zones is not None and zones <= around)
 
 
 COMMAND_LINE = Manager()
@@ -206,17 +212,19 @@ def change_password(user_id: int, old: str, new: str) -> StaffUser:
     if old == new:
         raise Refused("staff.password_same")
     user.password_hash = passwords.hashed(new)
+    links.end_earlier(user.id)
     sessions.end_all(user)
     audit.record("staff.password", f"staff:{user.email}", None, {"password": "changed"})
     return user
 
 
 def set_password(email: str, new: str) -> StaffUser:
-    """Give a password from the command line and end every session of the user. Refused for an unknown person or a
-    weak password."""
+    """Give a password from the command line and end every session and every link of the user. Refused for an unknown
+    person or a weak password."""
     user = find(email)
     passwords.check_new(new, user.email)
     user.password_hash = passwords.hashed(new)
+    links.end_earlier(user.id)
     sessions.end_all(user)
     audit.record("staff.password", f"staff:{user.email}", None, {"password": "changed"})
     return user

@@ -12,6 +12,8 @@ from wisp.staff.models import StaffSession, StaffUser
 
 IDLE = timedelta(hours=12)
 REMEMBERED = timedelta(days=30)
+LONGEST = timedelta(days=90)
+"""However much it is used: then the password is asked for again."""
 WRITTEN_EVERY = timedelta(minutes=1)
 
 
@@ -36,8 +38,11 @@ def begin(user: StaffUser, *, ip: str, user_agent: str, remembered: bool) -> str
 
 
 def alive(row: StaffSession) -> bool:
-    """True while the session was used within 12 hours, within 30 days where the person wants to be remembered."""
-    return clock.now() - row.seen_at < (REMEMBERED if row.remembered else IDLE)
+    """True while the session was used within 12 hours, within 30 days where the person wants to be remembered, and
+    began within 30 or 90 days."""
+    now = clock.now()
+    idle, longest = (REMEMBERED, LONGEST) if row.remembered else (IDLE, REMEMBERED)
+    return now - row.seen_at < idle and now - row.created_at < longest
 
 
 def stale(seen_at: object) -> bool:
@@ -96,6 +101,13 @@ def end_all(user: StaffUser) -> None:
     user.session_epoch += 1
     session().flush()
     _delete(StaffSession.staff_id == user.id)
+
+
+def end_everybodys() -> None:
+    """End every session of everybody, also those whose row is in another copy of this database."""
+    grown = sa.update(StaffUser).values(session_epoch=StaffUser.session_epoch + 1)
+    session().execute(grown.execution_options(synchronize_session=False))
+    _delete()
 
 
 def _delete(*conditions: sa.ColumnElement[bool]) -> int:

@@ -14,6 +14,7 @@ from wisp.outbox import transport
 from wisp.routers import service as routers
 from wisp.settings import service as settings
 from wisp.staff import changes, links, listing, presenters, service, totp
+from wisp.staff.account import throttled
 from wisp.staff.forms import StaffForm
 from wisp.staff.models import StaffUser
 from wisp.staff.texts import GROUPS, HELP, PERMISSIONS, ROLES, group_of
@@ -104,7 +105,10 @@ def _refused(refused: Refused, page: Callable[[], Response], form: StaffForm | N
     if form is None:
         toast(str(refused), "danger")
         return page()
-    fields = {"staff.email": form.email, "staff.taken": form.email, "staff.name": form.name}
+    fields = {
+        "staff.email": form.email, "staff.taken": form.email, "staff.name": form.name,
+        "staff.password_wrong": form.password,
+    }  # fmt: skip
     if refused.code in fields:
         fields[refused.code].errors = [str(refused)]
     else:
@@ -114,6 +118,7 @@ def _refused(refused: Refused, page: Callable[[], Response], form: StaffForm | N
 
 @bp.route("/<int:user_id>/", methods=["GET", "POST"])
 @requires(Permission.STAFF_MANAGE)
+@throttled
 def data(user_id: int) -> Response:
     """Tab "Datos": name, address and role; deactivating, another invitation, a lost phone."""
     user = _person(user_id)
@@ -124,7 +129,8 @@ def data(user_id: int) -> Response:
     try:
         with transaction():
             values = form.email.data or "", form.name.data or "", form.role.data
-            changes.edit(user_id, *values, current_user.manager, request.form.get("seen"))
+            seen, password = request.form.get("seen"), form.password.data or ""
+            changes.edit(user_id, *values, current_user.manager, seen, password)
     except Refused as refused:
         if refused.code == "staff.changed":
             form.role.data = form.role.default = _person(user_id).role
