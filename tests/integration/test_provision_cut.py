@@ -193,6 +193,39 @@ def test_cut_and_moved_to_another_router_the_cut_goes_along_and_nothing_stays(ki
         assert there.rows(lists) == []
 
 
+def test_what_a_client_has_stays_until_what_replaces_it_stands() -> None:
+    p.company()
+    with simulated() as one, simulated() as two:
+        here, there = Tower(one), Tower(two)
+        client = p.add(here, None, **p.KINDS["pppoe"])
+        two.switch(off=True)
+        p.edit("C1", zone=there.zone)
+        assert [row["name"] for row in here.ours(menus.SECRET)] == ["ana"]
+        here.whole()  # nor does a comparison of everything take it away
+        assert [row["name"] for row in here.ours(menus.SECRET)] == ["ana"]
+        two.switch(off=False)
+        there.whole()
+        assert [row["password"] for row in there.ours(menus.SECRET)] == ["secreto"]
+        assert here.ours(menus.SECRET) == []
+        assert p.provision_of(client, here.router_id) is None
+
+
+def test_the_only_copy_of_a_password_is_never_deleted_by_a_move() -> None:
+    p.company()
+    with simulated() as one, simulated() as two:
+        here, there = Tower(one), Tower(two)
+        one.router.load(menus.SECRET, [{"name": "ana", "password": "suya", "service": "pppoe", "comment": "wisp:C1"}])
+        client = p.add(here, None, connection="pppoe", username="ana")
+        p.edit("C1", zone=there.zone)
+        row = p.provision_of(client)
+        assert row is not None
+        assert (row.state, row.detail) == ("failed", "no_password")
+        assert [row["password"] for row in here.ours(menus.SECRET)] == ["suya"]
+        p.edit("C1", password="suya")
+        assert [row["password"] for row in there.ours(menus.SECRET)] == ["suya"]
+        assert here.ours(menus.SECRET) == []
+
+
 @pytest.mark.parametrize("kind", list(p.KINDS))
 def test_cut_and_changed_the_cut_holds_the_new_object(tower: Tower, kind: str) -> None:
     client = p.add(tower, None, **p.KINDS[kind])

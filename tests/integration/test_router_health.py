@@ -28,6 +28,17 @@ from wisp.routers.models import Router
 from wisp.settings import service as settings
 
 
+def test_what_our_user_may_not_do_on_the_router_is_named(ctx: Flask, router_sim: SimulatorServer) -> None:
+    wanted = health.targets([add(router_sim)])
+    assert [found.lacking for _id, found, _at in health.ask_all(wanted, policies=True)] == [()]
+    users = router_sim.router.table("/user")
+    users.set(next(iter(users.rows)), {"group": "write"})
+    assert [found.lacking for _id, found, _at in health.ask_all(wanted, policies=True)] == [("sensitive",)]
+    assert "sensitive" in texts.lacking(["sensitive"])
+    users.clear()  # kept elsewhere
+    assert [found.lacking for _id, found, _at in health.ask_all(wanted, policies=True)] == [()]
+
+
 def row(router_id: int) -> Router:
     session().rollback()
     return session().get_one(Router, router_id, populate_existing=True)

@@ -8,7 +8,9 @@ import pytest
 
 from wisp.demo.routeros import Router
 from wisp.demo.routeros.codec import Decoder
+from wisp.demo.routeros.menus import MENUS
 from wisp.demo.routeros.reply import Request
+from wisp.gateway import properties
 
 LISTS, LISTS6 = "/ip/firewall/address-list", "/ipv6/firewall/address-list"
 SECRET, ACTIVE, PROFILE = "/ppp/secret", "/ppp/active", "/ppp/profile"
@@ -316,6 +318,31 @@ def test_hotspot_users_are_there_once_a_server(client: Client) -> None:
     assert client.do(f"{USER}/add", name="u") == "failure: already have user with this name for this server"
     assert client.column(USER, "mac-address") == ["AA:BB:CC:00:11:22", None]
     assert client.do(f"{USER}/add", name="v", mac_address="zz") == "invalid value of mac-address, mac address required"
+
+
+@pytest.mark.parametrize(
+    ("version", "menu", "values", "answer"),
+    [
+        ("7.20.6", "/ip/hotspot/user/profile", {"name": "x", "comment": "ours"}, "unknown parameter comment"),
+        ("7.20.6", USER, {"name": "x", "comment": "ours"}, ""),
+        ("7.20.6", NAT, {"chain": "dstnat", "tls-host": "x"}, "unknown parameter tls-host"),
+        ("7.20.6", PROFILE, {"name": "x", "shared-users": "1"}, "unknown parameter shared-users"),
+    ],
+)
+def test_only_documented_properties_are_taken(version: str, menu: str, values: dict[str, str], answer: str) -> None:
+    client = Client(version=version)
+    said = client.do(f"{menu}/add", *(f"={name}={value}" for name, value in values.items()))
+    assert answer in said if answer else said.startswith("*")
+
+
+def test_what_is_written_depends_on_the_version() -> None:
+    assert "tls-host" in (properties.writable(NAT, (6, 49, 19)) or ())
+    assert "tls-host" not in (properties.writable(NAT, (7, 20, 6)) or ())
+    assert "otp-secret" in (properties.writable(USER, (7, 21, 3)) or ())
+    assert "otp-secret" not in (properties.writable(USER, (7, 21, 2)) or ())
+    for menu in MENUS:
+        ours = {name for name, prop in menu.props.items() if not prop.readonly}
+        assert menu.path not in properties.written() or ours & (properties.writable(menu.path, (7, 20)) or set())
 
 
 def test_leases_are_unique_and_dynamic_ones_are_made_static_first(client: Client) -> None:

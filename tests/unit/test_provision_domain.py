@@ -88,7 +88,10 @@ def test_only_a_whole_comment_is_our_mark() -> None:
         None,
         None,
     ]
-    assert [plan_of(text) for text in ("wisp-plan:7", "wisp-plan:x", "wisp:7", "wisp:profile")] == [7, None, None, None]
+    comments = ("wisp-plan:7", "wisp-plan:x", "wisp:7", "wisp:profile")
+    assert [plan_of(menus.PROFILE, {"name": "x", "comment": text}) for text in comments] == [7, None, None, None]
+    names = ("wisp-plan-7", "wisp-plan-x", "wisp-plan-7b", "default")
+    assert [plan_of(menus.HOTSPOT_PROFILE, {"name": name}) for name in names] == [7, None, None, None]
 
 
 def test_a_missing_object_is_added_a_different_one_changed_an_equal_one_left() -> None:
@@ -175,7 +178,7 @@ def test_a_profile_in_use_stays_and_one_of_others_is_never_removed() -> None:
         ({"wisp-plan-7"}, set(), [], False), (set(), {"wisp-plan-7"}, [], True), (set(), set(), ["*1"], False),
     ):  # fmt: skip
         found = profiles.Profiles()
-        profiles.clear(found, rows, kept, before)
+        profiles.clear(menus.PROFILE, found, rows, kept, before)
         assert (found.remove, found.later) == (removed, later)
 
 

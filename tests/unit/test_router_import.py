@@ -56,6 +56,12 @@ def test_a_hidden_password_and_a_pool_say_nothing() -> None:
     assert (made.password, made.address) == ("", "")
 
 
+def test_how_many_passwords_were_not_shown_is_said() -> None:
+    secrets = [{"name": "ana", "password": "*****"}, {"name": "eva"}, {"name": "luis", "password": "clave"}]
+    users = [{"name": "a", "password": "****"}, {"name": "02:00:00:00:00:0A"}]
+    assert found(secrets=secrets, users=users).passed_over["password"] == 3
+
+
 def test_leases() -> None:
     static = {"address": "10.0.0.7", "mac-address": "aabbccddeeff", "comment": "Luis", "dynamic": "false"}
     passing = {"address": "10.0.0.8", "mac-address": "aabbccddee00", "host-name": "android", "dynamic": "true"}

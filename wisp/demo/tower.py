@@ -53,7 +53,7 @@ def _profiles(router: Router) -> None:
         for at in range(1, len(PLANS) + 1)
     ]
     router.load("/ppp/profile", [{**base, **row} for row in ours])
-    router.load("/ip/hotspot/user/profile", ours)
+    router.load("/ip/hotspot/user/profile", [{"name": row["name"], "rate-limit": row["rate-limit"]} for row in ours])
     router.load("/ip/hotspot", [{"name": "plaza", "interface": "wlan1"}])
     router.load("/ip/dhcp-server", [{"name": "fibra", "interface": "ether3", "address-pool": "dhcp-libres"}])
 

@@ -109,6 +109,13 @@ class Connection:
         row = self._single(menus.CLOCK, ["date", "time", "gmt-offset"])
         return moment(row.get("date", ""), row.get("time", ""), row.get("gmt-offset", ""))
 
+    def policies(self, username: str) -> frozenset[str] | None:
+        """What the router lets this user do (`read`, `write`, `sensitive` …); None where it does not say (the users are
+        kept elsewhere)."""
+        users = self.print(menus.USER, ["group"], f"?name={username}")
+        groups = self.print(menus.USER_GROUP, ["policy"], f"?name={users[0].get('group', '')}") if users else []
+        return frozenset(groups[0].get("policy", "").split(",")) if groups else None
+
     def read_lists(self, names: Sequence[str], *, ipv6: bool = False) -> list[Entry]:
         """All entries of these address lists (of every list, where none is named), ours and foreign, in one print."""
         queries = [f"?list={name}" for name in names] + ["?#|"] * (len(names) - 1)

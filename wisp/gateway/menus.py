@@ -2,6 +2,9 @@
 
 LISTS = "/ip/firewall/address-list"
 LISTS6 = "/ipv6/firewall/address-list"
+NAT = "/ip/firewall/nat"
+FILTER = "/ip/firewall/filter"
+FILTER6 = "/ipv6/firewall/filter"
 CONNECTIONS = "/ip/firewall/connection"
 CONNECTIONS6 = "/ipv6/firewall/connection"
 SECRET = "/ppp/secret"  # noqa: S105  (a menu)

@@ -88,13 +88,16 @@ def check(name: str, as_json: bool) -> None:
     router_id = service.find_router(name).id
     wanted = health.targets([router_id])
     session().rollback()
-    for known_id, found, asked_at in health.ask_all(wanted):
+    lacking: tuple[str, ...] = ()
+    for known_id, found, asked_at in health.ask_all(wanted, policies=True):
+        lacking = found.lacking
         with transaction():
             health.record(known_id, found, asked_at)
     router = service.find_router(name)
     if router.error and not as_json:
         fail(f"{name}: {texts.cause(router.error)} {router.error_detail}")
-    emit(shown(router), as_json, f"{name}: {router.identity}, RouterOS {router.version}")
+    said = f"{name}: {router.identity}, RouterOS {router.version}. {texts.lacking(lacking)}".strip()
+    emit({**shown(router), "lacking": lacking}, as_json, said)
     if router.error:
         fail(f"{name}: {texts.cause(router.error)}")
 

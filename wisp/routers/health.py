@@ -31,6 +31,8 @@ CLOCK_WARNING = 60
 """Seconds of difference between a router's clock and ours from which on the pages say so."""
 UNREADABLE = "unreadable"
 """Code of a router that cannot be asked: its password was encrypted with another key."""
+POLICIES = ("read", "write", "api", "test", "sensitive")
+"""What our user's group on the router needs. Without `sensitive` passwords cannot be read."""
 TURNED_AWAY = (ErrorCode.login.value, ErrorCode.permission.value, UNREADABLE)
 """Errors of a router that is there and does not want us: waiting brings nothing."""
 
@@ -40,6 +42,7 @@ class Health:
     """What a router answered when it was asked how it is; ``error`` (an ErrorCode) is empty where all is well.
 
     ``cpu_load`` in per cent; ``clock_offset``: by how many seconds its clock is ahead of ours. None: it did not say.
+    ``lacking``: policies that our user's group should have and has not, where that was asked.
     """
 
     identity: str = ""
@@ -49,6 +52,7 @@ class Health:
     detail: str = ""
     cpu_load: int | None = None
     clock_offset: int | None = None
+    lacking: tuple[str, ...] = ()
 
     @property
     def online(self) -> bool:
@@ -56,9 +60,9 @@ class Health:
         return not self.error
 
 
-def ask(target: Target, deadline: float = DEADLINE) -> Health:
+def ask(target: Target, deadline: float = DEADLINE, *, policies: bool = False) -> Health:
     """Log in and read name, version, load and clock; a failure is an answer too. One session, at most ``deadline``
-    seconds."""
+    seconds. ``policies``: ask also what our user may do."""
     try:
         with connect(target, deadline=deadline) as connection:
             offset = _clock_offset(connection)
@@ -66,9 +70,20 @@ def ask(target: Target, deadline: float = DEADLINE) -> Health:
             return Health(
                 connection.identity(), resource.version, resource.board,
                 cpu_load=resource.cpu_load, clock_offset=offset,
+                lacking=_lacking(connection, target.username) if policies else (),
             )  # fmt: skip
     except GatewayError as error:
         return Health(error=error.code.value, detail=error.detail)
+
+
+def _lacking(connection: Connection, username: str) -> tuple[str, ...]:
+    try:
+        granted = connection.policies(username)
+    except GatewayError as error:
+        if error.code in (ErrorCode.trap, ErrorCode.permission):
+            return ()
+        raise
+    return () if granted is None else tuple(name for name in POLICIES if name not in granted)
 
 
 def _clock_offset(connection: Connection) -> int | None:
@@ -172,20 +187,20 @@ def _target_or_none(router: Router) -> Target | None:
         return None
 
 
-def ask_all(wanted: Mapping[int, Target | None]) -> Iterator[tuple[int, Health, datetime]]:
+def ask_all(wanted: Mapping[int, Target | None], *, policies: bool = False) -> Iterator[tuple[int, Health, datetime]]:
     """Ask many routers at once; each answer (id, health, moment of the question) comes as soon as it is there."""
     if not wanted:
         return
     with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="probe") as pool:
-        asked = {pool.submit(_timed, target): router_id for router_id, target in wanted.items()}
+        asked = {pool.submit(_timed, target, policies): router_id for router_id, target in wanted.items()}
         for done in as_completed(asked):
             health, moment = done.result()
             yield asked[done], health, moment
 
 
-def _timed(target: Target | None) -> tuple[Health, datetime]:
+def _timed(target: Target | None, policies: bool) -> tuple[Health, datetime]:
     moment = clock.now()
-    return (Health(error=UNREADABLE) if target is None else ask(target)), moment
+    return (Health(error=UNREADABLE) if target is None else ask(target, policies=policies)), moment
 
 
 def record(router_id: int, health: Health, asked_at: datetime) -> None:

@@ -1,5 +1,6 @@
 """Sentences of the routers: refusals, and the likely cause where a router cannot be used."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -75,6 +76,17 @@ TYPES: dict[str, Any] = {"prepaid": _l("Prepaid"), "postpaid": _l("Postpaid")}
 def cause(code: str) -> str:
     """The sentence that names the likely cause of a failure."""
     return str(CAUSES.get(code, code))
+
+
+def lacking(policies: Sequence[str]) -> str:
+    """What does not work without these policies of our user's group on the router; empty where none is lacking."""
+    if not policies:
+        return ""
+    named = ", ".join(policies)
+    text = _("The user's group on the router lacks: %(policies)s.", policies=named)
+    if "sensitive" in policies:
+        text += " " + _("Without “sensitive” passwords cannot be read: an import leaves them unknown.")
+    return str(text)
 
 
 def clock(offset: int | None) -> str:

@@ -84,7 +84,7 @@ def _form_page(form: RouterForm, router: Router | None, found: Any = None) -> Re
     status = 422 if request.method == "POST" and found is None else 200
     return render(
         "routers/data.html", partial="routers/_probe.html", status=status, form=form, router=router, found=found,
-        tab="data", cause=texts.cause,
+        tab="data", cause=texts.cause, lacking=texts.lacking,
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def try_out() -> Response:
         return _form_page(form, router, health.Health(error="form", detail=_why(refused)))
     with transaction():
         service.note_test(target, router)
-    found = health.ask(target)  # nothing of the database is held while the network is waited for
+    found = health.ask(target, policies=True)  # nothing of the database is held while the network is waited for
     return _form_page(form, _router(router.id) if router else None, found)
 
 

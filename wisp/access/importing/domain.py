@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from wisp.clients import domain as clients
 
 Row = Mapping[str, str]
-HIDDEN = "*****"
-"""What a router shows for a password to those who may not read it."""
 DISABLED = ""
 """The name under which the objects that are switched off on the router are counted like a list."""
 _OURS = re.compile(r"wisp:([A-Za-z0-9._@-]{1,64})")
@@ -116,7 +114,8 @@ class Proposal:
 @dataclass
 class Found:
     """All proposals; how many entries each list has that is not ours; and how many objects were passed over, by why:
-    ``service`` (a secret of another kind than PPPoE), ``target`` (a queue for no single address), ``hidden``."""
+    ``service`` (a secret of another kind than PPPoE), ``target`` (a queue for no single address), ``hidden``;
+    ``password``: of how many users the password was not shown."""
 
     proposals: list[Proposal] = field(default_factory=list)
     lists: dict[str, int] = field(default_factory=dict)
@@ -136,11 +135,13 @@ def objects(tables: Tables, passed_over: Counter[str]) -> list[Proposal]:
         if row.get("service", "") not in _PPP_SERVICES:
             passed_over["service"] += 1
         elif row.get("name"):
+            passed_over["password"] += not _password(row)
             proposals.append(_secret(row, profiles.get(row.get("profile", ""), {}), sessions))
     dynamic = [row for row in tables.leases if _flag(row, "dynamic")]
     proposals += [_lease(row) for row in tables.leases if not _flag(row, "dynamic")]
     for row in tables.users:
         if row.get("name") and not _flag(row, "dynamic") and row["name"] not in _TRIALS:
+            passed_over["password"] += _hidden(row)
             proposals.append(_user(row, user_profiles.get(row.get("profile", ""), {})))
     proposals += _queues(tables.queues, proposals, dynamic, passed_over)
     used = {proposal.address for proposal in proposals} | {proposal.mac for proposal in proposals if proposal.mac}
@@ -267,8 +268,13 @@ def _line(text: str) -> str:
 
 
 def _password(row: Row) -> str:
+    """The password; empty where it is not known, which is not the same as an empty one."""
+    return "" if _hidden(row) else row.get("password", "")
+
+
+def _hidden(row: Row) -> bool:
     password = row.get("password", "")
-    return "" if password == HIDDEN else password
+    return bool(password) and not password.strip("*")
 
 
 def _names(text: str) -> tuple[str, ...]:

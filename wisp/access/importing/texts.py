@@ -55,6 +55,7 @@ PASSED_OVER: dict[str, Any] = {
     "service": _l("PPP users of another kind than PPPoE"),
     "target": _l("queues that serve no single address"),
     "hidden": _l("objects of clients of other zones"),
+    "password": _l("passwords, which the router did not show: the user's group needs the policy “sensitive”"),
 }
 
 REFUSALS: dict[str, Any] = {

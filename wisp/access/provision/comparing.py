@@ -283,7 +283,7 @@ class _Menu:
                 return Verdict("waiting", "no_lease")
         values = {name: value for name, value in wanted.values.items() if value and name != "disabled"}
         if self.menu in PROFILES:
-            if wanted.password is None and (self.menu == menus.SECRET or "mac-address" not in values):
+            if wanted.password is None and not self._by_device(values):
                 return Verdict("failed", "no_password")
             self.result.used_after[self.menu].add(values["profile"])
         if wanted.password is not None:
@@ -293,6 +293,10 @@ class _Menu:
             values = {**kept, **values}
         self.result.add.append(Change(self.menu, "", claim.client_id, {**values, "comment": wanted.comment}))
         return Verdict("done", held_profile=held)
+
+    def _by_device(self, values: Mapping[str, str]) -> bool:
+        """A hotspot's user that is a device's own address logs in without a password."""
+        return self.menu == menus.HOTSPOT_USER and values["name"].upper() == values.get("mac-address", "-").upper()
 
     def _change(self, claim: Claim, wanted: Object, row: Row) -> None:
         differs = {

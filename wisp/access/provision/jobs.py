@@ -90,6 +90,13 @@ def let_go(router_id: int) -> None:
         service.let_go(router_id)
 
 
+@job(service.REQUEST, queue="routers", timeout=60)
+def request(router_id: int) -> None:
+    """Order a router's work. Twice is once."""
+    with transaction():
+        service.request([router_id])
+
+
 @job("access.provision_all", queue="routers", timeout=300)
 def provision_all() -> None:
     """Once a day: compare every router with what its clients need, so that what others changed there is put right."""

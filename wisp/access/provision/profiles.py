@@ -26,7 +26,8 @@ COPIED = {
     ),
 }  # fmt: skip
 """What a profile of ours takes over from its base: all but its name, its speed and its comment."""
-PROPERTIES = {menu: (".id", "name", "rate-limit", "comment", *names) for menu, names in COPIED.items()}
+_MARKED = {menus.PROFILE: ("comment",), menus.HOTSPOT_PROFILE: ()}
+PROPERTIES = {menu: (".id", "name", "rate-limit", *_MARKED[menu], *names) for menu, names in COPIED.items()}
 
 
 @dataclass
@@ -47,7 +48,7 @@ def compare(menu: str, wanted: Iterable[Profile], rows: Sequence[Row]) -> Profil
     """What the profiles of ``menu`` lack so that these are as wanted. Nothing of others is changed."""
     found = Profiles()
     by_name = {text_of(row.get("name", "")): row for row in reversed(rows)}
-    ours = {plan_of(row.get("comment", "")): row for row in reversed(rows)}
+    ours = {plan_of(menu, row): row for row in reversed(rows)}
     for profile in {profile.name: profile for profile in wanted}.values():
         if not profile.limit:
             if profile.name not in by_name:
@@ -55,7 +56,7 @@ def compare(menu: str, wanted: Iterable[Profile], rows: Sequence[Row]) -> Profil
             continue
         base, row = by_name.get(profile.base), ours.get(profile.plan_id)
         taken = by_name.get(profile.name)
-        if taken is not None and plan_of(taken.get("comment", "")) is None:
+        if taken is not None and plan_of(menu, taken) is None:
             found.problems[profile.name] = f"foreign_profile: {profile.name}"
         elif base is None:
             found.problems[profile.name] = f"no_base: {profile.base}"
@@ -69,7 +70,8 @@ def _make(found: Profiles, profile: Profile, base: Row, row: Row | None) -> None
     values |= {"name": profile.name, "rate-limit": profile.limit}
     if row is None:
         said = {name: value for name, value in values.items() if value}
-        found.add.append({**said, "comment": f"{PLAN_MARK}{profile.plan_id}"})
+        mark = dict.fromkeys(_MARKED[profile.menu], f"{PLAN_MARK}{profile.plan_id}")
+        found.add.append({**said, **mark})
         return
     changes = {name: value for name, value in values.items() if not same(name, row.get(name, ""), value)}
     said = {name: value for name, value in changes.items() if value}
@@ -78,12 +80,12 @@ def _make(found: Profiles, profile: Profile, base: Row, row: Row | None) -> None
     found.unset += [(row[".id"], name) for name, value in changes.items() if not value]
 
 
-def clear(found: Profiles, rows: Sequence[Row], kept: Collection[str], before: Collection[str]) -> None:
+def clear(menu: str, found: Profiles, rows: Sequence[Row], kept: Collection[str], before: Collection[str]) -> None:
     """Note which profiles of ours nobody needs any more. ``kept``: names that are needed or in use once all that is
     sent now is done; ``before``: names that rows use until then."""
     for row in rows:
         name = text_of(row.get("name", ""))
-        if plan_of(row.get("comment", "")) is None or name in kept:
+        if plan_of(menu, row) is None or name in kept:
             continue
         if name in before:
             found.later = True

@@ -160,7 +160,7 @@ class Talk:
         for menu, of in PROFILES.items():
             if of in self.profiles:
                 kept = self.plan.kept | self.difference.used_after[menu] | {p.name for p in wanted[of]}
-                profiles.clear(self.profiles[of], raw[of], kept, self.difference.used_before[menu])
+                profiles.clear(of, self.profiles[of], raw[of], kept, self.difference.used_before[menu])
 
     # Changing ----------------------------------------------------------------------------------------
 

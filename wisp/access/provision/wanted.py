@@ -16,6 +16,7 @@ PROFILES = {menus.SECRET: menus.PROFILE, menus.HOTSPOT_USER: menus.HOTSPOT_PROFI
 """Where the profiles of users stand."""
 _OURS = re.compile(r"wisp:([A-Za-z0-9._@-]{1,64})")
 _PLAN = re.compile(r"wisp-plan:([0-9]{1,18})")
+_NAME = re.compile(r"wisp-plan-([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,14 @@ def code_of(comment: str) -> str | None:
     return found[1] if found else None
 
 
-def plan_of(comment: str) -> int | None:
-    """The plan whose profile this is, by its comment; None for somebody else's."""
-    found = _PLAN.fullmatch(comment)
+def plan_of(menu: str, row: Mapping[str, str]) -> int | None:
+    """The plan whose profile this is; None for somebody else's. By its comment, in the hotspot's menu, which has no
+    comments, by its name."""
+    found = (
+        _NAME.fullmatch(row.get("name", ""))
+        if menu == menus.HOTSPOT_PROFILE
+        else _PLAN.fullmatch(row.get("comment", ""))
+    )
     return int(found[1]) if found else None
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from wisp.access import service as access
 from wisp.access import sync
@@ -115,11 +116,37 @@ def _open_rows(router_id: int, after: int) -> list[Any]:
             ClientProvision.router_id == router_id,
             ClientProvision.wanted_version != ClientProvision.applied_version,
             ClientProvision.client_id > after,
+            ~_not_replaced(),
         )
         .order_by(ClientProvision.client_id)
         .limit(CHUNK + 1)
     )
     return list(session().execute(query.execution_options(populate_existing=True)))
+
+
+def _not_replaced() -> sa.ColumnElement[bool]:
+    """True for rows of clients who moved to another router, while what they have here is not there yet: it may be the
+    only copy of a password, and the only way by which the client has service. Where nothing is written to the new
+    router, what has a password that is not known stays.
+    """
+    moved, there, new = aliased(Client), aliased(Router), aliased(ClientProvision)
+    written = sa.and_(new.state.in_(("done", "foreign")), new.applied_version == new.wanted_version)
+    unknown = sa.and_(moved.connection.in_(("pppoe", "hotspot")), moved.password == "")
+    query = (
+        sa.select(moved.id)
+        .join(there, there.id == moved.router_id)
+        .outerjoin(new, sa.and_(new.client_id == moved.id, new.router_id == moved.router_id))
+        .where(
+            moved.id == ClientProvision.client_id,
+            moved.router_id != ClientProvision.router_id,
+            moved.cancelled_at.is_(None),
+            sa.or_(
+                sa.and_(there.provision, sa.func.coalesce(sa.not_(written), sa.true())),
+                sa.and_(~there.provision, unknown),
+            ),
+        )
+    )
+    return query.exists()
 
 
 def _claims(router: Router, found: Sequence[Any]) -> tuple[list[Row], list[Claim]]:
@@ -217,7 +244,13 @@ def _everybody(router_id: int) -> dict[str, str]:
     query = sa.select(Client.code, Client.connection).where(
         Client.router_id == router_id, Client.cancelled_at.is_(None)
     )
-    return {code: MENU[connection] for code, connection in session().execute(query)}
+    found = {code: MENU[connection] for code, connection in session().execute(query)}
+    kept = (
+        sa.select(Client.code, Client.connection)
+        .join(ClientProvision, ClientProvision.client_id == Client.id)
+        .where(ClientProvision.router_id == router_id, Client.router_id != router_id, _not_replaced())
+    )
+    return found | {code: MENU[connection] for code, connection in session().execute(kept)}
 
 
 # Recording -------------------------------------------------------------------------------------------
@@ -329,7 +362,21 @@ def _store(task: Task, result: Result) -> None:
         unchanged = _table.c.wanted_version == sa.bindparam("b_version")
         session().connection().execute(sa.delete(_table).where(mine, unchanged), gone)
     session().expire_all()
+    _clear_old_places(task, result)
     _look_at_lists(task, result)
+
+
+def _clear_old_places(task: Task, result: Result) -> None:
+    """What clients who came from another router have there may go now."""
+    here = [client_id for client_id, verdict in result.verdicts.items() if verdict.state in ("done", "foreign")]
+    old = sa.select(ClientProvision.router_id).where(
+        ClientProvision.client_id.in_(here),
+        ClientProvision.router_id != task.router_id,
+        ClientProvision.wanted_version != ClientProvision.applied_version,
+    )
+    routers = session().scalars(old.distinct()).all()
+    if routers:  # later: two routers that ask for one another must not wait for each other's rows
+        after_commit(lambda: service.go_on_at(routers))
 
 
 def _values(row: Row, verdict: Verdict) -> dict[str, Any]:

@@ -103,7 +103,6 @@ HOTSPOT = (
             "open-status-page": Prop(default="always"),
             "on-login": Prop(default=""),
             "on-logout": Prop(default=""),
-            "comment": _TEXT,
             "default": Prop(v.boolean, default="false", readonly=True),
         },
         uniques=(Unique(("name",), "failure: already have such name"),),

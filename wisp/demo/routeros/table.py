@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wisp.demo.routeros.spec import Menu, Row, Trap
 from wisp.demo.routeros.values import printed_time
+from wisp.gateway.properties import writable
 
 if TYPE_CHECKING:
     from wisp.demo.routeros.router import Router
@@ -139,9 +140,10 @@ class Table:
 
     def _apply(self, row: Row, values: Row, *, loading: bool) -> None:
         props = self.menu.props
+        known = None if loading else writable(self.menu.path, self._router.release)
         for name, value in values.items():
             prop = props.get(name)
-            if prop is None or (prop.readonly and not loading):
+            if prop is None or (prop.readonly and not loading) or (known is not None and name not in known):
                 raise Trap(f"unknown parameter {name}")
             if value:
                 row[name] = prop.normalise(value, name, self._router)
