@@ -12,11 +12,13 @@ from flask.testing import FlaskClient
 
 from tests.factories import make_client, make_clients, make_company, make_invoice, make_router, make_zone, moment
 from tests.support.staff import signed_in, token_of
+from wisp.access.models import Access
 from wisp.core import clock
 from wisp.core.db import session, transaction
 from wisp.schedules.models import Occurrence, PeriodicTask
-from wisp.tasks import runner
+from wisp.tasks import documents, planning, runner, service
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
+from wisp.web.formats import format_day
 
 NOW = moment("2026-11-10 10:00")
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#dialog-body"}
@@ -360,3 +362,76 @@ def test_a_withdrawn_permission_stops_a_dialog_that_is_open(app: Flask, indebted
     assert dialog.confirm().status_code == 403
     with app.app_context():
         assert session().scalar(sa.select(sa.func.count()).select_from(TaskRun)) == 0
+
+
+def stand(client_ids: list[int], **values: Any) -> None:
+    """What is wanted of these clients, and what their router has confirmed."""
+    with transaction():
+        session().execute(sa.update(Access).where(Access.client_id.in_(client_ids)).values(**values))
+
+
+SUSPENDED = {"suspended": True, "reason": "debt", "wanted_version": 1}
+
+
+@pytest.mark.parametrize("kind", ["cut", "notice"])
+def test_who_waits_for_the_router_is_not_called_done(app: Flask, indebted: dict[str, Any], kind: str) -> None:
+    ordered = SUSPENDED if kind == "cut" else {"notice": True, "wanted_version": 1}
+    with app.app_context():
+        stand([indebted["ana"], indebted["eva"]], **ordered)
+    dialog = Dialog(signed_in(app), indebted[kind])
+    waits = figure(dialog.html, "Ya ordenado, espera al router")
+    assert waits == "2" or "Ya ordenado, espera al router: 2" in dialog.text
+    assert not re.search("Ya (estaba|tenía)", dialog.text)
+    assert f'name="hold" value="{indebted["ana"]}"' not in dialog.html
+    with app.app_context():
+        applied = {"applied_suspended": True} if kind == "cut" else {"applied_notice": True}
+        stand([indebted["ana"]], applied_version=1, **applied)
+    dialog = Dialog(dialog.client, indebted[kind])
+    done = "Ya estaba cortado" if kind == "cut" else "Ya tenía el aviso"
+    assert {done, "Ya ordenado, espera al router"} <= set(re.findall(r"</span> (Ya [^<]*)</summary>", dialog.html))
+
+
+def test_the_sums_and_the_list_are_of_those_for_whom_something_is_new(app: Flask, indebted: dict[str, Any]) -> None:
+    with app.app_context():
+        stand([indebted["ana"]], applied_suspended=True, applied_version=1, **SUSPENDED)
+    client = signed_in(app)
+    dialog = Dialog(client, indebted["cut"])
+    assert (figure(dialog.html, "Cortes"), figure(dialog.html, "Vencido")) == ("1", "$350.00")
+    assert figure(dialog.html, "Ya estaba cortado") == "1"
+    assert re.findall(r'name="hold" value="(\d+)"', dialog.html) == [str(indebted["eva"])]
+    assert "Cortar 1 cliente" in dialog.text
+    (fold,) = re.findall(r'<details hx-get="([^"]+reason=already_cut[^"]*)"', dialog.html)
+    part = client.get(fold.replace("&amp;", "&"), headers={**HTMX, "HX-Target": "div#left-out-already_cut"}).text
+    assert "Ana" in part
+    assert "hold" not in part
+    with app.app_context():  # the run itself still reads on the router what stands there
+        task = session().get_one(PeriodicTask, indebted["cut"])
+        with transaction():
+            plan = service.simulate(task)
+            totals = service.totals(plan)
+        items = {item["client"]: (item["action"], item["reason"]) for item in documents.plan(plan)["items"]}
+    assert (totals.clients, totals.amount, totals.standing) == (1, 35_000, 1)
+    assert items["ANA"] == ("none", "already_cut")
+    assert items["EVA"] == ("cut", "")
+
+
+def test_a_notice_says_of_the_cut_what_is_so(app: Flask, indebted: dict[str, Any]) -> None:
+    with app.app_context():
+        stand([indebted["ana"]], **SUSPENDED)
+        stand([indebted["eva"]], applied_suspended=True, applied_version=1, **SUSPENDED)
+    text = Dialog(signed_in(app), indebted["notice"]).text
+    assert "1 El corte está ordenado y espera al router" in text
+    assert "1 Ya estaba cortado" in text
+
+
+def test_the_question_before_invoicing_names_period_due_date_and_few_days(app: Flask, indebted: dict[str, Any]) -> None:
+    with app.app_context():
+        task = session().get_one(PeriodicTask, indebted["invoices"])
+        spec = planning.spec_of(task, date(2026, 11, 1))
+        words = [format_day(day) for day in (spec.cycle.period_from, spec.cycle.period_to, spec.due)]
+    client = signed_in(app)
+    text = Dialog(client, indebted["invoices"]).text
+    assert "Periodo del {} al {} · vence el {}".format(*words) in text
+    assert "días para pagar" not in text
+    with clock.frozen(moment("2026-11-18 10:00")):
+        assert "Solo 3 días para pagar" in Dialog(signed_in(app, "eva@example.com"), indebted["invoices"]).text

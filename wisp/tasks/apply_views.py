@@ -20,6 +20,7 @@ from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.outbox.transport import configured as mail_configured
 from wisp.schedules.domain import Kind
+from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import planning, presenters, queries, service, texts
 from wisp.tasks.forms import ORIGINS, ApplyForm, SimulateForm
@@ -30,6 +31,8 @@ from wisp.web import close_dialog, go, is_htmx, is_partial, render, requires, sc
 from wisp.web.formats import format_month
 from wisp.web.tables import Listing, search_text
 
+FEW_DAYS = 5
+"""With fewer days than that to pay, the question before invoicing says so."""
 APPLY = Permission.PERIODIC_TASKS_APPLY
 PER_PAGE = 20
 
@@ -78,10 +81,23 @@ def _dialog(row: presenters.TaskRow, plan: TaskPlan, origin: str, months: Any) -
         "list_name": _list_name(row.task.kind),
         "rules": verdicts.of_router(row.router.id),
         "opens": cut_hours.opens_at(row.timezone.key) if row.task.kind == Kind.cut else None,
+        "cycle": _cycle(row.task, plan) if row.task.kind == Kind.invoices else None,
         "mail_missing": row.task.kind == Kind.invoices and not mail_configured(),
-        "confirm_label": presenters.confirm_label(row.task.kind, found.changes),
+        "confirm_label": presenters.confirm_label(row.task.kind, found.clients),
+        "few_days": FEW_DAYS,
         "texts": texts,
         "p": presenters,
+    }
+
+
+def _cycle(task: PeriodicTask, plan: TaskPlan) -> dict[str, Any]:
+    """What the invoices of a simulation say: their period and due date, and how many days are left to pay."""
+    spec = planning.spec_of(task, plan.month)
+    return {
+        "start": spec.cycle.period_from,
+        "end": spec.cycle.period_to,
+        "due": spec.due,
+        "days": (spec.due - spec.today).days,
     }
 
 

@@ -16,6 +16,7 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import planning, service
+from wisp.tasks.domain import STANDING
 from wisp.tasks.models import TaskPlan, TaskRun
 
 COUNTS = (
@@ -127,7 +128,7 @@ def plan(found: TaskPlan) -> dict[str, Any]:
         "items": [
             {
                 "client": client.code,
-                "action": item.action,
+                "action": "none" if item.reason in STANDING else item.action,
                 "reason": item.reason,
                 "detail": item.detail,
                 "amount": _amount(item.amount),
@@ -140,6 +141,7 @@ def plan(found: TaskPlan) -> dict[str, Any]:
             "amount": _amount(totals.amount),
             "mails": totals.mails,
             "without_email": totals.without_email,
+            "standing": totals.standing,
             "left_out": totals.left_out,
             "nothing_to_do": totals.nothing,
         },

@@ -41,6 +41,9 @@ class Reason(StrEnum):
     EXCLUDED = "excluded"
     PROMISE = "promise"
     ALREADY_CUT = "already_cut"
+    ALREADY_NOTIFIED = "already_notified"
+    ORDERED = "ordered"  # wanted already, and its router has not confirmed it
+    CUT_ORDERED = "cut_ordered"  # the cut takes the notice's place, and its router has not confirmed it
     HELD_OUT = "held_out"  # taken out by the person who ordered the run
     CHANGED = "changed"  # not as it was in the simulation that was handed over
     AFTER_HOURS = "after_hours"  # waits for the hours in which cuts are allowed
@@ -56,6 +59,10 @@ class Reason(StrEnum):
 
 
 NOTHING_TO_DO = (Reason.ALREADY_INVOICED, Reason.NOTHING_OWED)
+
+
+STANDING = (Reason.ALREADY_CUT, Reason.ALREADY_NOTIFIED, Reason.ORDERED)
+"""Wanted already: a run reads on the router whether it stands, and changes nothing."""
 
 
 class RunState(StrEnum):

@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     literal_column,
@@ -343,6 +344,9 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             _debt(spec, today).label("debt"),
             invoices.promised(Client.id, today).label("promise"),
             func.coalesce(Access.reason, "").label("suspension"),
+            func.coalesce(Access.notice, false()).label("notice"),
+            func.coalesce(Access.applied_suspended, false()).label("is_cut"),
+            func.coalesce(Access.applied_notice, false()).label("is_notified"),
         )
         .outerjoin(Access, Access.client_id == Client.id)
         .where(spec.clients(), *where)
@@ -355,7 +359,8 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     next_due = select(func.min(Invoice.due)).where(
         Invoice.client_id == r.client_id, Invoice.state.in_(invoices.OPEN_STATES)
     )
-    acted = [Reason.NONE.value] + ([Reason.ALREADY_CUT.value] if spec.kind == Kind.cut else [])
+    done = Reason.ALREADY_CUT if spec.kind == Kind.cut else Reason.ALREADY_NOTIFIED
+    acted = [Reason.NONE.value, Reason.ORDERED.value, done.value]
     return select(
         r.client_id, r.address, r.email, r.language, r.reason,
         case((r.reason == Reason.NOT_DUE.value, cast(next_due.scalar_subquery(), String)), else_="").label("detail"),
@@ -381,7 +386,8 @@ def _cut_reason(spec: Spec, b: Any) -> ColumnElement[str]:
         (b.free, Reason.FREE.value),
         (b.no_cut, Reason.EXCLUDED.value),
         (b.promise, Reason.PROMISE.value),
-        (b.suspension == "debt", Reason.ALREADY_CUT.value),
+        (and_(b.suspension == "debt", b.is_cut), Reason.ALREADY_CUT.value),
+        (b.suspension == "debt", Reason.ORDERED.value),
         else_=Reason.NONE.value,
     )
 
@@ -389,8 +395,12 @@ def _cut_reason(spec: Spec, b: Any) -> ColumnElement[str]:
 def _notice_reason(company: Company, b: Any) -> ColumnElement[str]:
     return case(
         (b.debt < max(company.notice_minimum, 1), Reason.NOTHING_OWED.value),
-        (b.suspension != "", Reason.ALREADY_CUT.value),
+        (b.suspension.in_(["manual", "pause"]), Reason.SUSPENDED_BY_HAND.value),
+        (and_(b.suspension != "", b.is_cut), Reason.ALREADY_CUT.value),
+        (b.suspension != "", Reason.CUT_ORDERED.value),
         (b.no_notice, Reason.EXCLUDED.value),
         (b.promise, Reason.PROMISE.value),
+        (and_(b.notice, b.is_notified), Reason.ALREADY_NOTIFIED.value),
+        (b.notice, Reason.ORDERED.value),
         else_=Reason.NONE.value,
     )

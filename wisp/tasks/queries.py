@@ -19,10 +19,11 @@ from wisp.routers.models import Router
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import Occurrence, PeriodicTask
 from wisp.tasks import hooks, planning, service
-from wisp.tasks.domain import OPEN_RUNS, Action, ItemState, Reason
+from wisp.tasks.domain import OPEN_RUNS, STANDING, Action, ItemState
 from wisp.tasks.hooks import Look, Window
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
 
+_STANDING = {reason.value for reason in STANDING}
 MAX_HELD = 10_000
 """Clients that one person may hold out of one run."""
 
@@ -111,18 +112,18 @@ def own_items(pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], RunIt
 class Summary:
     """What a simulation comes to, those held out by hand taken off. Money in minor units.
 
-    ``changes``: clients for whom something is new (a cut client is read again on the router, nothing more).
-    ``left_out``: (reason, clients), the most frequent first; ``nothing``: clients with nothing to do.
+    ``clients``, ``amount``, ``mails`` are of those for whom something is new. ``standing``: those who have it already,
+    or wait for their router, and whom the run only reads again there; ``left_out``: whom a rule leaves out; both
+    (reason, clients), the most frequent first. ``nothing``: clients with nothing to do.
     """
 
     clients: int = 0
-    changes: int = 0
-    already: int = 0
     amount: int = 0
     mails: int = 0
     without_email: int = 0
     held: int = 0
     nothing: int = 0
+    standing: list[tuple[str, int]] = field(default_factory=list)
     left_out: list[tuple[str, int]] = field(default_factory=list)
 
     @property
@@ -159,11 +160,10 @@ def hold(plan: TaskPlan, shown: Collection[int], held: Collection[int]) -> None:
 
 def summary(plan: TaskPlan) -> Summary:
     """The sums of a simulation, in one statement."""
-    acts = PlanItem.action != Action.NONE.value
     marked = (
         select(
             PlanItem.action, PlanItem.reason, PlanItem.amount, PlanItem.without_email,
-            case((acts & PlanItem.client_id.in_(held_of(plan)), 1), else_=0).label("held"),
+            case((service.is_new() & PlanItem.client_id.in_(held_of(plan)), 1), else_=0).label("held"),
         )
         .where(PlanItem.plan_id == plan.id)
         .subquery()
@@ -183,6 +183,8 @@ def summary(plan: TaskPlan) -> Summary:
     for action, reason, held, count, amount, silent in rows:
         if action == Action.NONE.value:
             found.left_out.append((reason, count))
+        elif reason in _STANDING:
+            found.standing.append((reason, count))
         elif held:
             found.held += count
         else:
@@ -191,22 +193,20 @@ def summary(plan: TaskPlan) -> Summary:
             found.without_email += silent
             if action == Action.INVOICE.value:
                 found.mails += count - silent
-            if reason == Reason.ALREADY_CUT.value:
-                found.already += count
-    found.changes = found.clients - found.already
-    found.left_out.sort(key=lambda pair: (-pair[1], pair[0]))
+    for groups in (found.standing, found.left_out):
+        groups.sort(key=lambda pair: (-pair[1], pair[0]))
     return found
 
 
 def plan_items(plan_id: int, *, text: str = "", reason: str | None = None) -> Rows:
-    """(PlanItem, Client): those acted on, or those left out for one ``reason``; ``text`` narrows it."""
+    """(PlanItem, Client): those for whom something is new, or the others with one ``reason``; ``text`` narrows it."""
     query: Rows = (
         select(PlanItem, Client).join(Client, Client.id == PlanItem.client_id).where(PlanItem.plan_id == plan_id)
     )
     if reason is None:
-        query = query.where(PlanItem.action != Action.NONE.value)
+        query = query.where(service.is_new())
     else:
-        query = query.where(PlanItem.action == Action.NONE.value, PlanItem.reason == reason)
+        query = query.where(~service.is_new(), PlanItem.reason == reason)
     return query.where(_matches(text, PlanItem.address)) if text else query
 
 

@@ -19,7 +19,7 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.tasks import own_scope, planning, queueing
-from wisp.tasks.domain import ACTION_OF, NOTHING_TO_DO, OPEN_RUNS, Action, Reason, RunState
+from wisp.tasks.domain import ACTION_OF, NOTHING_TO_DO, OPEN_RUNS, STANDING, Action, RunState
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
 
 
@@ -134,14 +134,21 @@ def _check_plan(plan_id: int, task: PeriodicTask, month: date, options: planning
         raise Refused("tasks.plan", plan=plan_id)
 
 
+def is_new() -> ColumnElement[bool]:
+    """Over PlanItem: the run would bring about something; else it reads what stands, or leaves the client out."""
+    return (PlanItem.action != Action.NONE.value) & PlanItem.reason.not_in([reason.value for reason in STANDING])
+
+
 @dataclass(frozen=True)
 class Totals:
-    """What a simulation comes to: clients acted on, their amount, e-mails, left out by a rule, nothing to do."""
+    """What a simulation comes to: clients acted on, their amount, e-mails; those who have it already or wait for their
+    router; left out by a rule; nothing to do."""
 
     clients: int
     amount: int
     mails: int
     without_email: int
+    standing: int
     left_out: int
     nothing: int
 
@@ -176,7 +183,7 @@ def simulate(task: PeriodicTask, month: date | None = None, options: planning.Op
 
 def totals(plan: TaskPlan) -> Totals:
     """The sums of a simulation."""
-    acts = PlanItem.action != Action.NONE.value
+    acts, out = is_new(), PlanItem.action == Action.NONE.value
     row = (
         session()
         .execute(
@@ -185,12 +192,13 @@ def totals(plan: TaskPlan) -> Totals:
                 func.coalesce(func.sum(PlanItem.amount).filter(acts), 0),
                 func.count().filter(PlanItem.action == Action.INVOICE.value, PlanItem.without_email.is_(False)),
                 func.count().filter(acts, PlanItem.without_email),
-                func.count().filter(~acts),
+                func.count().filter(~acts, ~out),
+                func.count().filter(out),
             ).where(PlanItem.plan_id == plan.id)
         )
         .one()
     )
-    return Totals(row[0], row[1], row[2], row[3], row[4], plan.nothing)
+    return Totals(*row, plan.nothing)
 
 
 def reasons(plan: TaskPlan) -> list[tuple[str, int]]:
@@ -210,7 +218,7 @@ def plan_items(plan_id: int, only: str = "") -> Rows:
         select(PlanItem, Client).join(Client, Client.id == PlanItem.client_id).where(PlanItem.plan_id == plan_id)
     )
     if only == "acting":
-        query = query.where(PlanItem.action != Action.NONE.value)
+        query = query.where(is_new())
     if only == "left_out":
         query = query.where(PlanItem.action == Action.NONE.value)
     return query.order_by(case((PlanItem.action == Action.NONE.value, 1), else_=0), Client.name, Client.id)
@@ -377,6 +385,5 @@ def clients_by_code(codes: Iterable[str]) -> frozenset[int]:
     return frozenset(rows.values())
 
 
-ACTION_REASONS = (Reason.NONE, Reason.SHORTENED, Reason.ALREADY_CUT)
 KINDS = tuple(Kind)
 ACTIONS = ACTION_OF
