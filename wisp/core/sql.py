@@ -1,8 +1,9 @@
 """The few expressions that SQLite and PostgreSQL spell differently."""
 
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Boolean, Date, Integer
+from sqlalchemy import Boolean, ColumnElement, Date, Integer, String, case, cast, func, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -15,8 +16,8 @@ class latest(FunctionElement[Any]):
     inherit_cache = True
 
 
-class day_after(FunctionElement[Any]):
-    """The date after a date."""
+class days_after(FunctionElement[Any]):
+    """The date so many days (second) after a date (first)."""
 
     type = Date()
     inherit_cache = True
@@ -51,14 +52,16 @@ def _latest_postgresql(element: latest, compiler: SQLCompiler, **kw: Any) -> str
     return f"greatest({', '.join(_arguments(element, compiler, **kw))})"
 
 
-@compiles(day_after, "sqlite")
-def _day_after_sqlite(element: day_after, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"date({_arguments(element, compiler, **kw)[0]}, '+1 day')"
+@compiles(days_after, "sqlite")
+def _days_after_sqlite(element: days_after, compiler: SQLCompiler, **kw: Any) -> str:
+    day, days = _arguments(element, compiler, **kw)
+    return f"date({day}, ({days}) || ' days')"
 
 
-@compiles(day_after, "postgresql")
-def _day_after_postgresql(element: day_after, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"({_arguments(element, compiler, **kw)[0]} + 1)"
+@compiles(days_after, "postgresql")
+def _days_after_postgresql(element: days_after, compiler: SQLCompiler, **kw: Any) -> str:
+    day, days = _arguments(element, compiler, **kw)
+    return f"({day} + {days})"
 
 
 @compiles(days_from_to, "sqlite")
@@ -81,3 +84,35 @@ def _unhurried_sqlite(_element: unhurried, _compiler: SQLCompiler, **_kw: Any) -
 @compiles(unhurried, "postgresql")
 def _unhurried_postgresql(_element: unhurried, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "(set_config('synchronous_commit', 'off', true) = 'off')"
+
+
+class Columns:
+    """What rules that hold for plain values and for columns need beside operators (see invoices.domain)."""
+
+    def case(self, *cases: tuple[Any, Any], otherwise: Any) -> ColumnElement[Any]:
+        """The value of the first condition that is true."""
+        return case(*cases, else_=otherwise)
+
+    def latest(self, *days: Any) -> ColumnElement[Any]:
+        """The latest of several dates."""
+        return latest(*map(_day, days))
+
+    def days_after(self, day: Any, days: int) -> ColumnElement[Any]:
+        """The date so many days later."""
+        return days_after(_day(day), literal(days, Integer))
+
+    def days_from_to(self, first: Any, second: Any) -> ColumnElement[int]:
+        """How many days lie between two dates: 0 for the same one."""
+        return days_from_to(_day(first), _day(second))
+
+    def digits(self, number: ColumnElement[int], at_least: int) -> ColumnElement[str]:
+        """A number's digits, filled up with zeros."""
+        full = 10**at_least
+        return case((number >= full, cast(number, String)), else_=func.substr(cast(number + full, String), 2))
+
+
+COLUMNS = Columns()
+
+
+def _day(day: Any) -> Any:
+    return literal(day, Date) if isinstance(day, date) else day

@@ -3,10 +3,11 @@
 Dates are local to the billing zone. Amounts are integer minor units, never negative here. Rates are basis
 points (16 % is 1600). A month is a `date` whose day is 1.
 
-The invoice run computes its amounts in SQL. So that both agree to the last cent, every formula here is
-integer arithmetic on non-negative numbers, rounded half up as `(2 * a + b) // (2 * b)`, where Python's `//`
-and SQL's integer division are the same. The SQL_* constants hold the same formulas as SQL, to be filled with
-`str.format`. Inside 64 bits up to the largest amount that core.money accepts.
+The rules of one invoice hold for plain values and for columns of a query alike, so that what is shown, simulated and
+issued comes from the same lines. Arithmetic is integer arithmetic on non-negative numbers, rounded half up as
+`(2 * a + b) // (2 * b)`, where Python's `//` and SQL's integer division are the same; it stays inside 64 bits up to the
+largest amount that core.money accepts. What has no operator (a choice, the later of two dates) is asked of `using`:
+`PLAIN` for plain values, `core.sql.COLUMNS` for columns. A column must not be NULL; `date.min` stands for "never".
 """
 
 import calendar
@@ -14,18 +15,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 InvoiceId = TypeVar("InvoiceId")
 
-SQL_NET_INCLUDED = "(({price}) * 20000 + 10000 + ({rate})) / (2 * (10000 + ({rate})))"
-"""Net of a price that includes its tax; the tax is the price less the net, the total is the price."""
+Number = Any
+"""An integer, or a column of integers."""
 
-SQL_TAX_ADDED = "(({price}) * 2 * ({rate}) + 10000) / 20000"
-"""Tax to be added to a price; the net is the price, the total their sum."""
+Day = Any
+"""A date, or a column of dates."""
 
-SQL_PRORATED = "(({price}) * 2 * ({days}) + ({of_days})) / (2 * ({of_days}))"
-"""A price for `days` out of `of_days`."""
+Choice = Any
+"""A truth, or a condition of a query."""
+
+Text = Any
+"""A text, or a column of texts."""
 
 _DAY = timedelta(days=1)
 
@@ -46,11 +50,59 @@ class TaxMode(StrEnum):
     added = "added"
 
 
-class NothingReason(StrEnum):
-    """Why a cycle charges a client nothing."""
+class PeriodReason(StrEnum):
+    """What is particular about the period that a cycle charges a client; the first two: it charges nothing."""
 
-    already_billed = "already_billed"
     not_installed = "not_installed"
+    already_billed = "already_billed"
+    shortened = "shortened"
+    none = ""
+
+
+class Functions(Protocol):
+    """What the rules need beside operators."""
+
+    def case(self, *cases: tuple[Choice, Any], otherwise: Any) -> Any:
+        """The value of the first choice that is true."""
+
+    def latest(self, *days: Day) -> Day:
+        """The latest of several dates."""
+
+    def days_after(self, day: Day, days: int) -> Day:
+        """The date so many days later."""
+
+    def days_from_to(self, first: Day, second: Day) -> Number:
+        """How many days lie between two dates: 0 for the same one."""
+
+    def digits(self, number: Number, at_least: int) -> Text:
+        """A number's digits, filled up with zeros."""
+
+
+class Plain:
+    """Functions of plain values."""
+
+    def case(self, *cases: tuple[bool, Any], otherwise: Any) -> Any:
+        """The value of the first choice that is true."""
+        return next((value for choice, value in cases if choice), otherwise)
+
+    def latest(self, *days: date) -> date:
+        """The latest of several dates."""
+        return max(days)
+
+    def days_after(self, day: date, days: int) -> date:
+        """The date so many days later."""
+        return day + timedelta(days=days)
+
+    def days_from_to(self, first: date, second: date) -> int:
+        """How many days lie between two dates: 0 for the same one."""
+        return (second - first).days
+
+    def digits(self, number: int, at_least: int) -> str:
+        """A number's digits, filled up with zeros."""
+        return f"{number:0{at_least}d}"
+
+
+PLAIN = Plain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +116,12 @@ class Cycle:
     period_to: date
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """What a cycle charges one client: from `start` to `end`, both in, at `days` / `of_days` of the price.
-
-    `shortened`: it is less than the cycle's period. Without proration that is still charged whole (days ==
-    of_days), and the simulation says so.
-    """
-
-    start: date
-    end: date
-    days: int
-    of_days: int
-    shortened: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """A cycle charges a client nothing: billed already through `until`, or not installed before `until`."""
-
-    reason: NothingReason
-    until: date
-
-
 class Amounts(NamedTuple):
     """What a line comes to; net + tax is the total, to the last cent."""
 
-    net: int
-    tax: int
-    total: int
+    net: Number
+    tax: Number
+    total: Number
 
 
 def cycle(month: date, invoice_day: int, due_day: int, billing_type: str) -> Cycle:
@@ -121,86 +150,86 @@ def cycle(month: date, invoice_day: int, due_day: int, billing_type: str) -> Cyc
     )
 
 
-def due_date(cycle_due: date, issue_date: date, min_days: int) -> date:
+def due_date(cycle_due: Day, issue_date: Day, min_days: int, using: Functions = PLAIN) -> Day:
     """The due date of an invoice: the cycle's, but never sooner than `min_days` after the day of issue."""
-    return max(cycle_due, issue_date + timedelta(days=min_days))
+    return using.latest(cycle_due, using.days_after(issue_date, min_days))
 
 
-def is_overdue(due: date, today: date) -> bool:
+def is_overdue(due: Day, today: Day) -> Choice:
     """Whether an unpaid invoice is overdue on a local date: the due day itself is still in time."""
     return due < today
 
 
-def client_period(
-    cycle: Cycle,
-    today: date,
-    billed_through: date | None,
-    installed_on: date | None,
-    prorate: bool,
-) -> Period | Nothing:
-    """What a cycle charges one client in a run on the local date `today`.
+def period_start(first: Day, billed_through: Day, installed_on: Day, using: Functions = PLAIN) -> Day:
+    """The day from which a cycle, whose period begins on `first`, charges a client.
 
-    The period begins neither before the day after `billed_through` (the last day that the client was charged
-    for) nor before the day of installation. Where the client is installed only later than `today`, or only
-    after the period, it is not invoiced yet; where nothing of the period is left, it has been billed already.
+    Neither before the day after `billed_through` (the last day that the client was charged for) nor before the day of
+    installation. Both may be `date.min`.
     """
-    if installed_on is not None and (installed_on > today or installed_on > cycle.period_to):
-        return Nothing(NothingReason.not_installed, installed_on)
-    if billed_through is not None and billed_through >= cycle.period_to:
-        return Nothing(NothingReason.already_billed, billed_through)
-    start = cycle.period_from
-    if billed_through is not None:
-        start = max(start, billed_through + _DAY)
-    if installed_on is not None:
-        start = max(start, installed_on)
-    of_days = (cycle.period_to - cycle.period_from).days + 1
-    left = (cycle.period_to - start).days + 1
-    return Period(
-        start=start,
-        end=cycle.period_to,
-        days=left if prorate else of_days,
-        of_days=of_days,
-        shortened=left < of_days,
+    unbilled = using.case((billed_through < first, first), otherwise=using.days_after(billed_through, 1))
+    return using.latest(unbilled, installed_on)
+
+
+def period_reason(
+    cycle: Cycle, today: date, start: Day, billed_through: Day, installed_on: Day, using: Functions = PLAIN
+) -> Text:
+    """What a cycle charges one client, from `start` on, in a run on the local date `today`, as a PeriodReason.
+
+    Whoever is installed only later than `today`, or only after the period, is not invoiced yet; where nothing of the
+    period is left, it has been billed already.
+    """
+    return using.case(
+        (installed_on > min(today, cycle.period_to), PeriodReason.not_installed.value),
+        (billed_through >= cycle.period_to, PeriodReason.already_billed.value),
+        (start > cycle.period_from, PeriodReason.shortened.value),
+        otherwise=PeriodReason.none.value,
     )
 
 
-def tax_split(price: int, rate_bp: int, mode: str) -> Amounts:
+def charged(price: Number, start: Day, cycle: Cycle, prorate: bool, using: Functions = PLAIN) -> Number:
+    """What a cycle's period costs from `start` on: its part where proration is on, else the whole price."""
+    days = days_in(start, cycle.period_to, using)
+    part = prorated(price, days, days_in(cycle.period_from, cycle.period_to)) if prorate else price
+    return using.case((start > cycle.period_to, 0), (start > cycle.period_from, part), otherwise=price)
+
+
+def days_in(first: Day, last: Day, using: Functions = PLAIN) -> Number:
+    """The days from `first` to `last`, both in."""
+    return using.days_from_to(first, last) + 1
+
+
+def prorated(price: Number, days: Number, of_days: Number) -> Number:
+    """The price of `days` (0 to `of_days`) out of `of_days`, half up."""
+    return (price * 2 * days + of_days) // (2 * of_days)
+
+
+def tax_split(price: Number, rate_bp: int, mode: str) -> Amounts:
     """Net, tax and total of a price, half up: what is rounded is the net where tax is included, else the tax.
 
-    Included: net = (price * 20000 + 10000 + rate) // (2 * (10000 + rate)), total = price (SQL_NET_INCLUDED).
-    Added: tax = (price * 2 * rate + 10000) // 20000, net = price (SQL_TAX_ADDED).
-    ValueError for a negative price or rate, or another mode.
+    ValueError for another mode than those of TaxMode.
     """
-    _require_not_negative(price=price, rate_bp=rate_bp)
     if mode == TaxMode.included:
-        net = (price * 20000 + 10000 + rate_bp) // (2 * (10000 + rate_bp))
+        net = (price * 20000 + (10000 + rate_bp)) // (2 * (10000 + rate_bp))
         return Amounts(net=net, tax=price - net, total=price)
     if mode == TaxMode.added:
-        tax = (price * 2 * rate_bp + 10000) // 20000
+        tax = (price * (2 * rate_bp) + 10000) // 20000
         return Amounts(net=price, tax=tax, total=price + tax)
     raise ValueError(f"not a tax mode: {mode!r}")
 
 
-def prorated(price: int, days: int, of_days: int) -> int:
-    """The price of `days` out of `of_days`, half up.
-
-    (price * 2 * days + of_days) // (2 * of_days) (SQL_PRORATED).
-
-    ValueError for a negative price, or days that are not 0 to `of_days`.
-    """
-    _require_not_negative(price=price, days=days)
-    if of_days < 1 or days > of_days:
-        raise ValueError(f"not a part of a period: {days} of {of_days} days")
-    return (price * 2 * days + of_days) // (2 * of_days)
+def state_of(total: Number, paid: Number, void: Choice, using: Functions = PLAIN) -> Text:
+    """The state of an invoice, as an InvoiceState; one over nothing counts as paid."""
+    return using.case(
+        (void, InvoiceState.void.value),
+        (paid >= total, InvoiceState.paid.value),
+        (paid > 0, InvoiceState.partial.value),
+        otherwise=InvoiceState.pending.value,
+    )
 
 
-def state_of(total: int, paid: int, void: bool) -> InvoiceState:
-    """The state of an invoice; one over nothing counts as paid."""
-    if void:
-        return InvoiceState.void
-    if paid >= total:
-        return InvoiceState.paid
-    return InvoiceState.partial if paid > 0 else InvoiceState.pending
+def balance(total: Number, paid: Number, void: Choice, using: Functions = PLAIN) -> Number:
+    """What an invoice still asks for: nothing where it is void."""
+    return using.case((void, 0), otherwise=total - paid)
 
 
 def allocate(amount: int, open_invoices: Iterable[tuple[InvoiceId, int]]) -> tuple[list[tuple[InvoiceId, int]], int]:
@@ -208,7 +237,8 @@ def allocate(amount: int, open_invoices: Iterable[tuple[InvoiceId, int]]) -> tup
 
     `open_invoices` are (id, balance); without a balance they are passed over. ValueError for a negative amount.
     """
-    _require_not_negative(amount=amount)
+    if amount < 0:
+        raise ValueError(f"amount is negative: {amount}")
     allocations: list[tuple[InvoiceId, int]] = []
     rest = amount
     for invoice_id, balance in open_invoices:
@@ -219,9 +249,9 @@ def allocate(amount: int, open_invoices: Iterable[tuple[InvoiceId, int]]) -> tup
     return allocations, rest
 
 
-def format_number(prefix: str, number: int) -> str:
+def format_number(prefix: str, number: Number, using: Functions = PLAIN) -> Text:
     """An invoice's number: the prefix of the series as it is, then the sequence with at least six digits."""
-    return f"{prefix}{number:06d}"
+    return prefix + using.digits(number, 6)
 
 
 def digits_of(text: str, prefix: str) -> str:
@@ -239,9 +269,3 @@ def _day_in(month: date, ahead: int, day: int) -> date:
         raise ValueError(f"not a day of a month: {day}")
     year, index = divmod(month.year * 12 + month.month - 1 + ahead, 12)
     return date(year, index + 1, min(day, calendar.monthrange(year, index + 1)[1]))
-
-
-def _require_not_negative(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 0:
-            raise ValueError(f"{name} is negative: {number}")

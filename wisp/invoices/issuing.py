@@ -16,11 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     SQLColumnExpression,
-    String,
     Subquery,
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     select,
@@ -30,6 +30,7 @@ from sqlalchemy import (
 from wisp.clients.models import Client, Plan
 from wisp.core import i18n
 from wisp.core.db import insert_into, session
+from wisp.core.sql import COLUMNS
 from wisp.invoices import domain
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
@@ -146,7 +147,7 @@ def _insert_invoices(terms: Terms, eligible: Subquery, series: InvoiceSeries) ->
     values: dict[str, Any] = {
         "series_id": literal(series.id),
         "number": n.number,
-        "label": literal(series.prefix) + _padded(n.number),
+        "label": domain.format_number(series.prefix, n.number, COLUMNS),
         "client_id": n.client_id,
         "run_id": literal(terms.run_id, Integer),
         "kind": literal(terms.kind),
@@ -162,7 +163,7 @@ def _insert_invoices(terms: Terms, eligible: Subquery, series: InvoiceSeries) ->
         "net": n.net,
         "tax": n.tax,
         "total": n.amount,
-        "state": case((n.amount == 0, "paid"), else_="pending"),
+        "state": domain.state_of(n.amount, literal(0), false(), COLUMNS),
         "created_at": literal(terms.now, Invoice.created_at.type),
     }
     query = (
@@ -173,11 +174,6 @@ def _insert_invoices(terms: Terms, eligible: Subquery, series: InvoiceSeries) ->
     # No ON CONFLICT here: a number must not be spent on a row that is not inserted. A conflict would be a
     # defect, rolls the chunk back, and is then found client by client.
     return _insert(insert_into(Invoice).from_select(list(values), query))
-
-
-def _padded(number: ColumnElement[int]) -> ColumnElement[str]:
-    """The sequence with at least six digits, as invoices.domain.format_number writes it."""
-    return case((number > 999_999, cast(number, String)), else_=func.substr(cast(number + 1_000_000, String), 2))
 
 
 def _insert_line(line: Line, position: int, these: ColumnElement[bool]) -> None:

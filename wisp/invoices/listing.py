@@ -14,7 +14,7 @@ from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import Rows, session
 from wisp.core.scope import EVERYTHING, Scope
-from wisp.invoices import service
+from wisp.invoices import domain, service
 from wisp.invoices.models import Invoice
 from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
@@ -78,8 +78,8 @@ def _in_state(found: Rows, state: str) -> Rows:
     if not isinstance(today, BindParameter):  # time zones in which it is another day: each client's own counts
         inside = select(Client.id).join(Zone, Zone.id == Client.zone_id)
         inside = inside.join(BillingSchedule, service.schedule_of_client())
-        return found.where(inside.where(Client.id == Invoice.client_id, Invoice.due < today).exists())
-    return found.where(Invoice.due < today)
+        return found.where(inside.where(Client.id == Invoice.client_id, domain.is_overdue(Invoice.due, today)).exists())
+    return found.where(domain.is_overdue(Invoice.due, today))
 
 
 def _matching(found: Rows, text: str, *, joined: bool) -> Rows:
@@ -127,7 +127,8 @@ def everything(found: Rows) -> Iterator[Any]:
 
 def balance(row: Any) -> int:
     """What an invoice (or a row of COLUMNS) still asks for, in minor units."""
-    return 0 if row.state == "void" else int(row.total - row.paid)
+    still: int = domain.balance(row.total, row.paid, row.state == "void")
+    return still
 
 
 def csv_lines(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

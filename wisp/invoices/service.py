@@ -16,6 +16,7 @@ from wisp.core import audit, clock, events
 from wisp.core.db import insert_into, session
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
+from wisp.core.sql import COLUMNS
 from wisp.invoices import domain
 from wisp.invoices.models import Allocation, Invoice, InvoiceSeries, Payment, Promise
 from wisp.routers.models import Zone
@@ -33,7 +34,7 @@ def balance_of(client_id: Any, due_before: ColumnElement[date] | date | None = N
     owed = sa.cast(func.coalesce(func.sum(Invoice.total - Invoice.paid), 0), sa.BigInteger)  # a sum is a Decimal else
     query = select(owed).where(Invoice.client_id == client_id, Invoice.state.in_(OPEN_STATES))
     if due_before is not None:
-        query = query.where(Invoice.due < due_before)
+        query = query.where(domain.is_overdue(Invoice.due, due_before))
     return query.scalar_subquery()
 
 
@@ -168,9 +169,7 @@ def allocate(payment: Payment, first: int | None = None) -> int:
 def _settle(invoice_id: int, amount: int) -> None:
     """Add ``amount`` (negative: take back) to what is paid of an invoice and set its state."""
     paid = Invoice.paid + amount
-    state = case(
-        (Invoice.state == "void", "void"), (paid >= Invoice.total, "paid"), (paid > 0, "partial"), else_="pending"
-    )
+    state = domain.state_of(Invoice.total, paid, Invoice.state == "void", COLUMNS)
     session().execute(
         update(Invoice)
         .where(Invoice.id == invoice_id)

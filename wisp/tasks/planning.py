@@ -31,7 +31,7 @@ from wisp.clients.models import Client, Plan
 from wisp.core import clock
 from wisp.core.db import Rows, session
 from wisp.core.errors import Refused
-from wisp.core.sql import day_after, days_from_to, latest
+from wisp.core.sql import COLUMNS
 from wisp.invoices import domain as invoicing
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice
@@ -96,7 +96,8 @@ class Spec:
     @property
     def due(self) -> date:
         """The due date of invoices issued now for this cycle."""
-        return invoicing.due_date(self.cycle.due, self.today, self.company.min_days_to_pay)
+        due: date = invoicing.due_date(self.cycle.due, self.today, self.company.min_days_to_pay)
+        return due
 
     @property
     def action(self) -> Action:
@@ -243,7 +244,7 @@ def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             Client.email,
             Client.language,
             Client.free,
-            Client.installed_on,
+            func.coalesce(Client.installed_on, before).label("installed_on"),
             Plan.price,
             Plan.name.label("plan_name"),
             (~not_invoiced(spec)).label("has_invoice"),
@@ -251,9 +252,9 @@ def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             .where(*of_month, Invoice.state == _VOID, Invoice.invoice_again.is_(False))
             .exists()
             .label("exempt"),
-            latest(func.coalesce(_last_billed(spec.cycle), before), func.coalesce(Client.billed_through, before)).label(
-                "last"
-            ),
+            COLUMNS.latest(
+                func.coalesce(_last_billed(spec.cycle), before), func.coalesce(Client.billed_through, before)
+            ).label("last"),
             func.coalesce(Access.reason, "").label("suspension"),
         )
         .join(Plan, Plan.id == Client.plan_id)
@@ -266,8 +267,7 @@ def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
 def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     first, last_day = literal(spec.cycle.period_from, Date), literal(spec.cycle.period_to, Date)
     base = _billing_base(spec, *where)
-    billed_on = case((base.c.last >= first, day_after(base.c.last)), else_=first)  # few: SQLite is slow with dates
-    start = latest(billed_on, func.coalesce(base.c.installed_on, first))
+    start = invoicing.period_start(first, base.c.last, base.c.installed_on, COLUMNS)
     b = _fenced(select(*base.c, start.label("start")), "dated").c
     suspended = b.suspension.in_(["debt", "manual"])
     reason = case(
@@ -277,51 +277,27 @@ def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
         (b.suspension == "pause", Reason.PAUSED.value),
         *([] if spec.company.invoice_suspended else [(suspended, Reason.SUSPENDED.value)]),
         (b.price == 0, Reason.NO_PRICE.value),
-        (and_(b.installed_on.is_not(None), b.installed_on > literal(min(spec.today, spec.cycle.period_to), Date)),
-         Reason.NOT_INSTALLED.value),
-        (b.last >= last_day, Reason.ALREADY_BILLED.value),
-        (b.start > first, Reason.SHORTENED.value),
-        else_=Reason.NONE.value,
+        else_=invoicing.period_reason(spec.cycle, spec.today, b.start, b.last, b.installed_on, COLUMNS),
     )  # fmt: skip
     detail = case((b.last >= last_day, cast(b.last, String)), (b.start > first, cast(b.start, String)), else_="")
     r = _fenced(
         select(
             b.client_id, b.address, b.email, b.language, b.plan_name,
             reason.label("reason"), b.start.label("period_from"), detail.label("detail"),
-            _charged(spec, b).label("charged"),
+            invoicing.charged(b.price, b.start, spec.cycle, spec.company.prorate, COLUMNS).label("charged"),
         ),
         "reasoned",
     ).c  # fmt: skip
     action = case((r.reason.in_([Reason.NONE.value, Reason.SHORTENED.value]), Action.INVOICE.value),
                   else_=Action.NONE.value)  # fmt: skip
-    net, tax = _split(r.charged, spec.company)
+    amounts = invoicing.tax_split(r.charged, spec.company.tax_bp, spec.company.tax_mode)
     return select(
         r.client_id, r.address, r.email, r.language, r.plan_name, r.period_from, r.reason, r.detail,
         action.label("action"),
-        net.label("net"),
-        tax.label("tax"),
-        case((action == Action.INVOICE.value, net + tax), else_=0).label("amount"),
+        amounts.net.label("net"),
+        amounts.tax.label("tax"),
+        case((action == Action.INVOICE.value, amounts.total), else_=0).label("amount"),
     ).subquery("candidates")  # fmt: skip
-
-
-def _charged(spec: Spec, b: Any) -> ColumnElement[int]:
-    """The plan's price, or its part for the days that are left of a shortened period, rounded half up."""
-    if not spec.company.prorate:
-        price: ColumnElement[int] = b.price
-        return price
-    of_days = (spec.cycle.period_to - spec.cycle.period_from).days + 1
-    left = days_from_to(b.start, literal(spec.cycle.period_to, Date)) + 1
-    part = (b.price * 2 * left + of_days) // (2 * of_days)
-    return case((b.start > literal(spec.cycle.period_from, Date), part), else_=b.price)
-
-
-def _split(price: ColumnElement[int], company: Company) -> tuple[ColumnElement[int], ColumnElement[int]]:
-    """Net and tax of a price: the same integer formulas as invoices.domain.tax_split."""
-    rate = company.tax_bp
-    if company.tax_mode == invoicing.TaxMode.included:
-        net = (price * 20000 + (10000 + rate)) // (2 * (10000 + rate))
-        return net, price - net
-    return price, (price * (2 * rate) + 10000) // 20000
 
 
 def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:

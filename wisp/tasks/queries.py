@@ -13,6 +13,7 @@ from wisp.clients.models import Client
 from wisp.core.db import Rows, session
 from wisp.core.errors import Refused
 from wisp.core.scope import Scope
+from wisp.invoices import domain as invoicing
 from wisp.invoices.models import Invoice
 from wisp.invoices.service import OPEN_STATES
 from wisp.routers.models import Router
@@ -230,7 +231,7 @@ class Owing:
 
 def owing(client_ids: Collection[int], today: date, overdue: bool = False) -> dict[int, Owing]:
     """The open (or only the ``overdue``) invoices of these clients, for a page of a simulation."""
-    counted = [Invoice.due < today] if overdue else []
+    counted = [invoicing.is_overdue(Invoice.due, today)] if overdue else []
     rows = session().execute(
         select(Invoice.client_id, func.count(), func.min(Invoice.due))
         .where(Invoice.client_id.in_(list(client_ids)), Invoice.state.in_(OPEN_STATES), *counted)
