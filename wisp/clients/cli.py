@@ -1,5 +1,6 @@
 """``flask clients`` and ``flask plans``."""
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,18 @@ def export_file(file: Path, as_json: bool) -> None:
     emit({"file": str(file)}, as_json, f"written to {file}")
 
 
+more: list[Callable[[Sequence[Client], bool], dict[int, dict[str, Any]]]] = []
+"""What higher slices add to clients as JSON: from clients, and whether one is shown whole, to values by id."""
+
+
+def _add(clients: Sequence[Client], answers: list[dict[str, Any]], whole: bool = False) -> None:
+    """Add what higher slices know of these clients to their documents."""
+    for known in more:
+        found = known(clients, whole)
+        for client, answer in zip(clients, answers, strict=True):
+            answer |= found.get(client.id, {})
+
+
 def shown(
     client: Client, standing: listing.Standing, zones: dict[int, str], plan_names: dict[int, str]
 ) -> dict[str, Any]:
@@ -98,23 +111,28 @@ def shown(
 @group.command("list")
 @click.option("--zone", help="Only this billing zone.")
 @click.option("--state", type=click.Choice(listing.STATES), default="all")
+@click.option("--debt", type=click.Choice(listing.DEBTS), help="Only who owes, or whose debt is overdue.")
+@click.option("--plan", help="Only this plan.")
 @click.option("--search", default="", help="Name, code, address, phone, user or invoice number.")
 @json_option
 @command
-def list_clients(zone: str | None, state: str, search: str, as_json: bool) -> None:
+def list_clients(zone: str | None, state: str, debt: str | None, plan: str | None, search: str, as_json: bool) -> None:
     """All clients."""
     from wisp.routers import service as routers
 
     zone_id = routers.find_zone(zone).id if zone else None
     names = {found.id: found.name for found in routers.zone_names()}
     plan_names = {plan.id: plan.name for plan in plans.plans()}
-    filters = listing.Filters(text=search, zone_id=zone_id, state=state)
+    plan_id = plans.find(plan).id if plan else None
+    filters = listing.Filters(text=search, zone_id=zone_id, state=state, plan_id=plan_id, debt=debt or "")
     clients = list(listing.everything(filters=filters))
     answer = []
     for start in range(0, len(clients), listing.CHUNK):
         part = clients[start : start + listing.CHUNK]
         standings = listing.standings(part)
-        answer += [shown(client, standings[client.id], names, plan_names) for client in part]
+        documents = [shown(client, standings[client.id], names, plan_names) for client in part]
+        _add(part, documents)
+        answer += documents
     emit(answer, as_json)
 
 
@@ -132,9 +150,7 @@ def show(code: str, as_json: bool) -> None:
     answer["schedule"] = {"type": schedule.billing_type, "due": schedule.due_day, "timezone": tz.key} | {
         task.kind: schedules.format_moment(task.day, task.minute) for task in schedule.tasks
     }
-    answer["next"] = {
-        task.kind: task.next_at.astimezone(tz).isoformat() if task.next_at else None for task in schedule.tasks
-    }
+    _add([client], [answer], whole=True)
     emit(answer, as_json)
 
 

@@ -1,6 +1,6 @@
 """Lists of clients: what a page asks for, with the same few statements at any number of clients."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,37 @@ from wisp.clients.models import Client
 from wisp.core.db import Base, session
 from wisp.core.scope import EVERYTHING, Scope
 
-STATES = ("current", "active", "suspended", "cancelled", "all")
+SUSPENDED_BY = ("debt", "imported", "manual", "pause")
+STATES = ("current", "active", "suspended", *(f"suspended_{why}" for why in SUSPENDED_BY), "cancelled", "all")
+DEBTS = ("owes", "overdue")
 CHUNK = 2_000
 SORTS: dict[str, Any] = {"name": Client.name_key, "code": Client.code, "newest": Client.created_at}
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list is narrowed to: ``state`` one of STATES (current: not cancelled), ``billing`` "", "zone", "own"."""
+    """What a list is narrowed to: ``state`` one of STATES (current: not cancelled; suspended_debt: for that reason),
+    ``billing`` "", "zone", "own"; ``debt`` "" or one of DEBTS."""
 
     text: str = ""
     zone_id: int | None = None
     state: str = "current"
     billing: str = ""
+    plan_id: int | None = None
+    debt: str = ""
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """What the slice of invoices knows of clients' debts. ``owing(overdue)``: a condition over Client; ``debts(ids)``:
+    what each owes (``open``, ``overdue``), in as many statements however many they are."""
+
+    owing: Callable[[bool], sa.ColumnElement[bool]]
+    debts: Callable[[Collection[int]], dict[int, Any]]
+
+
+accounts: Accounts | None = None
+"""Filled in by the slice of invoices."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +65,19 @@ def query(scope: Scope, filters: Filters) -> sa.Select[Client]:
         found = found.where(Client.zone_id == filters.zone_id)
     if filters.billing:
         found = found.where(Client.own_billing.is_(filters.billing == "own"))
+    if filters.plan_id is not None:
+        found = found.where(Client.plan_id == filters.plan_id)
+    if filters.debt and accounts is not None:
+        found = found.where(accounts.owing(filters.debt == "overdue"))
     if filters.state == "cancelled":
         found = found.where(Client.cancelled_at.is_not(None))
     elif filters.state != "all":
         found = found.where(Client.cancelled_at.is_(None))
     access = Base.metadata.tables["access"]
     suspended = sa.select(access.c.client_id).where(access.c.suspended)
-    if filters.state == "suspended":
-        found = found.where(Client.id.in_(suspended))
+    state, _by, why = filters.state.partition("_")
+    if state == "suspended":
+        found = found.where(Client.id.in_(suspended.where(access.c.reason == why) if why else suspended))
     elif filters.state == "active":
         found = found.where(~suspended.where(access.c.client_id == Client.id).exists())
     condition = search.matching(filters.text)

@@ -1,5 +1,6 @@
 """Pages of clients: list, file, edit, cancel. The upload of a CSV is in import_views, plans are in plan_views."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -39,13 +40,28 @@ FIELD_OF = {
 
 
 def _filters() -> Filters:
-    zone, state, billing = (request.args.get(name, "") for name in ("zone", "state", "billing"))
+    state, billing, debt = (request.args.get(name, "") for name in ("state", "billing", "debt"))
     return Filters(
         text=search_text(),
-        zone_id=int(zone) if zone.isascii() and zone.isdigit() and len(zone) < 10 else None,
+        zone_id=_number("zone"),
         state=state if state in listing.STATES else "current",
         billing=billing if billing in ("zone", "own") else "",
+        plan_id=_number("plan"),
+        debt=debt if debt in listing.DEBTS and can(Permission.INVOICES_VIEW) else "",
     )
+
+
+def _number(name: str) -> int | None:
+    """The number of something in the address; what is none counts as not given."""
+    text = request.args.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _debts(clients: Sequence[Client]) -> dict[int, Any] | None:
+    """What the clients of a page owe, for whoever may see it."""
+    if listing.accounts is None or not can(Permission.INVOICES_VIEW):
+        return None
+    return listing.accounts.debts([client.id for client in clients])
 
 
 @bp.get("/")
@@ -60,7 +76,7 @@ def index() -> Response:
         "clients/list.html", partial="clients/_table.html", listing=found, filters=filters,
         zones={zone.id: zone for zone in zones}, plans={plan.id: plan.name for plan in plans.plans()},
         several_routers=len({zone.router_id for zone in zones}) > 1, standings=listing.standings(found.rows),
-        texts=texts,
+        debts=_debts(found.rows), texts=texts,
     )  # fmt: skip
 
 

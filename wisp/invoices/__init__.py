@@ -13,13 +13,15 @@ from wisp.web import navigation, registry
 
 def setup(app: Flask) -> None:
     """Pages, commands, the e-mail of an invoice, sentences, and the balances that an import brings along."""
-    from wisp.invoices import cli, mail, texts, views
+    from wisp.clients import listing
+    from wisp.invoices import cli, mail, service, texts, views
 
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)
     mail.register()
     errors.messages.update(texts.MESSAGES)
     events.clients_imported.connect(open_accounts)
+    listing.accounts = listing.Accounts(service.owing, service.debts_of)
     view = Permission.INVOICES_VIEW
     navigation.add("billing", _l("Invoices"), "invoices.index", view, "file-invoice", 20)
     registry.client_tabs.add(registry.Tab("invoices", _l("Invoices"), "invoices.of_client", view, 45))

@@ -4,7 +4,7 @@ One rule for debt, used by everything that asks: what is open of the invoices th
 debt is the part whose due date lies before the local date of the client's schedule; the due day itself is in time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -88,6 +88,44 @@ class Debt(NamedTuple):
     open: int
     overdue: int
     credit: int
+
+
+def debts_of(client_ids: Collection[int]) -> dict[int, Debt]:
+    """The debts of these clients now, by id: two statements for up to a few thousand of them."""
+    ids = list(client_ids)
+    table = debts(clock.now(), Client.id.in_(ids))
+    owed_by = {row.client_id: row for row in session().execute(select(table))}
+    credit = dict(
+        session()
+        .execute(
+            select(Payment.client_id, func.sum(Payment.remaining))
+            .where(Payment.client_id.in_(ids), Payment.remaining > 0, Payment.voided_at.is_(None))
+            .group_by(Payment.client_id)
+        )
+        .all()
+    )
+    return {
+        client_id: Debt(row.open_debt, row.overdue_debt, int(credit.get(client_id) or 0))
+        for client_id, row in owed_by.items()
+    }
+
+
+def owing(overdue: bool = False) -> ColumnElement[bool]:
+    """Over Client: something is open, or only what is overdue by the local date of its schedule."""
+    found = select(literal(1)).where(Invoice.client_id == Client.id, Invoice.state.in_(OPEN_STATES))
+    if overdue:
+        today = local_today(clock.now())
+        if not isinstance(today, sa.BindParameter):  # schedules in several time zones: each has its own date
+            today = (
+                select(today)
+                .select_from(BillingSchedule)
+                .join(Zone, Zone.id == Client.zone_id)
+                .where(schedule_of_client())
+                .correlate(Client)
+                .scalar_subquery()
+            )
+        found = found.where(Invoice.due < today)
+    return found.correlate(Client).exists()
 
 
 def debt_of(client_id: int) -> Debt:

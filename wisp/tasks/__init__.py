@@ -11,7 +11,8 @@ from wisp.web import navigation, registry
 def setup(app: Flask) -> None:
     """The pages, the commands, the receiver of the routers' answers, and the client's tab."""
     from wisp.clients import changeover as billing_changes
-    from wisp.tasks import apply_views, changeover, cli, ledger, texts
+    from wisp.clients import cli as client_commands
+    from wisp.tasks import apply_views, changeover, cli, client_head, ledger, texts
 
     app.register_blueprint(apply_views.bp)
     app.cli.add_command(cli.tasks)
@@ -21,6 +22,8 @@ def setup(app: Flask) -> None:
     events.router_synced.connect(ledger.on_router_synced)
     events.lists_applied.connect(ledger.on_lists_applied)
     navigation.add("system", _l("Periodic tasks"), "tasks.index", Permission.PERIODIC_TASKS_VIEW, "calendar-event", 10)
+    registry.client_heads["head"] = client_head.of_client
+    client_commands.more.append(client_head.as_json)
     registry.client_tabs.add(
         registry.Tab("history", _l("History"), "tasks.client_history", Permission.PERIODIC_TASKS_VIEW, 60)
     )

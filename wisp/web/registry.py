@@ -58,5 +58,7 @@ settings_panels = Tabs()
 dashboard_cards = Tabs()
 router_marks: dict[str, Callable[[list[int]], dict[int, str]]] = {}
 """What higher slices show beside a router's state in the list: from ids to rendered parts, in one statement each."""
+client_heads: dict[str, Callable[[Any], Any]] = {}
+"""Who works out the head of a client's file, which stands above every tab: from the client to what it says."""
 client_panels: dict[str, Callable[[Any], str]] = {}
 """What higher slices add to a client's tab "Conexión": from the client to a rendered part."""
