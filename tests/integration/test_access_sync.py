@@ -15,6 +15,7 @@ from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core import clock, events, queue
 from wisp.core.db import session, transaction
+from wisp.core.scope import Scope
 from wisp.demo.routeros import Router, SimulatorServer
 from wisp.invoices.models import Promise
 
@@ -483,7 +484,7 @@ def test_pages_can_say_what_waits(site: Site) -> None:
     site.notify([second])
     (row,) = service.waiting()
     assert (row.router_id, row.cut, row.notice, row.release) == (site.router_id, 1, 1, 0)
-    assert service.waiting(service.Scope(frozenset({other.id}))) == []
+    assert service.waiting(Scope(frozenset({other.id}))) == []
     found = service.states(site.clients)
     assert (found[first].kind, found[first].pending, found[first].on_router) == ("suspended", True, "none")
     site.sync()

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from tests import factories
 from tests.support.access import CUT, Site
 from tests.support.levers import (
     ACTIVE,
@@ -23,6 +25,7 @@ from tests.support.levers import (
     state,
 )
 from wisp.access import jobs
+from wisp.clients.models import ClientNetwork
 from wisp.demo.routeros import Router, SimulatorServer
 
 
@@ -87,13 +90,13 @@ def test_a_foreign_ipv6_prefix_prevents_a_release(ctx: Flask, server: SimulatorS
     site.close()
 
 
-def test_without_an_ipv6_list_a_client_of_both_families_is_not_cut(ctx: Flask) -> None:
+def test_on_a_router_without_ipv6_ipv4_is_cut_and_that_is_said(ctx: Flask) -> None:
     with SimulatorServer(Router(version="6.49.19", ipv6=False)) as old:
         site = one(old, "static", address="10.0.0.5", address6="2001:db8::5")
-        assert go(site, "cut") == ("failed", "no_ipv6")
+        assert go(site, "cut") == ("written", "ipv4_only")
         assert [row[1] for row in listed(old)] == ["10.0.0.5"]
         assert site.access(site.clients[0]).applied_suspended
-        assert site.unsettled() == 1
+        assert site.unsettled() == 0
         assert go(site, "lift") == ("written", "")
         assert (listed(old), site.unsettled()) == ([], 0)
         site.close()
@@ -195,4 +198,56 @@ def test_a_list_of_ipv6_that_can_not_be_read_is_not_taken_for_empty(
     server.normal()
     assert again(site) == ("written", "")
     assert (listed(server, LISTS6), site.unsettled(), site.state().ipv6) == ([], 0, False)
+    site.close()
+
+
+def test_a_client_of_ipv6_alone_is_not_called_cut_by_a_router_without_it(ctx: Flask) -> None:
+    with SimulatorServer(Router(version="6.49.19", ipv6=False)) as old:
+        site = one(old, "static", address6="2001:db8::5")
+        assert go(site, "cut") == ("failed", "no_ipv6")
+        site.close()
+
+
+def ours(server: SimulatorServer) -> list[str]:
+    """The addresses of the entries that are not the router's own."""
+    return sorted(row[1] for row in listed(server) if row[2] != "router")
+
+
+NETWORKS = ("10.0.0.9", "203.0.113.8/29", "2001:db8:77::/48")
+
+
+@pytest.mark.parametrize(
+    ("connection", "values"),
+    [
+        ("static", {"address": "10.0.0.5"}),
+        ("pppoe", {"username": "ana", "address": "10.0.0.5"}),
+        ("pppoe", {"username": "ana"}),
+    ],
+    ids=["static", "fixed", "floating"],
+)
+def test_a_cut_and_a_notice_hold_everything_that_a_client_has(
+    ctx: Flask, server: SimulatorServer, connection: str, values: dict[str, str]
+) -> None:
+    if connection == "pppoe":
+        server.router.load("/ppp/secret", [{"name": "ana", "profile": "default"}])
+    site = one(server, connection, **values)
+    with factories.writing() as s:
+        for network in NETWORKS:
+            s.add(ClientNetwork(client_id=site.clients[0], router_id=site.router_id, network=network))
+    own = [values["address"]] if "address" in values else []
+    for order in ("cut", "notify"):
+        assert go(site, order)[0] == "written"
+        assert ours(server) == sorted([*own, *NETWORKS[:2]])
+        assert [row[1] for row in listed(server, LISTS6)] == ["2001:db8:77::/48"]
+        assert go(site, "lift")[0] == "written"
+        assert listed(server) == listed(server, LISTS6) == []
+    server.fault("trap", f"{LISTS6}/add", message="full", count=None)
+    assert go(site, "cut")[0] == "failed"  # a part of it is not all of it
+    server.normal()
+    assert again(site)[0] == "written"
+    with factories.writing() as s:
+        s.execute(sa.delete(ClientNetwork).where(ClientNetwork.network == NETWORKS[1]))
+    again(site)
+    assert ours(server) == sorted([*own, NETWORKS[0]])
+    assert site.unsettled() == 0
     site.close()

@@ -93,7 +93,16 @@ def test_the_difference_shows_ipv6_and_adopts_there(ctx: Flask, server: Simulato
 
 
 def test_every_detail_has_a_sentence(ctx: Flask) -> None:
-    codes = ["no_ipv6", "not_ipv6", "no_user", "no_lease", "no_session", "no_profile: x", "profile_taken: x"]
+    codes = [
+        "no_ipv6",
+        "ipv4_only",
+        "not_ipv6",
+        "no_user",
+        "no_lease",
+        "no_session",
+        "no_profile: x",
+        "profile_taken: x",
+    ]
     for detail in [*codes, "connections: closed", "session_goes_on: busy"]:
         assert texts.explain(detail) != detail
     assert str(texts.WHY["lever"])

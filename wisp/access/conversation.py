@@ -84,7 +84,7 @@ class Conversation:
         self.difference = Difference()
         self.difference6 = Difference()
         self.no_ipv6 = False
-        """The IPv6 lists should be written, and this router has none or does not let us."""
+        """The IPv6 lists should be written, and this router has none (then it routes no IPv6) or does not let us."""
         self.hidden6 = ""
         """Why the IPv6 lists could not be read, in the router's words, where it has some."""
         self.entries: list[Entry] = []
@@ -118,11 +118,10 @@ class Conversation:
         explained = self.levers.explained
         entries = [e for e in entries if not (e.dynamic and (e.list, domain.normal(e.address)) in explained)]
         busy = frozenset(self.levers.facts.sessions.values())
-        wanted, wanted6 = map(self._wanted, self.plan.subjects), filter(None, map(self._wanted6, self.plan.subjects))
-        self.difference = domain.difference(list(wanted), entries, self.plan.lists, busy)
-        self.difference6 = domain.difference(
-            [] if self.no_ipv6 else list(wanted6), entries6, self.plan.lists, ipv6=True
-        )
+        wanted = [*map(self._wanted, self.plan.subjects), *self._further(ipv6=False)]
+        wanted6 = [*filter(None, map(self._wanted6, self.plan.subjects)), *self._further(ipv6=True)]
+        self.difference = domain.difference(wanted, entries, self.plan.lists, busy)
+        self.difference6 = domain.difference([] if self.no_ipv6 else wanted6, entries6, self.plan.lists, ipv6=True)
         self.standing, self.entries = _standing(entries, entries6), [*entries, *entries6]
         if not self.looked:
             self.looked = True
@@ -131,7 +130,7 @@ class Conversation:
 
     def _read_ipv6(self, connection: Connection) -> list[Entry]:
         """The entries of the IPv6 lists; none where nobody needs them."""
-        needed = any(s.wanted != "none" and s.address6 for s in self.plan.subjects)
+        needed = any(s.wanted != "none" and s.has_ipv6 for s in self.plan.subjects)
         self.no_ipv6, self.hidden6 = False, ""
         if not needed and not self.plan.ipv6:
             return []
@@ -161,6 +160,16 @@ class Conversation:
             return None
         name = self.plan.list_of(subject.wanted) if subject.address6 else ""
         return Wanted(subject.client_id, subject.code, None if subject.gone else domain.normal(address), name)
+
+    def _further(self, *, ipv6: bool) -> list[Wanted]:
+        """What the lists of one family should say of further addresses and networks: they are routed to the client also
+        where its own address is held by its profile or its lease."""
+        return [
+            Wanted(s.client_id, s.code, domain.normal(network), self.plan.list_of(s.wanted), further=True)
+            for s in self.plan.subjects
+            for network in s.networks
+            if (":" in network) is ipv6
+        ]
 
     def _held(self, subject: Subject) -> bool:
         """Whether something of ours holds the client on the wanted list already."""
@@ -278,7 +287,7 @@ class Conversation:
     def _addresses(self, subject: Subject, ended: ending.Ended, out: ending.Ended) -> list[str]:
         """The addresses that a client who was cut just now may have connections from."""
         choice = self.levers.choices[subject.client_id]
-        found = [self.difference.verdicts[subject.client_id].address, subject.address6]
+        found = [self.difference.verdicts[subject.client_id].address, subject.address6, *subject.networks]
         found += (ended if subject.connection == "pppoe" else out).addresses.get(subject.username, [])
         if choice.kind == "lease":
             rows = self.levers.facts.rows(choice.kind, choice.name)
@@ -326,7 +335,10 @@ class Conversation:
             return Outcome("failed", wanted, verdict.address, problem, held)
         written = self._ours(subject, verdict) and (not foreign or client_id in self.levers.made)
         state = "written" if written else "unchanged"
-        return Outcome(state, wanted, verdict.address, self.details.get(client_id, ""), foreign)
+        detail = self.details.get(client_id, "")
+        if not detail and self.no_ipv6 and wanted != "none" and subject.has_ipv6:
+            detail = "ipv4_only"
+        return Outcome(state, wanted, verdict.address, detail, foreign)
 
     def _problem(self, subject: Subject) -> str:
         """What stands in the way of what is wanted; empty for nothing. What the router refused comes first."""
@@ -336,11 +348,16 @@ class Conversation:
             if one is not None and one in self.failures:
                 return f"router: {self.failures[one]}"
         problem = self.levers.problems.get(client_id) or self.levers.choices[client_id].problem
-        if not problem and self.no_ipv6 and subject.wanted != "none" and subject.address6:
-            problem = "no_ipv6"
+        if not problem and self.no_ipv6 and subject.wanted != "none" and subject.has_ipv6:
+            problem = "no_ipv6" if self.hidden6 or not self._held_by_ipv4(subject) else ""
         if not problem and self._hides(subject):
             problem = f"router: {self.hidden6}"
         return problem or verdict.problem or self.levers.blocked.get(client_id, "") or verdict6.problem
+
+    def _held_by_ipv4(self, subject: Subject) -> bool:
+        """Whether anything but IPv6 holds the client: of a router without IPv6 that is all there is to hold."""
+        only6 = subject.connection == "static" and not subject.address
+        return not only6 or any(":" not in network for network in subject.networks)
 
     def _hides(self, subject: Subject) -> bool:
         """Whether an entry of IPv6 that should go may stand where we can't look."""

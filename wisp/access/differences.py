@@ -10,7 +10,7 @@ from wisp.access import domain, sync
 from wisp.access.conversation import DEADLINE, Conversation, Plan
 from wisp.access.domain import TAG, Add, Change, Difference
 from wisp.access.models import RouterDifference
-from wisp.clients.models import Client
+from wisp.clients.models import Client, ClientNetwork
 from wisp.core import audit, clock
 from wisp.core.db import session
 from wisp.core.errors import Refused
@@ -155,6 +155,12 @@ def owners(router_id: int, addresses: Collection[str]) -> dict[str, str]:
                 Client.router_id == router_id, column.in_(part), Client.cancelled_at.is_(None)
             )
             found |= {domain.normal(str(address)): code for address, code in session().execute(query)}
+        query = (
+            sa.select(ClientNetwork.network, Client.code)
+            .join(Client, Client.id == ClientNetwork.client_id)
+            .where(ClientNetwork.router_id == router_id, ClientNetwork.network.in_(part))
+        )
+        found |= {domain.normal(network): code for network, code in session().execute(query)}
     return found
 
 

@@ -46,12 +46,16 @@ class Lists:
 
 
 class Wanted(NamedTuple):
-    """A client and the list it belongs on; ``list`` empty = on none. ``address`` None = not known at present."""
+    """A client and the list it belongs on; ``list`` empty = on none. ``address`` None = not known at present.
+
+    ``further``: another address or network of a client, beside the one that is its own: it needs an entry too.
+    """
 
     client_id: int
     code: str
     address: str | None
     list: str
+    further: bool = False
 
 
 class Add(NamedTuple):
@@ -166,7 +170,8 @@ def difference(
     for anybody else is removed. Two clients on one address share one entry, since the router takes an address
     once per list: it is there while any of them belongs on the list, and whoever of them should be free is
     told so. A client whose address is not known keeps the entry that it has, unless that address is among
-    ``busy``: those that somebody else uses now.
+    ``busy``: those that somebody else uses now. Of a client with ``further`` addresses there is one verdict: the
+    first of its problems, and whether any entry is somebody else's.
     """
     return _Comparison(wanted, entries, lists, busy, ipv6).run()
 
@@ -181,7 +186,12 @@ class _Comparison:
         self.lists = lists
         self.busy = busy
         self.result = Difference()
-        self.by_code = {client.code: client for client in wanted}
+        self.wanted = sorted(wanted, key=lambda one: one.further)
+        self.owners = {client.code: client.client_id for client in wanted}
+        self.networks: dict[str, set[str]] = defaultdict(set)
+        for one in self.wanted:
+            if one.further and one.address is not None:
+                self.networks[one.code].add(normal(one.address))
         self.ours: dict[str, list[Row]] = defaultdict(list)
         self.foreign: dict[tuple[str, str], Row] = {}
         self.claims: dict[tuple[str, str], Wanted] = {}
@@ -201,17 +211,20 @@ class _Comparison:
         self.cover = {name: _Cover(addresses) for name, addresses in foreign_addresses.items()}
 
     def run(self) -> Difference:
-        on_a_list = [client for client in self.by_code.values() if client.list]
+        on_a_list = [client for client in self.wanted if client.list]
+        found: dict[bool, dict[int, list[Verdict]]] = {False: defaultdict(list), True: defaultdict(list)}
         # Whoever holds the entry of a shared address keeps it: nothing is moved without need.
         for client in sorted(on_a_list, key=lambda c: (not self._holds(c), c.client_id)):
-            self.result.verdicts[client.client_id] = self._place(client)
-        for client in self.by_code.values():
+            found[client.further][client.client_id].append(self._place(client))
+        for client in self.wanted:
             if not client.list:
-                self.result.verdicts[client.client_id] = self._release(client)
+                found[client.further][client.client_id].append(self._release(client))
+        for client_id in {client.client_id: None for client in self.wanted}:
+            self.result.verdicts[client_id] = _one(found[False][client_id], found[True][client_id])
         for code, entries in self.ours.items():
-            owner = self.by_code.get(code)
+            owner = self.owners.get(code)
             self.result.remove += [
-                Change(entry.id, entry.list, normal(entry.address), code, owner.client_id if owner else None)
+                Change(entry.id, entry.list, normal(entry.address), code, owner)
                 for entry in entries
                 if entry.id not in self.kept
             ]
@@ -226,17 +239,22 @@ class _Comparison:
             return []
         entries = [entry for entry in self.ours[client.code] if entry.list == client.list]
         if client.address is None:
-            return [entry for entry in entries if normal(entry.address) not in self.busy]
+            taken = self.networks.get(client.code, ())
+            return [e for e in entries if normal(e.address) not in self.busy and normal(e.address) not in taken]
         return [entry for entry in entries if normal(entry.address) == normal(client.address)]
 
     def _place(self, client: Wanted) -> Verdict:
         held, candidates = False, self._entries_at(client)
         if client.code in self.ours:
-            held = any(e.list == client.list and not e.disabled for e in self.ours[client.code])
+            among = candidates if client.further else self.ours[client.code]
+            held = any(e.list == client.list and not e.disabled for e in among)
             candidates.sort(key=lambda entry: entry.disabled)
         if client.address is not None:
             address = normal(client.address)
-            if not (is_ipv6 if self.ipv6 else is_ipv4)(address):
+            fits = (
+                is_ipv6(address) if self.ipv6 else is_ipv4(address) or (client.further and _span(address) is not None)
+            )
+            if not fits:
                 return Verdict(address, problem="not_ipv6" if self.ipv6 else "not_ipv4", held=held)
         elif candidates:
             address = normal(candidates[0].address)
@@ -270,6 +288,19 @@ class _Comparison:
             if other is not None:
                 return Verdict(address, problem=f"shared: {other.code}")
         return Verdict(address)
+
+
+def _one(own: Sequence[Verdict], further: Sequence[Verdict]) -> Verdict:
+    """One verdict on a client of those on its own address and on its further ones."""
+    first = own[0] if own else Verdict()
+    if not further:
+        return first
+    together = (first, *further)
+    return first._replace(
+        problem=next((verdict.problem for verdict in together if verdict.problem), ""),
+        foreign=any(verdict.foreign for verdict in together),
+        held=all(verdict.held for verdict in together),
+    )
 
 
 class _Cover:

@@ -13,7 +13,8 @@ from wisp.gateway import Target
 class Subject(NamedTuple):
     """A client in one synchronisation: its connection, what is wanted (``cut``, ``notice``, ``none``) in which
     ``version``, and what was recorded before. ``here``: the recorded state is that of this router. ``lever``: the
-    recorded lever on this router. ``gone``: it is cancelled, and what others still hold is no matter."""
+    recorded lever on this router. ``gone``: it is cancelled, and what others still hold is no matter.
+    ``networks``: further addresses and networks, which a cut and a notice hold too."""
 
     client_id: int
     code: str
@@ -35,6 +36,12 @@ class Subject(NamedTuple):
     applied_address6: str | None = None
     lever: Lever = Lever()
     gone: bool = False
+    networks: tuple[str, ...] = ()
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Something of it belongs on the IPv6 lists."""
+        return bool(self.address6) or any(":" in network for network in self.networks)
 
     @property
     def settled(self) -> bool:

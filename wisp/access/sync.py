@@ -7,6 +7,7 @@ whoever lost it (its time ran out) records nothing.
 
 import json
 import random
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import cast
@@ -20,7 +21,7 @@ from wisp.access.levers import Lever
 from wisp.access.models import Access, RouterSync
 from wisp.access.plan import Applied, Left, Plan, Record, Result, Subject
 from wisp.access.rules import verdicts
-from wisp.clients.models import Client
+from wisp.clients.models import Client, ClientNetwork
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
 from wisp.core.db import NOBODY, after_commit, session, update_each
@@ -117,7 +118,7 @@ def unnoted(plan: Plan) -> dict[str, object]:
     The names of the lists, so that lists renamed later are emptied; and that the IPv6 lists hold something, so that
     they are read until they do not.
     """
-    ipv6 = plan.ipv6 or any(subject.wanted != "none" and subject.address6 for subject in plan.subjects)
+    ipv6 = plan.ipv6 or any(subject.wanted != "none" and subject.has_ipv6 for subject in plan.subjects)
     lists = json.dumps(plan.lists.names)
     return {} if (lists, ipv6) == (plan.noted, plan.ipv6) else {"lists": lists, "ipv6": ipv6}
 
@@ -179,6 +180,10 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
         .where(service.concerned(router_id), Client.zone_id.in_(sa.select(Zone.id).where(Zone.router_id == router_id)))
         .order_by(Access.client_id)
     )  # fmt: skip
+    networks: dict[int, list[str]] = defaultdict(list)
+    further = sa.select(ClientNetwork.client_id, ClientNetwork.network).where(ClientNetwork.router_id == router_id)
+    for client_id, network in session().execute(further.order_by(ClientNetwork.network)):
+        networks[client_id].append(network)
     subjects = []
     for (  # taken apart in one go: a row's columns by name take three times as long
         client_id, code, connection, address, address6, username, mac, gone, suspended, notice, version,
@@ -211,6 +216,7 @@ def _subjects(router_id: int, held: Collection[int]) -> list[Subject]:
                 applied_address6=applied_address6 if here else None,
                 lever=Lever(lever, lever_name, lever_before),
                 gone=gone,
+                networks=tuple(networks.get(client_id, ())),
             )
         )
     return subjects

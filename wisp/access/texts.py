@@ -22,6 +22,7 @@ REFUSALS: dict[str, Any] = {
 PROBLEMS: dict[str, Any] = {
     "not_ipv6": _l("The client's IPv6 address is no address and no prefix, so it can't be put on a list."),
     "no_ipv6": _l("The router has no IPv6 address list that we may write to: the client's IPv6 stays open."),
+    "ipv4_only": _l("IPv4 is held. The router has no IPv6 at all, so the client's IPv6 does not pass through it."),
     "no_user": _l("The router has no hotspot user of that name, and the client has no fixed address."),
     "no_lease": _l("The router has no lease for the client's device, and the client has no fixed address."),
     "no_session": _l("Nobody is logged in: the notice is put on as soon as the client is on line."),
