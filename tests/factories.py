@@ -87,10 +87,11 @@ def make_schedule(
     schedule = BillingSchedule(billing_type=billing_type, due_day=due_day, timezone=timezone)
     with writing() as s:
         tz = ZoneInfo(timezone or s.scalar(sa.select(Company.timezone)) or "America/Mexico_City")
+        days = domain.Timetable(billing_type, due_day, moments["invoices"], moments["notice"], moments["cut"])
         for kind in ("invoices", "notice", "cut"):
             day, minute = moments[kind]
-            month = domain.next_month(clock.now(), day, minute, tz)
-            moment = domain.occurrence_at(month, day, minute, tz) if enabled else None
+            month = domain.next_month(clock.now(), days.when(kind), tz)
+            moment = domain.occurrence_at(month, days.when(kind), tz) if enabled else None
             schedule.tasks.append(
                 PeriodicTask(kind=kind, day=day, minute=minute, enabled=enabled, next_month=month, next_at=moment)
             )

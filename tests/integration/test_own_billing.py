@@ -1,6 +1,7 @@
 """Own billing: its three tasks, whose runs act on whom, and every change between own and zone billing between runs."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,16 +12,17 @@ from tests import factories
 from tests.factories import moment
 from wisp.clients import service as clients
 from wisp.clients.models import Client
-from wisp.core import clock, queue
+from wisp.core import audit, clock, queue
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.invoices.models import Invoice
 from wisp.routers.models import Zone
 from wisp.schedules import service as schedules
-from wisp.schedules.domain import Kind
+from wisp.schedules.domain import EditOutcome, Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.tasks.models import TaskRun
 
+NOVEMBER = date(2026, 11, 1)
 OWN = {Kind.invoices: (25, 720), Kind.notice: (27, 540), Kind.cut: (28, 480)}
 
 
@@ -34,6 +36,11 @@ def world(app: Flask) -> Any:
         for code in ("ANA", "EVA"):
             factories.make_client(zone, plan, code=code)
         yield zone
+
+
+def zone_task(world: Zone, kind: str) -> PeriodicTask:
+    session().expire_all()
+    return next(task for task in session().get_one(Zone, world.id).schedule.tasks if task.kind == kind)
 
 
 def own(code: str = "ANA", moments: Any = OWN, **chosen: Any) -> None:
@@ -172,12 +179,119 @@ def test_moving_keeps_own_billing(world: Zone, another_router: bool) -> None:
 
 def test_days_gone_by_are_asked_for_and_can_run_at_once(world: Zone) -> None:
     moments = {**OWN, Kind.invoices: (5, 720)}
-    assert clients.begin_choices(clients.find("ANA"), moments, "") == [Kind.invoices]
+    assert clients.begin_choices(clients.find("ANA"), schedules.timetable_of("prepaid", 20, moments), "") == [
+        Kind.invoices
+    ]
     own(moments=moments, this_month="run")
     assert tasks()["invoices"].next_at == moment("2026-11-05 12:00")
     ticks("2026-11-10 10:01")
     assert invoiced() == [("ANA", "2026-11")]
     assert tasks()["invoices"].next_at == moment("2026-12-05 12:00")
+
+
+def test_who_has_its_invoice_is_not_asked_about_invoices(world: Zone) -> None:
+    """The zone's invoices were made early, by hand: its occurrence is still to come, Ana's invoice is there."""
+    from wisp.tasks import service
+
+    early = schedules.timetable_of("prepaid", 20, {**OWN, Kind.invoices: (5, 720), Kind.notice: (6, 540)})
+    with clock.frozen(moment("2026-11-10 10:00")):
+        assert clients.begin_choices(clients.find("ANA"), early, "") == [Kind.invoices, Kind.notice]
+        with queue.inline(), transaction():
+            service.order(session().get_one(PeriodicTask, zone_task(world, "invoices").id))
+        assert clients.begin_choices(clients.find("ANA"), early, "") == [Kind.notice]
+        outcomes = {Kind.invoices: EditOutcome(date(2026, 12, 1), moment("2026-12-05 12:00"), True, NOVEMBER, [])}
+        assert schedules.choices(session().get_one(Zone, world.id).schedule, outcomes) == []
+
+
+def test_each_kind_has_its_own_choice_and_runs_in_the_name_of_who_chose(world: Zone) -> None:
+    audit.act_as(audit.Actor("staff:eva@example.com"))
+    moments = {**OWN, Kind.invoices: (5, 720), Kind.notice: (6, 540)}
+    with pytest.raises(Refused, match="already gone by"), transaction():
+        clients.own_billing(clients.find("ANA"), billing_type="prepaid", due_day=20, moments=moments,
+                            this_month={Kind.notice: "skip"})  # fmt: skip
+    own(moments=moments, this_month={Kind.invoices: "run", Kind.notice: "skip"})
+    assert tasks()["notice"].next_at == moment("2026-12-06 09:00")
+    ticks("2026-11-10 10:01")
+    assert invoiced() == [("ANA", "2026-11")]
+    assert session().scalar(sa.select(TaskRun.actor)) == "staff:eva@example.com"
+    ticks("2026-12-05 12:00")
+    assert session().scalar(sa.select(TaskRun.actor).order_by(TaskRun.id.desc())) == "system"
+    audit.act_as(audit.SYSTEM)
+
+
+def test_who_may_not_apply_tasks_can_neither_choose_nor_move_a_day_to_now(world: Zone) -> None:
+    zone = session().get_one(Zone, world.id)
+    with clock.frozen(moment("2026-11-10 10:00")):
+        for moments, choice in [
+            ({Kind.invoices: (5, 720)}, "run"),
+            ({Kind.invoices: (10, 10 * 60 + 10)}, None),
+            ({Kind.cut: (10, 10 * 60 + 15)}, None),
+        ]:
+            with pytest.raises(Refused, match="permission to apply"), transaction():
+                schedules.change(zone.schedule, moments=moments, this_month=choice, may_apply=False)
+            with pytest.raises(Refused, match="permission to apply"), transaction():
+                clients.own_billing(clients.find("ANA"), billing_type="prepaid", due_day=20,
+                                    moments={**OWN, **moments}, this_month=choice, may_apply=False)  # fmt: skip
+        with transaction():
+            schedules.change(zone.schedule, moments={Kind.invoices: (10, 10 * 60 + 16)}, may_apply=False)
+        with transaction():
+            schedules.change(zone.schedule, moments={Kind.invoices: (5, 720)}, this_month="skip", may_apply=False)
+
+
+def test_the_time_zone_alone_asks_nothing_about_days_gone_by(world: Zone) -> None:
+    """The notice of November was skipped; another zone, of the schedule or of the company, brings it up no more."""
+    with clock.frozen(moment("2026-11-10 10:00")):
+        with transaction():
+            zone = session().get_one(Zone, world.id)
+            schedules.change(zone.schedule, moments={Kind.notice: (5, 540)}, this_month="skip")
+        with transaction():
+            schedules.change(session().get_one(Zone, world.id).schedule, timezone="America/Tijuana")
+    assert zone_task(world, "notice").next_at == moment("2026-12-05 11:00")  # nine o'clock there
+    with clock.frozen(moment("2026-11-15 11:30")):  # half an hour before the invoices, half past one in Madrid
+        with pytest.raises(Refused, match="already gone by"), transaction():
+            schedules.change(session().get_one(Zone, world.id).schedule, timezone="Europe/Madrid")
+        with transaction():
+            schedules.change(session().get_one(Zone, world.id).schedule, timezone="Europe/Madrid", this_month="run")
+    ticks("2026-11-15 11:31")
+    assert invoiced() == [("ANA", "2026-11"), ("EVA", "2026-11")]
+
+
+def test_a_cut_on_the_payment_day_is_refused_with_the_day_after(world: Zone) -> None:
+    zone = session().get_one(Zone, world.id)
+    for values, proposed in [({"moments": {Kind.cut: (20, 480)}}, 21), ({"due_day": 22}, 23)]:
+        with pytest.raises(Refused) as refused, transaction():
+            schedules.change(zone.schedule, **values)
+        assert (refused.value.code, refused.value.values["proposed"]) == ("schedules.cut_on_due_day", proposed)
+
+
+def test_the_payment_day_moves_the_cut_out_of_its_way(world: Zone) -> None:
+    """Day 31 with payment day 30: in November both would be the 30th, on which people still pay in time."""
+    with clock.frozen(moment("2026-11-10 10:00")), transaction():
+        schedules.change(session().get_one(Zone, world.id).schedule, moments={Kind.cut: (31, 480)})
+    assert zone_task(world, "cut").next_at == moment("2026-11-30 08:00")
+    with clock.frozen(moment("2026-11-10 10:00")), transaction():
+        schedules.change(session().get_one(Zone, world.id).schedule, due_day=30)
+    assert zone_task(world, "cut").next_at == moment("2026-12-01 08:00")
+    for at in ("2026-11-15 12:00", "2026-11-18 09:00", "2026-11-30 08:00"):
+        ticks(at)
+    cuts = sa.select(TaskRun.month, TaskRun.planned_for).where(TaskRun.task_id == zone_task(world, "cut").id)
+    assert session().execute(cuts).all() == []
+    ticks("2026-12-01 08:00")
+    ticks("2026-12-31 08:00")
+    assert [tuple(row) for row in session().execute(cuts.order_by(TaskRun.id))] == [
+        (NOVEMBER, moment("2026-12-01 08:00")),
+        (date(2026, 12, 1), moment("2026-12-31 08:00")),
+    ]
+
+
+def test_a_moment_kept_by_other_rules_is_put_right_and_nothing_counts_as_missed(world: Zone) -> None:
+    with transaction():
+        task = zone_task(world, "invoices")
+        task.state, task.next_month, task.next_at = "success", date(2026, 12, 1), moment("2026-11-15 12:00")
+    ticks("2026-11-15 12:01")
+    task = zone_task(world, "invoices")
+    assert (task.state, task.next_month, task.next_at) == ("success", date(2026, 12, 1), moment("2026-12-15 12:00"))
+    assert invoiced() == []
 
 
 def test_days_gone_by_may_begin_next_month(world: Zone) -> None:
@@ -188,9 +302,10 @@ def test_days_gone_by_may_begin_next_month(world: Zone) -> None:
 
 
 def test_nothing_is_asked_where_the_zone_has_run_this_month(world: Zone) -> None:
+    early = schedules.timetable_of("prepaid", 20, {**OWN, Kind.invoices: (5, 720)})
     ticks("2026-11-15 12:00")
     with clock.frozen(moment("2026-11-16 10:00")):
-        assert clients.begin_choices(clients.find("ANA"), {**OWN, Kind.invoices: (5, 720)}, "") == []
+        assert clients.begin_choices(clients.find("ANA"), early, "") == []
 
 
 def test_a_switched_off_task_runs_by_hand_only(world: Zone) -> None:
@@ -294,7 +409,12 @@ def test_own_billing_begins_with_the_zones_switches(world: Zone) -> None:
 
     with transaction():
         routers.switch_zone(session().get_one(Zone, world.id), {Kind.cut: False})
-    assert clients.begin_choices(clients.find("ANA"), {**OWN, Kind.cut: (5, 480)}, "") == []
+    assert (
+        clients.begin_choices(
+            clients.find("ANA"), schedules.timetable_of("prepaid", 20, {**OWN, Kind.cut: (5, 480)}), ""
+        )
+        == []
+    )
     own()
     assert {kind: task.enabled for kind, task in tasks().items()} == {"invoices": True, "notice": True, "cut": False}
     assert tasks()["cut"].next_at is None

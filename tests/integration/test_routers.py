@@ -21,6 +21,7 @@ from wisp.gateway import ErrorCode, Target
 from wisp.routers import dates, health, jobs, service, texts
 from wisp.routers.models import Router, Zone
 from wisp.routers.service import RouterValues
+from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 
 MOMENTS = {Kind.invoices: (15, 720), Kind.notice: (18, 540), Kind.cut: (22, 480)}
@@ -178,16 +179,17 @@ def test_the_preview_is_what_saving_does() -> None:
     with clock.frozen(factories.moment("2026-03-10 12:00")):
         zone = add_zone(add())
         moved = {**MOMENTS, Kind.cut: (31, 60), Kind.notice: (5, 0)}
-        shown = dates.preview("America/Tijuana", moved, zone.schedule)
-        assert shown.choices == [Kind.notice]
+        days = schedules.timetable_of("prepaid", 20, moved)
+        shown = dates.preview("America/Tijuana", days, zone.schedule)
+        assert list(shown.passed) == [Kind.notice]
         with transaction():
             service.edit_zone(service.find_zone("Norte"), moments=moved, timezone="America/Tijuana", this_month="skip")
         for task in service.find_zone("Norte").schedule.tasks:
-            assert shown.dates[Kind(task.kind)][0] == task.next_at
-        assert len(shown.dates[Kind.cut]) == 12
-        assert [moment.astimezone(shown.timezone).day for moment in shown.dates[Kind.cut][:4]] == [31, 30, 31, 30]
-        same = dates.preview("America/Tijuana", moved, service.find_zone("Norte").schedule)
-        assert (same.choices, same.dates) == ([], shown.dates)
+            assert shown.next_at[Kind(task.kind)] == task.next_at
+        assert len(shown.cycles) == 12
+        assert [one.cut.astimezone(shown.timezone).day for one in shown.cycles[:4]] == [31, 30, 31, 30]
+        same = dates.preview("America/Tijuana", days, service.find_zone("Norte").schedule)
+        assert (same.passed, same.next_at, same.cycles) == ({}, shown.next_at, shown.cycles)
 
 
 # Health ----------------------------------------------------------------------------------------------

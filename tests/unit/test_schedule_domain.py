@@ -15,13 +15,12 @@ from wisp.schedules.domain import (
     LATE_AFTER,
     MAX_SHIFT_DAYS,
     CatchUp,
-    Kind,
     MonthReason,
+    When,
     add_months,
     after_edit,
     catch_up,
     clamp_day,
-    cycle_occurrence,
     format_month,
     local_date,
     manual_months,
@@ -139,35 +138,37 @@ def test_a_day_that_the_month_lacks_is_its_last(month: date, day: int, on: date)
 @pytest.mark.parametrize("day, minute", [(0, 0), (32, 0), (-1, 0), (1, -1), (1, 1440)])
 def test_an_impossible_day_or_minute_is_refused(day: int, minute: int) -> None:
     with pytest.raises(ValueError):
-        occurrence_at(date(2026, 1, 1), day, minute, MEXICO)
+        occurrence_at(date(2026, 1, 1), When(day, minute), MEXICO)
 
 
 # --- one occurrence
 
 
 def test_the_hour_is_local() -> None:
-    assert occurrence_at(date(2026, 11, 1), 15, 12 * 60, MEXICO) == datetime(2026, 11, 15, 18, tzinfo=UTC)
-    assert occurrence_at(date(2026, 7, 1), 15, 12 * 60, MADRID) == datetime(2026, 7, 15, 10, tzinfo=UTC)
-    assert occurrence_at(date(2026, 11, 1), 15, 12 * 60, MADRID) == datetime(2026, 11, 15, 11, tzinfo=UTC)
+    assert occurrence_at(date(2026, 11, 1), When(15, 12 * 60), MEXICO) == datetime(2026, 11, 15, 18, tzinfo=UTC)
+    assert occurrence_at(date(2026, 7, 1), When(15, 12 * 60), MADRID) == datetime(2026, 7, 15, 10, tzinfo=UTC)
+    assert occurrence_at(date(2026, 11, 1), When(15, 12 * 60), MADRID) == datetime(2026, 11, 15, 11, tzinfo=UTC)
 
 
 def test_an_hour_that_does_not_exist_moves_forward() -> None:
-    at = occurrence_at(date(2026, 3, 1), 29, 2 * 60 + 30, MADRID)
+    at = occurrence_at(date(2026, 3, 1), When(29, 2 * 60 + 30), MADRID)
     assert at == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
     assert wall(at, MADRID) == datetime.fromisoformat("2026-03-29T03:30")
 
 
 def test_an_hour_that_exists_twice_is_the_first() -> None:
-    assert occurrence_at(date(2026, 11, 1), 1, 90, NEW_YORK) == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    assert occurrence_at(date(2026, 11, 1), When(1, 90), NEW_YORK) == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
 
 
 def test_a_day_that_does_not_exist_moves_forward() -> None:
     apia = ZoneInfo("Pacific/Apia")  # it had no 30 December 2011
-    assert wall(occurrence_at(date(2011, 12, 1), 30, 600, apia), apia) == datetime.fromisoformat("2011-12-31T10:00")
+    assert wall(occurrence_at(date(2011, 12, 1), When(30, 600), apia), apia) == datetime.fromisoformat(
+        "2011-12-31T10:00"
+    )
 
 
 def test_a_shift_counts_local_days() -> None:
-    at = occurrence_at(date(2026, 3, 1), 28, 12 * 60, MADRID, shift_days=5)
+    at = occurrence_at(date(2026, 3, 1), When(28, 12 * 60), MADRID, shift_days=5)
     assert wall(at, MADRID) == datetime.fromisoformat("2026-04-02T12:00")
 
 
@@ -175,7 +176,7 @@ def test_a_shift_counts_local_days() -> None:
 @given(ANY_TIME, st.sampled_from([0, 0, 0, 1, 13, MAX_SHIFT_DAYS]))
 def test_an_occurrence_is_at_the_wall_time_meant(meant: tuple[ZoneInfo, date, int, int], shift: int) -> None:
     tz, month, day, minute = meant
-    at = occurrence_at(month, day, minute, tz, shift)
+    at = occurrence_at(month, When(day, minute), tz, shift)
     on = clamp_day(month, day) + shift * DAY
     naive = datetime.combine(on, time()) + minute * MINUTE
     assert at.tzinfo is UTC
@@ -206,9 +207,9 @@ def test_the_changes_are_really_met() -> None:
 @given(ANY_TIME)
 def test_occurrences_follow_one_another_one_a_month(meant: tuple[ZoneInfo, date, int, int]) -> None:
     tz, month, day, minute = meant
-    moments = upcoming(month, day, minute, tz)
+    moments = upcoming(month, When(day, minute), tz)
     assert len(moments) == 12
-    assert [occurrence_at(add_months(month, n), day, minute, tz) for n in range(12)] == moments
+    assert [occurrence_at(add_months(month, n), When(day, minute), tz) for n in range(12)] == moments
     assert all(timedelta(days=26) < later - earlier < timedelta(days=33) for earlier, later in pairwise(moments))
 
 
@@ -216,8 +217,10 @@ def test_occurrences_follow_one_another_one_a_month(meant: tuple[ZoneInfo, date,
 @given(ANY_TIME)
 def test_a_moved_occurrence_still_comes_before_the_next_one(meant: tuple[ZoneInfo, date, int, int]) -> None:
     tz, month, day, minute = meant
-    moved = occurrence_at(month, day, minute, tz, MAX_SHIFT_DAYS)
-    assert occurrence_at(month, day, minute, tz) < moved < occurrence_at(add_months(month, 1), day, minute, tz)
+    moved = occurrence_at(month, When(day, minute), tz, MAX_SHIFT_DAYS)
+    assert (
+        occurrence_at(month, When(day, minute), tz) < moved < occurrence_at(add_months(month, 1), When(day, minute), tz)
+    )
 
 
 def test_every_zone_keeps_its_hour_over_twenty_years() -> None:
@@ -225,7 +228,7 @@ def test_every_zone_keeps_its_hour_over_twenty_years() -> None:
     dates = [clamp_day(add_months(FIRST, n), 31) for n in range(240)]
     for zone in ALL_ZONES:
         tz = ZoneInfo(zone)
-        moments = upcoming(FIRST, 31, 12 * 60, tz, 240)
+        moments = upcoming(FIRST, When(31, 12 * 60), tz, 240)
         assert [wall(at, tz) for at in moments] == [datetime.combine(on, noon) for on in dates], zone
 
 
@@ -235,31 +238,31 @@ def test_every_zone_keeps_its_hour_over_twenty_years() -> None:
 @settings(max_examples=300, deadline=None)
 @given(ZONES, MOMENTS, DAYS, MINUTES)
 def test_the_next_month_is_the_first_strictly_after(tz: ZoneInfo, after: datetime, day: int, minute: int) -> None:
-    month = next_month(after, day, minute, tz)
-    assert occurrence_at(add_months(month, -1), day, minute, tz) <= after
-    assert after < occurrence_at(month, day, minute, tz)
+    month = next_month(after, When(day, minute), tz)
+    assert occurrence_at(add_months(month, -1), When(day, minute), tz) <= after
+    assert after < occurrence_at(month, When(day, minute), tz)
 
 
 @settings(max_examples=300, deadline=None)
 @given(ANY_TIME)
 def test_at_its_very_moment_an_occurrence_is_no_longer_next(meant: tuple[ZoneInfo, date, int, int]) -> None:
     tz, month, day, minute = meant
-    at = occurrence_at(month, day, minute, tz)
-    assert next_month(at, day, minute, tz) == add_months(month, 1)
-    assert next_month(at - timedelta(microseconds=1), day, minute, tz) == month
+    at = occurrence_at(month, When(day, minute), tz)
+    assert next_month(at, When(day, minute), tz) == add_months(month, 1)
+    assert next_month(at - timedelta(microseconds=1), When(day, minute), tz) == month
 
 
 def test_an_occurrence_carried_over_the_end_of_its_month_is_not_lost() -> None:
     tome = ZoneInfo("Africa/Sao_Tome")  # 1911 ended there without its last hour or so
     december = date(1911, 12, 1)
-    at = occurrence_at(december, 31, 23 * 60 + 50, tome)
+    at = occurrence_at(december, When(31, 23 * 60 + 50), tome)
     assert local_date(at, tome) == date(1912, 1, 1)
-    assert next_month(at - timedelta(seconds=1), 31, 23 * 60 + 50, tome) == december
+    assert next_month(at - timedelta(seconds=1), When(31, 23 * 60 + 50), tome) == december
 
 
 def test_a_naive_instant_is_refused() -> None:
     with pytest.raises(TypeError):
-        catch_up(date(2026, 1, 1), 1, 0, MEXICO, datetime(2026, 5, 1), 10)  # noqa: DTZ001 (naive is the point)
+        catch_up(date(2026, 1, 1), When(1, 0), MEXICO, datetime(2026, 5, 1), 10)  # noqa: DTZ001 (naive is the point)
 
 
 # --- catching up
@@ -267,7 +270,7 @@ def test_a_naive_instant_is_refused() -> None:
 
 def caught(pointer: date, now: datetime, shift: int = 0) -> CatchUp:
     """The 15th at 12:00 in Mexico (18:00 UTC), late for at most 10 days."""
-    return catch_up(pointer, 15, 12 * 60, MEXICO, now, 10, shift)
+    return catch_up(pointer, When(15, 12 * 60), MEXICO, now, 10, shift)
 
 
 def test_before_its_moment_nothing_happens() -> None:
@@ -306,7 +309,7 @@ def test_after_three_months_off_only_the_newest_runs_if_it_is_recent() -> None:
 
 
 def test_a_missed_occurrence_of_last_month_runs_late() -> None:
-    found = catch_up(date(2026, 11, 1), 30, 12 * 60, MEXICO, datetime(2026, 12, 5, tzinfo=UTC), 10)
+    found = catch_up(date(2026, 11, 1), When(30, 12 * 60), MEXICO, datetime(2026, 12, 5, tzinfo=UTC), 10)
     assert (found.run, found.late, found.missed) == (date(2026, 11, 1), True, [])
 
 
@@ -324,19 +327,19 @@ def test_each_month_is_dealt_with_once_and_at_most_one_runs(
     meant: tuple[ZoneInfo, date, int, int], minutes: int, late_days: int, shift: int
 ) -> None:
     tz, month, day, minute = meant
-    now = occurrence_at(month, day, minute, tz) - 20 * DAY + minutes * MINUTE
-    found = catch_up(month, day, minute, tz, now, late_days, shift)
+    now = occurrence_at(month, When(day, minute), tz) - 20 * DAY + minutes * MINUTE
+    found = catch_up(month, When(day, minute), tz, now, late_days, shift)
     dealt_with = [*found.missed, *([found.run] if found.run else [])]
     assert dealt_with == [add_months(month, n) for n in range(len(dealt_with))]
     assert found.next_month == add_months(month, len(dealt_with))
-    moments = {m: occurrence_at(m, day, minute, tz, shift if m == month else 0) for m in dealt_with}
+    moments = {m: occurrence_at(m, When(day, minute), tz, shift if m == month else 0) for m in dealt_with}
     assert all(at <= now for at in moments.values())
     assert found.next_at > now
     in_time = [m for m, at in moments.items() if now - at <= late_days * DAY]
     assert found.run == (in_time[-1] if in_time else None)
     assert found.late == (found.run is not None and now - moments[found.run] > LATE_AFTER)
     # Asked again it finds nothing; the shift went with the occurrence that it moved.
-    again = catch_up(found.next_month, day, minute, tz, now, late_days, 0 if dealt_with else shift)
+    again = catch_up(found.next_month, When(day, minute), tz, now, late_days, 0 if dealt_with else shift)
     assert again == CatchUp([], None, False, found.next_month, found.next_at)
 
 
@@ -346,15 +349,15 @@ def test_whenever_it_is_asked_every_month_runs_or_is_missed_once(
     meant: tuple[ZoneInfo, date, int, int], pauses: list[int], late_days: int
 ) -> None:
     tz, month, day, minute = meant
-    pointer, now = month, occurrence_at(month, day, minute, tz) - DAY
+    pointer, now = month, occurrence_at(month, When(day, minute), tz) - DAY
     dealt_with = []
     for pause in pauses:
         now += pause * MINUTE
-        found = catch_up(pointer, day, minute, tz, now, late_days)
+        found = catch_up(pointer, When(day, minute), tz, now, late_days)
         dealt_with += [*found.missed, *([found.run] if found.run else [])]
         pointer = found.next_month
     assert dealt_with == [add_months(month, n) for n in range(len(dealt_with))]
-    assert pointer == next_month(now, day, minute, tz)
+    assert pointer == next_month(now, When(day, minute), tz)
 
 
 # --- saving a schedule
@@ -364,36 +367,36 @@ THE_TENTH = datetime(2026, 11, 10, 18, tzinfo=UTC)  # 10 November, 12:00 in Mexi
 
 
 def test_a_day_still_to_come_takes_effect_at_once() -> None:
-    found = after_edit(NOVEMBER, None, 12, 0, MEXICO, THE_TENTH)
+    found = after_edit(NOVEMBER, None, When(12, 0), MEXICO, THE_TENTH)
     assert (found.next_month, found.needs_choice, found.past_month) == (NOVEMBER, False, None)
     assert found.next_at == datetime(2026, 11, 12, 6, tzinfo=UTC)
 
 
 def test_a_minute_ahead_is_early_enough() -> None:
-    found = after_edit(NOVEMBER, None, 10, 12 * 60 + 1, MEXICO, THE_TENTH)
+    found = after_edit(NOVEMBER, None, When(10, 12 * 60 + 1), MEXICO, THE_TENTH)
     assert (found.next_month, found.needs_choice) == (NOVEMBER, False)
 
 
 def test_a_day_gone_by_without_a_run_needs_a_choice() -> None:
-    found = after_edit(NOVEMBER, date(2026, 10, 1), 5, 0, MEXICO, THE_TENTH)
+    found = after_edit(NOVEMBER, date(2026, 10, 1), When(5, 0), MEXICO, THE_TENTH)
     assert (found.needs_choice, found.past_month, found.missed) == (True, NOVEMBER, [])
     assert (found.next_month, found.next_at) == (DECEMBER, datetime(2026, 12, 5, 6, tzinfo=UTC))
 
 
 def test_a_month_that_ran_does_not_run_again_on_a_later_day() -> None:
     for day in (5, 20):
-        found = after_edit(DECEMBER, NOVEMBER, day, 0, MEXICO, THE_TENTH)
+        found = after_edit(DECEMBER, NOVEMBER, When(day, 0), MEXICO, THE_TENTH)
         assert (found.next_month, found.needs_choice, found.past_month) == (DECEMBER, False, None)
 
 
 def test_a_month_that_did_not_run_is_open_again_on_a_later_day() -> None:
     """The zone was made on the 10th for the 5th, which had gone by; then the day is set right."""
-    found = after_edit(DECEMBER, None, 20, 0, MEXICO, THE_TENTH)
+    found = after_edit(DECEMBER, None, When(20, 0), MEXICO, THE_TENTH)
     assert (found.next_month, found.needs_choice) == (NOVEMBER, False)
 
 
 def test_months_that_nobody_dealt_with_are_named() -> None:
-    found = after_edit(date(2026, 9, 1), date(2026, 8, 1), 5, 0, MEXICO, THE_TENTH)
+    found = after_edit(date(2026, 9, 1), date(2026, 8, 1), When(5, 0), MEXICO, THE_TENTH)
     assert (found.missed, found.past_month) == ([date(2026, 9, 1), date(2026, 10, 1)], NOVEMBER)
 
 
@@ -405,67 +408,16 @@ def test_after_an_edit_no_month_runs_twice_and_none_is_lost(
     tz, _, day, minute = meant
     current = month_of(local_date(now, tz))
     ran_month = None if ran is None else add_months(current, ran)
-    found = after_edit(add_months(current, pointer), ran_month, day, minute, tz, now)
-    assert found.next_at == occurrence_at(found.next_month, day, minute, tz) > now
+    found = after_edit(add_months(current, pointer), ran_month, When(day, minute), tz, now)
+    assert found.next_at == occurrence_at(found.next_month, When(day, minute), tz) > now
     assert found.needs_choice == (found.past_month is not None)
     open_months = [*found.missed, *([found.past_month] if found.past_month else []), found.next_month]
     assert open_months == [add_months(open_months[0], n) for n in range(len(open_months))]
-    assert all(occurrence_at(month, day, minute, tz) <= now for month in open_months[:-1])
+    assert all(occurrence_at(month, When(day, minute), tz) <= now for month in open_months[:-1])
     if ran_month is not None:
         assert open_months[0] > ran_month
     # The current month is among them, unless it (or a later one) ran.
     assert current in open_months or (ran_month is not None and ran_month >= current)
-
-
-# --- the cycle of a notice and a cut
-
-
-@pytest.mark.parametrize(
-    "kind, invoice_date, due, day, month",
-    [
-        (Kind.invoices, date(2026, 11, 15), date(2026, 11, 20), 15, NOVEMBER),
-        (Kind.notice, date(2026, 11, 15), date(2026, 11, 20), 18, NOVEMBER),
-        (Kind.notice, date(2026, 11, 15), date(2026, 11, 20), 15, NOVEMBER),
-        (Kind.notice, date(2026, 11, 15), date(2026, 11, 20), 14, DECEMBER),
-        (Kind.cut, date(2026, 11, 15), date(2026, 11, 20), 22, NOVEMBER),
-        (Kind.cut, date(2026, 11, 15), date(2026, 11, 20), 20, DECEMBER),
-        (Kind.cut, date(2026, 11, 25), date(2026, 12, 1), 5, DECEMBER),
-        (Kind.cut, date(2026, 12, 31), date(2026, 12, 31), 31, date(2027, 1, 1)),
-        (Kind.cut, date(2027, 2, 20), date(2027, 2, 28), 31, date(2027, 3, 1)),
-    ],
-)
-def test_notice_and_cut_belong_to_the_cycle_of_their_invoices(
-    kind: Kind, invoice_date: date, due: date, day: int, month: date
-) -> None:
-    assert cycle_occurrence(kind, invoice_date, due, day) == month
-    assert cycle_occurrence(kind.value, invoice_date, due, day) == month
-
-
-def test_there_is_no_fourth_kind() -> None:
-    with pytest.raises(ValueError):
-        cycle_occurrence("other", NOVEMBER, NOVEMBER, 1)
-
-
-@settings(max_examples=300, deadline=None)
-@given(MONTHS, DAYS, st.integers(0, 31), DAYS)
-def test_no_earlier_occurrence_would_do(month: date, invoice_day: int, days_to_pay: int, day: int) -> None:
-    invoice_date = clamp_day(month, invoice_day)
-    due = invoice_date + days_to_pay * DAY
-    for kind, earliest in ((Kind.notice, invoice_date), (Kind.cut, due + DAY)):
-        found = cycle_occurrence(kind, invoice_date, due, day)
-        assert clamp_day(add_months(found, -1), day) < earliest <= clamp_day(found, day)
-
-
-@settings(max_examples=200, deadline=None)
-@given(MONTHS, DAYS, st.integers(0, 31), DAYS, st.integers(0, 20))
-def test_a_cut_that_moves_with_its_due_date_stays_after_it(
-    month: date, invoice_day: int, days_to_pay: int, day: int, late: int
-) -> None:
-    invoice_date = clamp_day(month, invoice_day)
-    planned = invoice_date + days_to_pay * DAY
-    real = planned + late * DAY
-    cut = clamp_day(cycle_occurrence(Kind.cut, invoice_date, planned, day), day)
-    assert cut + shift_days(planned, real) * DAY - real == cut - planned > timedelta(0)
 
 
 def test_a_shift_never_goes_back_nor_beyond_the_next_month() -> None:
@@ -478,29 +430,29 @@ def test_a_shift_never_goes_back_nor_beyond_the_next_month() -> None:
 
 
 def test_the_current_month_comes_first() -> None:
-    assert manual_months(date(2026, 11, 10), 15, []) == [(NOVEMBER, MonthReason.current)]
+    assert manual_months(date(2026, 11, 10), When(15, 0), []) == [(NOVEMBER, MonthReason.current)]
 
 
 def test_next_month_is_offered_within_seven_days_of_its_date() -> None:
-    assert manual_months(date(2026, 11, 27), 5, [])[-1] == (NOVEMBER, MonthReason.current)
-    assert manual_months(date(2026, 11, 28), 5, [])[-1] == (DECEMBER, MonthReason.next)
+    assert manual_months(date(2026, 11, 27), When(5, 0), [])[-1] == (NOVEMBER, MonthReason.current)
+    assert manual_months(date(2026, 11, 28), When(5, 0), [])[-1] == (DECEMBER, MonthReason.next)
 
 
 def test_missed_months_are_offered_for_sixty_days() -> None:
     missed = [date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1)]
-    assert manual_months(date(2026, 11, 14), 15, missed) == [
+    assert manual_months(date(2026, 11, 14), When(15, 0), missed) == [
         (NOVEMBER, MonthReason.current),
         (date(2026, 10, 1), MonthReason.missed),
         (date(2026, 9, 1), MonthReason.missed),
     ]
-    assert manual_months(date(2026, 11, 15), 15, missed)[1:] == [(date(2026, 10, 1), MonthReason.missed)]
+    assert manual_months(date(2026, 11, 15), When(15, 0), missed)[1:] == [(date(2026, 10, 1), MonthReason.missed)]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.dates(FIRST, LAST), DAYS, st.lists(st.integers(-6, 2), max_size=8))
 def test_no_month_is_offered_twice(today: date, day: int, missed: list[int]) -> None:
     current = month_of(today)
-    found = manual_months(today, day, [add_months(current, n) for n in missed])
+    found = manual_months(today, When(day, 0), [add_months(current, n) for n in missed])
     months = [month for month, _ in found]
     assert months[0] == current
     assert len(set(months)) == len(months)

@@ -57,9 +57,9 @@ def test_the_form_begins_with_the_zones_days_and_shows_twelve_dates(browser: Fla
     assert values == {"due_day": "17", "invoices_day": "14", "invoices_time": "10:15", "notice_day": "18",
                       "notice_time": "09:00", "cut_day": "22", "cut_time": "08:00"}  # fmt: skip
     dates = browser.get(DATES, query_string=OWN, headers={"HX-Request": "true", "HX-Request-Type": "partial"}).text
-    assert dates.count("<time") == 36
+    assert dates.count("<tr>") == 13  # a head, and twelve cycles
     assert '"2026-11-25T18:00:00+00:00"' in dates
-    assert '"2027-02-28T14:00:00+00:00"' in dates  # the 30th of a month without one
+    assert '"2027-03-02T14:00:00+00:00"' in dates  # the 30th of February: two days after the 28th, as meant
 
 
 def test_saving_makes_the_tasks_and_going_back_hides_them(app: Flask, browser: FlaskClient) -> None:
@@ -73,10 +73,12 @@ def test_saving_makes_the_tasks_and_going_back_hides_them(app: Flask, browser: F
 
 def test_a_day_gone_by_is_asked_for_before_anything_is_saved(app: Flask, browser: FlaskClient) -> None:
     dates = browser.get(DATES, query_string={**OWN, "invoices_day": "5"}).text
-    assert 'name="this_month"' in dates
+    assert "Estos días ya pasaron este mes:" in dates
+    assert 'name="this_month_invoices"' in dates
+    assert 'name="this_month_cut"' not in dates
     answer = save(browser, invoices_day="5")
     assert answer.status_code == 422
-    assert "¿qué debe pasar este mes?" in answer.text
+    assert "Estos días ya pasaron este mes:" in answer.text
     assert own(app) == {}
     assert save(browser, invoices_day="5", this_month="skip").status_code == 303
     assert own(app)["invoices"] == "2026-12-05"

@@ -196,7 +196,7 @@ def test_dates_follow_while_typing(app: Flask, zone_id: int) -> None:
         assert "30 abr 2026 08:30" in new
         assert "this_month" not in new
         early = browser.get(url, query_string={**SCHEDULE, "cut_day": "5", "zone_id": zone_id}, headers=PARTIAL).text
-        assert early.count('name="this_month"') == 2
+        assert early.count('name="this_month_cut"') == 2
         for strange in (
             {"cut_day": "x"},
             {"cut_time": "99:99"},
@@ -214,12 +214,12 @@ def test_a_day_gone_by_asks_and_is_never_chosen_silently(app: Flask, zone_id: in
     moved = {"name": "Centro", **SCHEDULE, "cut_day": "5"}
     with clock.frozen(factories.moment("2026-03-10 12:00")):
         shown = post(browser, url, **{**moved, "preview": "1"})
-        assert (shown.status_code, shown.text.count('name="this_month"')) == (200, 2)
+        assert (shown.status_code, shown.text.count('name="this_month_cut"')) == (200, 2)
         asked = post(browser, url, **moved)
         assert asked.status_code == 422
-        assert asked.text.count('name="this_month"') == 2
+        assert asked.text.count('name="this_month_cut"') == 2
         assert cut_of(app).day == 22
-        assert post(browser, url, **moved, this_month="skip").status_code == 303
+        assert post(browser, url, **moved, this_month_cut="skip").status_code == 303
     task = cut_of(app)
     assert (task.day, task.next_at) == (5, factories.moment("2026-04-05 08:00"))
     with app.app_context():

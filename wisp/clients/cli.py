@@ -189,7 +189,8 @@ def own_billing(
             due_day=due or present.due_day,
             moments={**days, **moments},
             timezone=present.timezone if timezone is None else timezone,
-            this_month=this_month,
+            # it begins with the next future dates unless told otherwise
+            this_month=this_month or (None if client.own_billing else "skip"),
         )
         hole = changeover.unbilled(client, changeover.present(client), before)
     _say_billing({"code": code, "billing": "own"}, hole, as_json, f"{code} has own billing")

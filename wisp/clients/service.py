@@ -16,7 +16,7 @@ from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.routers.models import Zone
 from wisp.schedules import service as schedules
-from wisp.schedules.domain import Kind
+from wisp.schedules.domain import Kind, Timetable, month_of
 from wisp.schedules.models import BillingSchedule
 
 EDITABLE = (
@@ -134,46 +134,57 @@ def own_billing(
     due_day: int,
     moments: Mapping[Kind, tuple[int, int]],
     timezone: str = "",
-    this_month: str | None = None,
+    this_month: schedules.ThisMonth = None,
+    may_apply: bool = True,
 ) -> None:
     """Give the client a schedule of its own, with its three tasks, or change the one it has.
 
     Where it had one before, that one is taken out again with its runs. A new one has switched off what the zone has:
     nobody is cut because a person who may not switch tasks gave own billing. A client that was billed with its zone
-    begins with the next future dates; what ``begin_choices`` names is applied at once where ``this_month`` is "run".
-    For one that has own billing already ``this_month`` is as in ``schedules.service.change``.
+    begins with the next future dates; of what ``begin_choices`` names is applied at once what ``this_month`` says
+    "run" for, nothing where it is absent; Refused("schedules.needs_choice") where it names others only. For one that
+    has own billing already ``this_month`` is as in ``schedules.service.change``, and so is ``may_apply``.
     """
     _hold(client)
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     had, own = client.own_billing, client.schedule
-    now_or_never = [] if had else begin_choices(client, moments, timezone)
     values: dict[str, Any] = {"billing_type": billing_type, "due_day": due_day, "timezone": timezone}
+    if had and own is not None:
+        schedules.change(own, **values, moments=moments, this_month=this_month, may_apply=may_apply)
+        return
+    asked = begin_choices(client, schedules.timetable_of(billing_type, due_day, moments), timezone)
+    at_once = schedules.chosen(asked, "skip" if this_month is None else this_month)
     if own is None:
         own = client.schedule = schedules.create(**values, moments=moments)
         schedules.switch([own], {Kind(task.kind): task.enabled for task in client.zone.schedule.tasks})
     else:
-        if not had:
-            schedules.revive(own)
-        schedules.change(own, **values, moments=moments, this_month=this_month if had else "skip")
-    if this_month == "run":
-        schedules.run_this_month(own, now_or_never)
+        schedules.revive(own)
+        schedules.change(own, **values, moments=moments, this_month="skip")
+    schedules.run_this_month(own, at_once)
+    if not may_apply:
+        schedules.refuse_at_once([own])
     client.own_billing = True
     session().flush()
-    if not had:
-        after = {"own_billing": True, **schedules.describe(own)}
-        audit.record("client.billing", f"client:{client.code}", {"own_billing": False}, after)
+    after = {"own_billing": True, **schedules.describe(own)}
+    audit.record("client.billing", f"client:{client.code}", {"own_billing": False}, after)
 
 
-def begin_choices(client: Client, moments: Mapping[Kind, tuple[int, int]], timezone: str) -> list[Kind]:
-    """The kinds that own billing from now on would pass over this month: their day has gone by, and neither the zone's
-    task nor an earlier one of the client's own has run this month. A person decides: apply them, or begin next month.
+def begin_choices(client: Client, days: Timetable, timezone: str) -> list[Kind]:
+    """The kinds that own billing from now on would pass over this month: their day has gone by, neither the zone's task
+    nor an earlier one of the client's own has run this month, nor has the client its invoice. A person decides: apply
+    them, or begin next month.
     """
     own = [client.schedule.id] if client.schedule is not None else []
     begins_with = client.schedule or client.zone.schedule
     off = {task.kind for task in begins_with.tasks if not task.enabled}
-    found = schedules.gone_by(timezone, moments, schedules.claimed([client.zone.schedule_id, *own]))
-    return [kind for kind in found if kind not in off]
+    gone = schedules.gone_by(timezone, days, schedules.claimed([client.zone.schedule_id, *own]))
+    month = month_of(clock.today(schedules.zone_info(timezone)))
+    return [
+        Kind(task.kind)
+        for task in client.zone.schedule.tasks
+        if task.kind in gone and task.kind not in off and schedules.concerns(task, month, client.id)
+    ]
 
 
 def zone_billing(client: Client) -> None:

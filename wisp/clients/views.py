@@ -16,6 +16,7 @@ from wisp.core import clock
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
+from wisp.routers import dates
 from wisp.routers import service as routers
 from wisp.routers.forms import SwitchForm
 from wisp.routers.views import say_switched, schedule_context, schedule_words
@@ -199,7 +200,7 @@ def own_billing(code: str) -> Response:
     client = _client(code)
     form = BillingForm()
     valid = form.billing.data == "zone" or form.validate_on_submit()
-    if not valid or "preview" in request.form or _undecided(client, form):
+    if not valid or "preview" in request.form:
         return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
     try:
         with transaction():
@@ -220,7 +221,8 @@ def _change_billing(client: Client, form: BillingForm) -> changeover.Unbilled | 
     if form.billing.data == "zone":
         service.zone_billing(client)
     else:
-        service.own_billing(client, this_month=form.this_month.data or None, **form.schedule_values())
+        may_apply = can(Permission.PERIODIC_TASKS_APPLY)
+        service.own_billing(client, this_month=form.choices(), may_apply=may_apply, **form.schedule_values())
     return changeover.unbilled(client, changeover.present(client), before)
 
 
@@ -255,13 +257,6 @@ def billing_dates(code: str) -> Response:
     return render("routers/dates.html", partial="routers/_dates.html", form=form, **context)
 
 
-def _undecided(client: Client, form: BillingForm) -> bool:
-    """True where own billing begins, a day of this month has gone by without a run, and nobody has said what then."""
-    if form.billing.data != "own" or client.own_billing or form.this_month.data:
-        return False
-    return bool(service.begin_choices(client, form.moments(), form.timezone.data or ""))
-
-
 def _schedule_context(client: Client, form: BillingForm) -> dict[str, Any]:
     """The dates of the form, the question about this month, and the days that nobody would bill."""
     begin = None if client.own_billing else partial(service.begin_choices, client)
@@ -274,8 +269,8 @@ def _unbilled(client: Client, form: BillingForm, preview: Any) -> str:
     days = form.due_day.data
     if preview is None or not isinstance(days, int) or not 1 <= days <= 31:
         return ""
-    first = preview.dates[Kind.invoices][0].astimezone(preview.timezone).date()
-    if form.this_month.data == "run" and Kind.invoices in preview.choices:
+    first = preview.next_at[Kind.invoices].astimezone(preview.timezone).date()
+    if form.choices().get(Kind.invoices) == "run" and Kind.invoices in preview.passed:
         first = clock.today(preview.timezone)
     new = changeover.Terms(month_of(first), form.invoices_day.data or 1, days, form.billing_type.data or "prepaid")
     hole = changeover.unbilled(client, new, changeover.present(client))
@@ -301,7 +296,7 @@ def _billing_page(client: Client, form: ExclusionsForm, billing_form: BillingFor
     context = _schedule_context(client, billing_form)
     return _page(
         "clients/billing.html", client, "billing", form, billing_form=billing_form,
-        zone_unbilled=_back_to_zone(client), **context,
+        zone_unbilled=_back_to_zone(client), zone_cycles=dates.of_schedule(client.zone.schedule), **context,
     )  # fmt: skip
 
 

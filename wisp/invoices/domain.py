@@ -10,12 +10,13 @@ largest amount that core.money accepts. What has no operator (a choice, the late
 `PLAIN` for plain values, `core.sql.COLUMNS` for columns. A column must not be NULL; `date.min` stands for "never".
 """
 
-import calendar
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, TypeVar
+
+from wisp.schedules import domain as calendar
 
 InvoiceId = TypeVar("InvoiceId")
 
@@ -30,8 +31,6 @@ Choice = Any
 
 Text = Any
 """A text, or a column of texts."""
-
-_DAY = timedelta(days=1)
 
 
 class InvoiceState(StrEnum):
@@ -133,20 +132,13 @@ def cycle(month: date, invoice_day: int, due_day: int, billing_type: str) -> Cyc
     or an empty one. Prepaid charges from this due date to the day before the next one; postpaid from the
     previous one to the day before this one.
     """
-    if billing_type not in ("prepaid", "postpaid"):
-        raise ValueError(f"not a billing type: {billing_type!r}")
-    ahead = 0 if due_day >= invoice_day else 1
-    due = _day_in(month, ahead, due_day)
-    if billing_type == "prepaid":
-        period_from, until = due, _day_in(month, ahead + 1, due_day)
-    else:
-        period_from, until = _day_in(month, ahead - 1, due_day), due
+    period_from, period_to = calendar.period_of(month, invoice_day, due_day, billing_type)
     return Cycle(
         month=month,
-        occurrence=_day_in(month, 0, invoice_day),
-        due=due,
+        occurrence=calendar.clamp_day(month, invoice_day),
+        due=calendar.due_on(month, invoice_day, due_day),
         period_from=period_from,
-        period_to=until - _DAY,
+        period_to=period_to,
     )
 
 
@@ -261,11 +253,3 @@ def digits_of(text: str, prefix: str) -> str:
     if prefix and rest.lower().startswith(prefix.lower()):
         rest = rest[len(prefix) :]
     return rest if rest.isascii() and rest.isdigit() and len(rest) <= 9 else ""
-
-
-def _day_in(month: date, ahead: int, day: int) -> date:
-    """The date of a day (1-31, else ValueError), clamped, in the month `ahead` months after `month`."""
-    if not 1 <= day <= 31:
-        raise ValueError(f"not a day of a month: {day}")
-    year, index = divmod(month.year * 12 + month.month - 1 + ahead, 12)
-    return date(year, index + 1, min(day, calendar.monthrange(year, index + 1)[1]))

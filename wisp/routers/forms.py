@@ -11,8 +11,9 @@ from wtforms import BooleanField, HiddenField, IntegerField, PasswordField, Radi
 from wtforms.validators import AnyOf, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from wisp.routers.service import RouterValues
-from wisp.schedules.domain import Kind
+from wisp.schedules.domain import BillingType, Kind, Timetable
 from wisp.schedules.models import BillingSchedule
+from wisp.schedules.service import timetable_of
 
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::00)?")
 _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -101,6 +102,11 @@ def _hour(default: Any) -> TimeField:
     return TimeField(_l("Hour"), [InputRequired()], default=default, render_kw={"type": "time"})
 
 
+def _this_month() -> RadioField:
+    choices = [("run", _l("Apply this month on saving")), ("skip", _l("Begin next month"))]
+    return RadioField(_l("This month"), choices=choices, validators=[Optional()])
+
+
 def _timezones() -> list[tuple[str, Any]]:
     names = [name for name in available_timezones() if name.split("/")[0] in AREAS]
     names.sort(key=lambda name: (AREAS.index(name.split("/")[0]), name))
@@ -119,23 +125,29 @@ class ScheduleForm(FlaskForm):
     notice_time = _hour(9 * 60)
     cut_day = _day(_l("Day"), default=22)
     cut_time = _hour(8 * 60)
-    this_month = RadioField(
-        _l("This month"),
-        choices=[("run", _l("Apply this month on saving")), ("skip", _l("Begin next month"))],
-        validators=[Optional()],
-    )
+    this_month = HiddenField()  # one choice for all, as scripts send it
+    this_month_invoices = _this_month()
+    this_month_notice = _this_month()
+    this_month_cut = _this_month()
 
     def moments(self) -> dict[Kind, tuple[int, int]]:
         """Kind -> (day, minute of the day)."""
         return {kind: (self[f"{kind.value}_day"].data, self[f"{kind.value}_time"].data) for kind in Kind}
 
-    def complete(self) -> bool:
-        """True where there is enough to show dates."""
-        for kind in Kind:
-            day, minute = self.moments()[kind]
-            if not isinstance(day, int) or not 1 <= day <= 31 or minute is None:
-                return False
-        return True
+    def timetable(self) -> Timetable | None:
+        """The days of the form; None where there is not enough to show dates."""
+        moments = self.moments()
+        days = [self.due_day.data, *(day for day, _minute in moments.values())]
+        if not all(isinstance(day, int) and 1 <= day <= 31 for day in days):
+            return None
+        if self.billing_type.data not in set(BillingType) or any(minute is None for _day, minute in moments.values()):
+            return None
+        return timetable_of(self.billing_type.data, self.due_day.data or 0, moments)
+
+    def choices(self) -> dict[Kind, str]:
+        """What was chosen for the kinds whose day has gone by."""
+        chosen = {kind: self[f"this_month_{kind.value}"].data or self.this_month.data for kind in Kind}
+        return {kind: value for kind, value in chosen.items() if value}
 
     def schedule_values(self) -> dict[str, Any]:
         """The arguments of the use cases."""

@@ -309,9 +309,10 @@ def edit_zone(
     due_day: int | None = None,
     timezone: str | None = None,
     moments: Mapping[Kind, tuple[int, int]] | None = None,
-    this_month: str | None = None,
+    this_month: schedules.ThisMonth = None,
+    may_apply: bool = True,
 ) -> None:
-    """Change a zone's name and schedule; see ``schedules.service.change`` for ``this_month``."""
+    """Change a zone's name and schedule; see ``schedules.service.change`` for ``this_month`` and ``may_apply``."""
     if name is not None and name.strip() != zone.name:
         before = zone.name
         zone.name = _zone_name(zone.router_id, name, zone.id)
@@ -323,6 +324,7 @@ def edit_zone(
         timezone=timezone,
         moments=moments,
         this_month=this_month,
+        may_apply=may_apply,
     )
     session().flush()
 

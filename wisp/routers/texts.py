@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from wisp.core.errors import messages
 from wisp.gateway import ErrorCode
 from wisp.routers.health import CLOCK_WARNING, UNREADABLE
+from wisp.schedules.domain import Odd
 from wisp.web.formats import locale
 
 REFUSALS: dict[str, Any] = {
@@ -70,7 +71,22 @@ KINDS: dict[str, Any] = {
     "notice": _l("Payment notices"),
     "cut": _l("Service cut"),
 }
+ODDITIES: dict[str, Any] = {
+    Odd.due_late: _l("The invoice is due %(days)s days after it is issued."),
+    Odd.notice_early: _l("The notice comes up to %(days)s days before the due date."),
+    Odd.notice_after_cut: _l("The notice comes up to %(days)s days after the cut of its cycle."),
+    Odd.cut_late: _l("The cut comes up to %(days)s days after the due date."),
+    Odd.cut_on_due_day: _l(
+        "The cut falls on the payment day, on which people still pay in time: it finds only debts of the month before. "
+        "Choose the day after."
+    ),
+}
 TYPES: dict[str, Any] = {"prepaid": _l("Prepaid"), "postpaid": _l("Postpaid")}
+
+
+def oddity(odd: str, days: int) -> str:
+    """The warning about the days of a schedule."""
+    return str(ODDITIES[odd]) % {"days": days}
 
 
 def cause(code: str) -> str:

@@ -1,7 +1,6 @@
 """Pages of routers: list with live state, data, billing zones, tools."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -15,7 +14,7 @@ from wisp.gateway import Target
 from wisp.routers import dates, health, service, texts
 from wisp.routers.forms import RouterForm, ScheduleForm, SwitchForm, ZoneForm, typed
 from wisp.routers.models import Router, Zone
-from wisp.schedules.domain import Kind
+from wisp.schedules.domain import Kind, Timetable
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, registry, render, requires, scope, toast
@@ -175,9 +174,9 @@ def _tools_page(router: Router) -> Response:
 def zones(router_id: int) -> Response:
     """Tab "Facturación - Zona": the router's zones with their three tasks."""
     router = _router(router_id)
-    return render(
-        "routers/zones.html", router=router, zones=service.zones_of(router, scope()), tab="zones", **schedule_words()
-    )
+    found = service.zones_of(router, scope())
+    cycles = {zone.id: dates.of_schedule(zone.schedule) for zone in found}
+    return render("routers/zones.html", router=router, zones=found, cycles=cycles, tab="zones", **schedule_words())
 
 
 @bp.route("/<int:router_id>/zonas/nueva/", methods=["GET", "POST"])
@@ -215,8 +214,9 @@ def zone_edit(router_id: int, zone_id: int) -> Response:
         with transaction():
             zone = _zone(router_id, zone_id)[1]
             service.edit_zone(
-                zone, name=form.name.data, this_month=form.this_month.data or None, **form.schedule_values()
-            )
+                zone, name=form.name.data, this_month=form.choices(),
+                may_apply=can(Permission.PERIODIC_TASKS_APPLY), **form.schedule_values(),
+            )  # fmt: skip
     except Refused as refused:
         router, zone = _zone(router_id, zone_id)
         if refused.code != "schedules.needs_choice":
@@ -276,18 +276,18 @@ def _zone_page(form: ZoneForm, router: Router, zone: Zone | None) -> Response:
 def schedule_context(
     form: ScheduleForm,
     schedule: BillingSchedule | None,
-    begin: Callable[[Mapping[Kind, tuple[int, int]], str], list[Kind]] | None = None,
+    begin: Callable[[Timetable, str], list[Kind]] | None = None,
 ) -> dict[str, Any]:
-    """What the schedule part of a form needs: the next dates, and whether this month is to be asked for.
+    """What the schedule part of a form needs: the next cycles, and whether this month is to be asked for.
 
     ``begin`` answers that for a schedule that would only now come into force.
     """
-    preview = None
-    if form.complete():
+    preview, days = None, form.timetable()
+    if days is not None:
         try:
-            preview = dates.preview(form.timezone.data or "", form.moments(), schedule)
+            preview = dates.preview(form.timezone.data or "", days, schedule)
             if begin is not None:
-                preview = replace(preview, choices=begin(form.moments(), form.timezone.data or ""))
+                preview = preview.asking(begin(days, form.timezone.data or ""), days)
         except Refused:
             preview = None
     return {"preview": preview, **schedule_words()}
@@ -295,7 +295,13 @@ def schedule_context(
 
 def schedule_words() -> dict[str, Any]:
     """The names of kinds and types, and the company's time zone, for templates that show a schedule."""
-    return {"kinds": texts.KINDS, "types": texts.TYPES, "company_timezone": settings.company().timezone}
+    return {
+        "kinds": texts.KINDS,
+        "types": texts.TYPES,
+        "oddity": texts.oddity,
+        "company_timezone": settings.company().timezone,
+        "may_apply": can(Permission.PERIODIC_TASKS_APPLY),
+    }
 
 
 def _router(router_id: int) -> Router:

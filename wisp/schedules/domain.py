@@ -2,7 +2,10 @@
 
 A month is a `date` whose day is 1. A task runs once a month, on a day (1 to 31, kept as meant and clamped to
 the month's last day) and at a minute of the day (0 to 1439), both in the zone's time zone. An occurrence is
-named by its month; instants are aware datetimes in UTC.
+named by the month in which its day was meant; instants are aware datetimes in UTC.
+
+A cycle is invoices, notice, due date, cut. Its days are compared as meant and only then clamped; where clamping
+would put the cut on or before its due date, or the notice before its invoices, that one moves (see When).
 
 Each task keeps one pointer, `next_month`: the first month that has not been dealt with (run, or given up as
 missed).
@@ -25,6 +28,9 @@ MISSED_DAYS = 60
 
 AHEAD_DAYS = 7
 """Next month may be applied by hand when its date is at most so many days away."""
+
+DUE_LATE, NOTICE_EARLY, CUT_LATE = 21, 14, 21
+"""Days from the invoice to its due date, from the notice to the due date, from there to the cut: more is odd."""
 
 MAX_SHIFT_DAYS = 27
 """Occurrences of one task are at least 28 days apart: moved by no more than this, they stay in order."""
@@ -53,6 +59,62 @@ class MonthReason(StrEnum):
     current = "current"
     missed = "missed"
     next = "next"
+
+
+class When(NamedTuple):
+    """When a task runs each month: its day as meant (1-31) and its minute of the day (0-1439).
+
+    `due_day` (of a cut): its schedule's payment day. Where clamping would put the cut on or before the due date of
+    its month, it falls so many days after it as were meant, maybe in the next month. `invoices` (of a notice): day
+    and minute of its schedule's invoices, which it never precedes.
+    """
+
+    day: int
+    minute: int
+    due_day: int | None = None
+    invoices: tuple[int, int] | None = None
+
+
+class Timetable(NamedTuple):
+    """The days of a schedule: payment day, and (day, minute) of each task, all as meant."""
+
+    billing_type: str
+    due_day: int
+    invoices: tuple[int, int]
+    notice: tuple[int, int]
+    cut: tuple[int, int]
+
+    def when(self, kind: str) -> When:
+        """When the task of that kind runs. ValueError for another kind."""
+        match Kind(kind):
+            case Kind.invoices:
+                return When(*self.invoices)
+            case Kind.notice:
+                return When(*self.notice, invoices=self.invoices)
+            case _:
+                return When(*self.cut, due_day=self.due_day)
+
+
+class Cycle(NamedTuple):
+    """One billing cycle as people read it: the moments (UTC) of its tasks, its due date, its period (both in)."""
+
+    month: date
+    invoices: datetime
+    notice: datetime
+    due: date
+    cut: datetime
+    period_from: date
+    period_to: date
+
+
+class Odd(StrEnum):
+    """What is odd about the days of a schedule."""
+
+    due_late = "due_late"
+    notice_early = "notice_early"
+    notice_after_cut = "notice_after_cut"
+    cut_late = "cut_late"
+    cut_on_due_day = "cut_on_due_day"
 
 
 class ManualMonth(NamedTuple):
@@ -130,36 +192,121 @@ def clamp_day(month: date, day: int) -> date:
     return date(month.year, month.month, min(day, calendar.monthrange(month.year, month.month)[1]))
 
 
-def occurrence_at(month: date, day: int, minute_of_day: int, tz: ZoneInfo, shift_days: int = 0) -> datetime:
+def occurrence_date(month: date, when: When) -> date:
+    """The local date of a month's occurrence: its day, clamped; of a cut, never on or before the due date that it
+    follows in the same month. ValueError for a day outside 1-31."""
+    on = clamp_day(month, when.day)
+    if when.due_day is not None and when.due_day < when.day:
+        due = clamp_day(month, when.due_day)
+        if on <= due:
+            return due + timedelta(days=when.day - when.due_day)
+    return on
+
+
+def occurrence_at(month: date, when: When, tz: ZoneInfo, shift_days: int = 0) -> datetime:
     """The instant (UTC) of a month's occurrence, moved by whole local days where `shift_days` says so.
 
     A wall time that does not exist moves forward by the length of the gap; one that exists twice is the first
     of the two. ValueError for a day outside 1-31 or a minute outside 0-1439.
     """
+    at = _instant(occurrence_date(month, when) + timedelta(days=shift_days), when.minute, tz)
+    if when.invoices is not None:
+        day, minute = when.invoices
+        invoiced_in = month if day <= when.day else add_months(month, -1)
+        at = max(at, _instant(clamp_day(invoiced_in, day), minute, tz))
+    return at
+
+
+def _instant(on: date, minute_of_day: int, tz: ZoneInfo) -> datetime:
     hour, minute = divmod(minute_of_day, 60)
-    on = clamp_day(month, day) + timedelta(days=shift_days)
-    # fold=0 is exactly this rule: the first of two, and in a gap the offset that held before it.
+    # fold=0 is exactly the rule: the first of two, and in a gap the offset that held before it.
     return datetime(on.year, on.month, on.day, hour, minute, tzinfo=tz, fold=0).astimezone(UTC)
 
 
-def next_month(after: datetime, day: int, minute_of_day: int, tz: ZoneInfo) -> date:
+def next_month(after: datetime, when: When, tz: ZoneInfo) -> date:
     """The first month whose occurrence is strictly after an aware instant."""
-    # One month back: a gap across midnight can carry the last minutes of a month into the next one.
+    # One month back: a cut can fall into the month after its own, and a gap across midnight can carry the last
+    # minutes of a month into the next one.
     month = add_months(month_of(after.astimezone(tz)), -1)
-    while occurrence_at(month, day, minute_of_day, tz) <= after:
+    while occurrence_at(month, when, tz) <= after:
         month = add_months(month, 1)
     return month
 
 
-def upcoming(from_month: date, day: int, minute_of_day: int, tz: ZoneInfo, count: int = 12) -> list[datetime]:
+def upcoming(from_month: date, when: When, tz: ZoneInfo, count: int = 12) -> list[datetime]:
     """The instants (UTC) of `count` occurrences, beginning with that of `from_month`."""
-    return [occurrence_at(add_months(from_month, n), day, minute_of_day, tz) for n in range(count)]
+    return [occurrence_at(add_months(from_month, n), when, tz) for n in range(count)]
+
+
+def due_month(month: date, invoice_day: int, due_day: int) -> date:
+    """The month of the due date of a cycle: the first due day on or after the invoice day, both as meant."""
+    return month if due_day >= invoice_day else add_months(month, 1)
+
+
+def due_on(month: date, invoice_day: int, due_day: int) -> date:
+    """The planned due date of the cycle whose invoices are those of `month`."""
+    return clamp_day(due_month(month, invoice_day, due_day), due_day)
+
+
+def period_of(month: date, invoice_day: int, due_day: int, billing_type: str) -> tuple[date, date]:
+    """First and last day that a cycle charges. Prepaid: from its due day to the day before the next one's; postpaid:
+    from the due day of the cycle before to the day before this one's. ValueError for another type."""
+    first = due_month(month, invoice_day, due_day)
+    if BillingType(billing_type) == BillingType.postpaid:
+        first = add_months(first, -1)
+    return clamp_day(first, due_day), clamp_day(add_months(first, 1), due_day) - timedelta(days=1)
+
+
+def cycle_occurrence(kind: str, month: date, days: Timetable) -> date:
+    """The month whose occurrence of `kind` belongs to the cycle of a billing month: the first notice day on or after
+    the invoice day, the first cut day after the due day, all as meant. ValueError for another kind."""
+    match Kind(kind):
+        case Kind.invoices:
+            return month
+        case Kind.notice:
+            return month if days.notice[0] >= days.invoices[0] else add_months(month, 1)
+        case _:
+            due = due_month(month, days.invoices[0], days.due_day)
+            return due if days.cut[0] > days.due_day else add_months(due, 1)
+
+
+def cycle(month: date, days: Timetable, tz: ZoneInfo) -> Cycle:
+    """The cycle whose invoices are those of `month`."""
+    at = {kind: occurrence_at(cycle_occurrence(kind, month, days), days.when(kind), tz) for kind in Kind}
+    period_from, period_to = period_of(month, days.invoices[0], days.due_day, days.billing_type)
+    return Cycle(
+        month=month,
+        invoices=at[Kind.invoices],
+        notice=at[Kind.notice],
+        due=due_on(month, days.invoices[0], days.due_day),
+        cut=at[Kind.cut],
+        period_from=period_from,
+        period_to=period_to,
+    )
+
+
+def oddities(cycles: Iterable[Cycle], days: Timetable, tz: ZoneInfo) -> dict[Odd, int]:
+    """What is odd about these cycles of a schedule, with the greatest distance in days that makes it so."""
+    found: dict[Odd, int] = {}
+
+    def far(odd: Odd, apart: int, more_than: int) -> None:
+        if apart > more_than:
+            found[odd] = max(apart, found.get(odd, 0))
+
+    if days.cut[0] == days.due_day:
+        found[Odd.cut_on_due_day] = 0
+    for one in cycles:
+        invoices, notice, cut = (local_date(at, tz) for at in (one.invoices, one.notice, one.cut))
+        far(Odd.due_late, (one.due - invoices).days, DUE_LATE)
+        far(Odd.notice_early, (one.due - notice).days, NOTICE_EARLY)
+        far(Odd.notice_after_cut, (notice - cut).days, 0)
+        far(Odd.cut_late, (cut - one.due).days, CUT_LATE)
+    return found
 
 
 def catch_up(
     next_month: date,
-    day: int,
-    minute_of_day: int,
+    when: When,
     tz: ZoneInfo,
     now: datetime,
     late_days: int,
@@ -173,13 +320,13 @@ def catch_up(
     `next_month` only: where the pointer moves on, it is 0 again.
     """
     missed: list[date] = []
-    month, at = next_month, occurrence_at(next_month, day, minute_of_day, tz, shift_days)
+    month, at = next_month, occurrence_at(next_month, when, tz, shift_days)
     newest_at = at
     while at <= now:
         missed.append(month)
         newest_at = at
         month = add_months(month, 1)
-        at = occurrence_at(month, day, minute_of_day, tz)
+        at = occurrence_at(month, when, tz)
     if not missed or now - newest_at > timedelta(days=late_days):
         return CatchUp(missed=missed, run=None, late=False, next_month=month, next_at=at)
     run = missed.pop()
@@ -187,25 +334,24 @@ def catch_up(
 
 
 def after_edit(
-    next_month: date,
+    pointer: date,
     ran_month: date | None,
-    new_day: int,
-    new_minute: int,
+    when: When,
     tz: ZoneInfo,
     now: datetime,
 ) -> EditOutcome:
     """What saving a new day and hour means for a task; to be asked only where its moment really changes.
 
-    `ran_month` is the latest month whose occurrence ran or was claimed: it and those before it never run
-    again. A month that did not run is still open, also where the pointer had left it behind (given up as
-    missed, skipped, or gone by when the task was made): where its new moment is still to come, it runs then;
-    where that has gone by, the person must choose.
+    `pointer` is its `next_month`, `ran_month` the latest month whose occurrence ran or was claimed: it and those before
+    it never run again. A month that did not run is still open, also where the pointer had left it behind (given up as
+    missed, skipped, or gone by when the task was made): where its new moment is still to come, it runs then; where that
+    has gone by, the person must choose.
     """
-    first = min(next_month, month_of(now.astimezone(tz)))
+    first = min(pointer, month_of(now.astimezone(tz)), next_month(now, when, tz))
     if ran_month is not None:
         first = max(first, add_months(ran_month, 1))
     past: list[date] = []
-    while (at := occurrence_at(first, new_day, new_minute, tz)) <= now:
+    while (at := occurrence_at(first, when, tz)) <= now:
         past.append(first)
         first = add_months(first, 1)
     return EditOutcome(
@@ -217,18 +363,18 @@ def after_edit(
     )
 
 
-def cycle_occurrence(kind: str, invoice_date: date, due: date, day: int) -> date:
-    """The month whose occurrence of `kind`, on `day`, belongs to the cycle of an invoice occurrence.
+def after_follow(pointer: date, when: When, tz: ZoneInfo, now: datetime, shift_days: int = 0) -> EditOutcome:
+    """What it means for a task, whose own day and hour stay, that its time zone or its schedule's other days change.
 
-    `invoice_date` is the planned date of the invoice occurrence, `due` the planned due date of its cycle.
-    Notice: the first occurrence on or after the invoice's date. Cut: the first after the due date, which is
-    itself still in time. Invoices: the occurrence's own month. ValueError for another kind.
+    Months that are dealt with stay so. Only where the moment of the pointer's month, which was still to come, has gone
+    by with the change, a person must choose.
     """
-    if Kind(kind) == Kind.invoices:
-        return month_of(invoice_date)
-    earliest = invoice_date if kind == Kind.notice else due + timedelta(days=1)
-    month = month_of(earliest)
-    return month if clamp_day(month, day) >= earliest else add_months(month, 1)
+    at = occurrence_at(pointer, when, tz, shift_days)
+    if at > now:
+        return EditOutcome(pointer, at, needs_choice=False, past_month=None, missed=[])
+    following = add_months(pointer, 1)
+    at = occurrence_at(following, when, tz)
+    return EditOutcome(following, at, needs_choice=True, past_month=pointer, missed=[])
 
 
 def shift_days(planned_due: date, real_due: date) -> int:
@@ -239,7 +385,7 @@ def shift_days(planned_due: date, real_due: date) -> int:
     return max(0, min(MAX_SHIFT_DAYS, (real_due - planned_due).days))
 
 
-def manual_months(today: date, day: int, missed: Iterable[date]) -> list[ManualMonth]:
+def manual_months(today: date, when: When, missed: Iterable[date]) -> list[ManualMonth]:
     """The months that a run by hand may bill; the first is the default.
 
     `today` is the local date in the zone's time zone. The current month; then the missed ones whose date lies
@@ -252,13 +398,13 @@ def manual_months(today: date, day: int, missed: Iterable[date]) -> list[ManualM
     months += [
         ManualMonth(month, MonthReason.missed)
         for month in sorted(set(missed), reverse=True)
-        if month < current and clamp_day(month, day) >= oldest
+        if month < current and occurrence_date(month, when) >= oldest
     ]
-    if clamp_day(following, day) <= today + timedelta(days=AHEAD_DAYS):
+    if occurrence_date(following, when) <= today + timedelta(days=AHEAD_DAYS):
         months.append(ManualMonth(following, MonthReason.next))
     return months
 
 
 def state_until(now: datetime, tz: ZoneInfo) -> datetime:
     """The instant (UTC) at which the local month of `now` ends: then a success becomes pending again."""
-    return occurrence_at(add_months(month_of(now.astimezone(tz)), 1), 1, 0, tz)
+    return _instant(add_months(month_of(now.astimezone(tz)), 1), 0, tz)

@@ -30,7 +30,8 @@ class PeriodicTask(Base):
     ``day`` is kept as meant (1-31), ``minute`` counts from local midnight. ``next_month`` is the calendar's pointer:
     every month before it is dealt with (run, missed or skipped), so a later day never runs a month twice. ``next_at``
     is its moment, shifted by ``shift_days`` where invoices came late; NULL while switched off or archived.
-    ``forced``: a person chose to run that month on saving, however old its moment is. ``state`` is that of the
+    ``forced``: a person chose to run that month on saving, however old its moment is; ``ordered_by`` is that person, in
+    whose name it runs. ``state`` is that of the
     scheduled occurrence; a success counts until ``state_until`` (the end of the local month). ``applied`` counts the
     runs of the period that ends at ``applied_until``.
     """
@@ -47,6 +48,7 @@ class PeriodicTask(Base):
     next_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     shift_days: Mapped[int] = mapped_column(default=0)
     forced: Mapped[bool] = mapped_column(default=False)
+    ordered_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
     state: Mapped[str] = mapped_column(String(8), default="pending")
     state_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     state_run_id: Mapped[int | None]
@@ -73,7 +75,7 @@ class PeriodicTask(Base):
 
 class Occurrence(Base):
     """A month of a task that has been dealt with: ``claimed`` by a run, ``missed`` (too old),
-    ``skipped`` (a person chose to start next month)."""
+    ``skipped`` (a person chose to start next month). ``noted_at``: what the clock said when that was written."""
 
     __tablename__ = "occurrence"
     task_id: Mapped[int] = mapped_column(ForeignKey("periodic_task.id"), primary_key=True)
@@ -81,6 +83,7 @@ class Occurrence(Base):
     due_at: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[str] = mapped_column(String(8))
     run_id: Mapped[int | None]
+    noted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         CheckConstraint(one_of("state", "claimed", "missed", "skipped"), name="state"),

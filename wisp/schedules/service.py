@@ -1,18 +1,18 @@
 """Use cases of billing schedules: make one with its three tasks, change it, switch tasks, preview dates."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 
 from wisp.core import audit, clock
 from wisp.core.db import insert_into, session
 from wisp.core.errors import Refused
 from wisp.schedules import domain
-from wisp.schedules.domain import BillingType, Kind
+from wisp.schedules.domain import BillingType, EditOutcome, Kind, Timetable, When
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.settings import service as settings
 
@@ -22,12 +22,24 @@ Moment = tuple[int, int]
 _MOMENT = re.compile(r"\s*(\d{1,2})\s+(\d{1,2}):(\d{2})\s*")
 
 
-@dataclass(frozen=True)
-class Dates:
-    """When one task of a schedule being edited would run."""
+ThisMonth = str | Mapping[Kind, str] | None
+"""What happens to a month whose new moment has gone by: "run" or "skip", for all kinds or for each one."""
 
-    kind: Kind
-    next_at: list[datetime]
+AT_ONCE = timedelta(minutes=15)
+"""A moment that comes so soon after saving is an order to apply."""
+
+Concern = Callable[[PeriodicTask, date, int | None], bool]
+_concerns: list[Concern] = []
+
+
+def concerns_answered_by(concern: Concern) -> None:
+    """Who knows whether a task is still to run for a month (for the one client given)."""
+    _concerns[:] = [concern]
+
+
+def concerns(task: PeriodicTask, month: date, client_id: int | None = None) -> bool:
+    """Whether the task is still to run for that month, for anybody or for that client; True where nobody knows."""
+    return all(concern(task, month, client_id) for concern in _concerns)
 
 
 def parse_moment(text: str) -> Moment:
@@ -60,34 +72,57 @@ def timezone_of(schedule: BillingSchedule) -> ZoneInfo:
     return zone_info(schedule.timezone)
 
 
-def _check(billing_type: str, due_day: int, timezone: str, moments: Mapping[Kind, Moment]) -> None:
-    if billing_type not in set(BillingType):
-        raise Refused("schedules.billing_type", value=billing_type)
-    if not 1 <= due_day <= 31:
-        raise Refused("schedules.due_day", value=due_day)
-    for day, minute in moments.values():
+def timetable(schedule: BillingSchedule) -> Timetable:
+    """The schedule's days as they are meant."""
+    return timetable_of(schedule.billing_type, schedule.due_day, moments_of(schedule))
+
+
+def timetable_of(billing_type: str, due_day: int, moments: Mapping[Kind, Moment]) -> Timetable:
+    """The days of a schedule that is being made or edited."""
+    return Timetable(billing_type, due_day, moments[Kind.invoices], moments[Kind.notice], moments[Kind.cut])
+
+
+def moments_of(schedule: BillingSchedule) -> dict[Kind, Moment]:
+    """Day and minute of each of its tasks."""
+    return {Kind(task.kind): (task.day, task.minute) for task in schedule.tasks}
+
+
+def when_of(task: PeriodicTask) -> When:
+    """When the task runs each month."""
+    return timetable(task.schedule).when(task.kind)
+
+
+def _check(days: Timetable, timezone: str) -> None:
+    if days.billing_type not in set(BillingType):
+        raise Refused("schedules.billing_type", value=days.billing_type)
+    if not 1 <= days.due_day <= 31:
+        raise Refused("schedules.due_day", value=days.due_day)
+    for day, minute in (days.invoices, days.notice, days.cut):
         if not (1 <= day <= 31 and 0 <= minute <= 1439):
             raise Refused("schedules.moment", text=format_moment(day, minute))
+    if days.cut[0] == days.due_day:
+        raise Refused("schedules.cut_on_due_day", day=days.due_day, proposed=days.due_day % 31 + 1)
     zone_info(timezone)
 
 
 def create(*, billing_type: str, due_day: int, timezone: str = "", moments: Mapping[Kind, Moment]) -> BillingSchedule:
     """A new schedule with its three tasks, each starting with its next future occurrence."""
-    _check(billing_type, due_day, timezone, moments)
     if set(moments) != set(Kind):
         raise Refused("schedules.incomplete")
+    days = timetable_of(billing_type, due_day, moments)
+    _check(days, timezone)
     tz, now = zone_info(timezone), clock.now()
     schedule = BillingSchedule(billing_type=billing_type, due_day=due_day, timezone=timezone)
     for kind in Kind:
-        day, minute = moments[kind]
-        month = domain.next_month(now, day, minute, tz)
+        when = days.when(kind)
+        month = domain.next_month(now, when, tz)
         schedule.tasks.append(
             PeriodicTask(
                 kind=kind.value,
-                day=day,
-                minute=minute,
+                day=when.day,
+                minute=when.minute,
                 next_month=month,
-                next_at=domain.occurrence_at(month, day, minute, tz),
+                next_at=domain.occurrence_at(month, when, tz),
             )
         )
     session().add(schedule)
@@ -102,82 +137,150 @@ def change(
     due_day: int | None = None,
     timezone: str | None = None,
     moments: Mapping[Kind, Moment] | None = None,
-    this_month: str | None = None,
+    this_month: ThisMonth = None,
+    may_apply: bool = True,
 ) -> None:
     """Change a schedule; next runs are recomputed here and now.
 
-    Where the new moment of a task is already past and its month has not run, ``this_month`` decides: "run" (the next
-    tick takes it) or "skip"; without it Refused("schedules.needs_choice", kinds="invoices, cut"), nothing changed.
+    Where the new moment of a task is already past and its month is still to run (see ``concerns``), ``this_month``
+    decides: "run" (the next tick takes it, in the name of this person) or "skip"; without it
+    Refused("schedules.needs_choice", kinds="invoices, cut"), nothing changed. Somebody who may not apply tasks
+    (``may_apply``) can neither choose "run" nor set a moment that has come within AT_ONCE:
+    Refused("schedules.may_not_apply"). Refused("schedules.cut_on_due_day") proposes the day after.
     """
     lock([schedule.id])
-    new_type = schedule.billing_type if billing_type is None else billing_type
-    new_due = schedule.due_day if due_day is None else due_day
     new_zone = schedule.timezone if timezone is None else timezone
-    wanted: dict[Kind, Moment] = {Kind(t.kind): (t.day, t.minute) for t in schedule.tasks}
-    wanted.update(moments or {})
-    _check(new_type, new_due, new_zone, wanted)
-    if this_month not in (None, "run", "skip"):
-        raise Refused("schedules.this_month", value=this_month)
-    zone_changes = zone_info(new_zone) != timezone_of(schedule)
-    moved = [t for t in schedule.tasks if zone_changes or (t.day, t.minute) != wanted[Kind(t.kind)]]
-    outcomes = edit_outcomes(moved, wanted, zone_info(new_zone))
-    choices = [t.kind for t in moved if t.enabled and outcomes[t.id].needs_choice]
-    if choices and this_month is None:
-        raise Refused("schedules.needs_choice", kinds=", ".join(choices))
+    days = timetable_of(
+        schedule.billing_type if billing_type is None else billing_type,
+        schedule.due_day if due_day is None else due_day,
+        {**moments_of(schedule), **(moments or {})},
+    )
+    _check(days, new_zone)
+    tz = zone_info(new_zone)
+    outcomes = edit_outcomes(schedule, days, tz)
+    at_once = _decide(schedule, outcomes, this_month, may_apply)
     before = describe(schedule)
-    schedule.billing_type, schedule.due_day, schedule.timezone = new_type, new_due, new_zone
-    for task in moved:
-        task.day, task.minute = wanted[Kind(task.kind)]
-        _move(task, outcomes[task.id], zone_info(new_zone), this_month)
+    schedule.billing_type, schedule.due_day, schedule.timezone = days.billing_type, days.due_day, new_zone
+    for task in schedule.tasks:
+        kind = Kind(task.kind)
+        if kind in outcomes:
+            by_hand = (task.day, task.minute) != days.when(kind)[:2]
+            task.day, task.minute = days.when(kind)[:2]
+            if by_hand:
+                task.shift_days = 0
+            _move(task, outcomes[kind], days.when(kind), tz, kind in at_once)
     audit.record("schedule.change", f"schedule:{schedule.id}", before, describe(schedule))
 
 
-def edit_outcomes(
-    tasks: Iterable[PeriodicTask], wanted: Mapping[Kind, Moment], tz: ZoneInfo
-) -> dict[int, domain.EditOutcome]:
-    """What saving the new moments would mean, by task id."""
-    tasks = list(tasks)
-    ran = dict(
-        session()
-        .execute(
-            select(Occurrence.task_id, func.max(Occurrence.month))
-            .where(Occurrence.task_id.in_([t.id for t in tasks]), Occurrence.state == "claimed")
-            .group_by(Occurrence.task_id)
-        )
-        .all()
-    )
-    now = clock.now()
-    return {t.id: domain.after_edit(t.next_month, ran.get(t.id), *wanted[Kind(t.kind)], tz, now) for t in tasks}
+def _decide(
+    schedule: BillingSchedule, outcomes: Mapping[Kind, EditOutcome], this_month: ThisMonth, may_apply: bool
+) -> list[Kind]:
+    """The kinds whose month that has gone by runs at once. See ``change`` for what is refused."""
+    chosen(choices(schedule, outcomes), this_month)
+    enabled = {Kind(task.kind) for task in schedule.tasks if task.enabled and task.archived_at is None}
+    passed = [kind for kind, outcome in outcomes.items() if outcome.needs_choice and kind in enabled]
+    at_once = [kind for kind in passed if _choice_of(this_month, kind) == "run"]
+    if not may_apply:
+        soon = clock.now() + AT_ONCE
+        ordered = [k for k in Kind if k in at_once or (k in outcomes and k in enabled and outcomes[k].next_at <= soon)]
+        if ordered:
+            raise Refused("schedules.may_not_apply", kinds=", ".join(ordered))
+    return at_once
 
 
-def _move(task: PeriodicTask, outcome: domain.EditOutcome, tz: ZoneInfo, this_month: str | None) -> None:
+def _choice_of(this_month: ThisMonth, kind: Kind) -> str | None:
+    return this_month.get(kind) if isinstance(this_month, Mapping) else this_month
+
+
+def chosen(kinds: Iterable[Kind], this_month: ThisMonth) -> list[Kind]:
+    """Those of the kinds in question that run at once. Refused("schedules.needs_choice") where one is left open."""
+    found = {kind: _choice_of(this_month, kind) for kind in kinds}
+    given = this_month.values() if isinstance(this_month, Mapping) else [this_month]
+    if wrong := [value for value in given if value not in (None, "run", "skip")]:
+        raise Refused("schedules.this_month", value=wrong[0])
+    if undecided := [kind for kind, value in found.items() if value is None]:
+        raise Refused("schedules.needs_choice", kinds=", ".join(undecided))
+    return [kind for kind, value in found.items() if value == "run"]
+
+
+def refuse_at_once(made: Iterable[BillingSchedule]) -> None:
+    """Refused("schedules.may_not_apply") where a task of a schedule that has just been made comes within AT_ONCE."""
+    soon = clock.now() + AT_ONCE
+    tasks = [task for schedule in made for task in schedule.tasks]
+    if ordered := [task.kind for task in tasks if task.next_at is not None and task.next_at <= soon]:
+        raise Refused("schedules.may_not_apply", kinds=", ".join(ordered))
+
+
+def choices(schedule: BillingSchedule, outcomes: Mapping[Kind, EditOutcome]) -> list[Kind]:
+    """The kinds for which a person must say what happens this month."""
+    return [
+        Kind(task.kind)
+        for task in schedule.tasks
+        if task.enabled
+        and (outcome := outcomes.get(Kind(task.kind))) is not None
+        and outcome.past_month is not None
+        and concerns(task, outcome.past_month)
+    ]
+
+
+def edit_outcomes(schedule: BillingSchedule, days: Timetable, tz: ZoneInfo) -> dict[Kind, EditOutcome]:
+    """What saving these days would mean for each task whose moment it changes.
+
+    Only another day or hour opens a month anew; where a task merely follows (the time zone, the payment day, the
+    invoices' hour), its months that are dealt with stay so.
+    """
+    zone_changes = tz != timezone_of(schedule)
+    ran, now = _ran(schedule), clock.now()
+    outcomes: dict[Kind, EditOutcome] = {}
+    for task in schedule.tasks:
+        kind, when, present = Kind(task.kind), days.when(task.kind), when_of(task)
+        if present[:2] != when[:2]:
+            outcomes[kind] = domain.after_edit(task.next_month, ran.get(kind), when, tz, now)
+        elif (zone_changes or present != when) and not (task.next_at is not None and task.next_at <= now):
+            outcomes[kind] = domain.after_follow(task.next_month, when, tz, now, task.shift_days)
+    return outcomes
+
+
+def _ran(schedule: BillingSchedule) -> dict[Kind, date]:
+    """The latest month of each task that a run has claimed."""
+    return claimed([schedule.id])
+
+
+def _move(task: PeriodicTask, outcome: EditOutcome, when: When, tz: ZoneInfo, at_once: bool) -> None:
     """Set the pointer of a task whose moment has changed."""
-    task.shift_days, task.forced = 0, False
+    if task.next_month != outcome.next_month:
+        task.shift_days = 0
+    task.forced, task.ordered_by = False, ""
     task.next_month, task.next_at = outcome.next_month, outcome.next_at
     if not task.enabled:
         task.next_at = None
         return
-    note_missed(task, outcome.missed, tz)
+    note_missed(task, outcome.missed, when, tz)
     if outcome.past_month is None:
         return
-    if this_month == "run":
-        task.next_month, task.forced = outcome.past_month, True
-        task.next_at = domain.occurrence_at(outcome.past_month, task.day, task.minute, tz)
+    if at_once:
+        _order(task, outcome.past_month, when, tz)
     else:
-        _note(task, outcome.past_month, tz, "skipped")
+        _note(task, outcome.past_month, when, tz, "skipped")
 
 
-def note_missed(task: PeriodicTask, months: Iterable[date], tz: ZoneInfo) -> None:
+def _order(task: PeriodicTask, month: date, when: When, tz: ZoneInfo) -> None:
+    """Let the next tick run that month, however old its moment is, in the name of who orders it now."""
+    task.next_month, task.forced, task.shift_days, task.ordered_by = month, True, 0, audit.actor().name
+    task.next_at = domain.occurrence_at(month, when, tz)
+
+
+def note_missed(task: PeriodicTask, months: Iterable[date], when: When, tz: ZoneInfo) -> None:
     """Write down months that will not run by themselves."""
     for month in months:
-        _note(task, month, tz, "missed")
+        _note(task, month, when, tz, "missed")
 
 
-def _note(task: PeriodicTask, month: date, tz: ZoneInfo, state: str) -> None:
-    at = domain.occurrence_at(month, task.day, task.minute, tz)
+def _note(task: PeriodicTask, month: date, when: When, tz: ZoneInfo, state: str) -> None:
+    at = domain.occurrence_at(month, when, tz)
     session().execute(
         insert_into(Occurrence)
-        .values(task_id=task.id, month=month, due_at=at, state=state)
+        .values(task_id=task.id, month=month, due_at=at, state=state, noted_at=clock.now())
         .on_conflict_do_nothing(index_elements=["task_id", "month"])
     )
 
@@ -215,14 +318,14 @@ def switch_task(task: PeriodicTask, wanted: bool) -> bool:
     """
     if wanted == task.enabled:
         return False
-    task.enabled, task.forced = wanted, False
+    task.enabled, task.forced, task.ordered_by = wanted, False, ""
     if wanted and task.archived_at is None:
-        now, tz = clock.now(), timezone_of(task.schedule)
-        moved = domain.occurrence_at(task.next_month, task.day, task.minute, tz, task.shift_days)
+        now, tz, when = clock.now(), timezone_of(task.schedule), when_of(task)
+        moved = domain.occurrence_at(task.next_month, when, tz, task.shift_days)
         if not task.shift_days or moved <= now:
             task.shift_days = 0
-            task.next_month = max(task.next_month, domain.next_month(now, task.day, task.minute, tz))
-        task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz, task.shift_days)
+            task.next_month = max(task.next_month, domain.next_month(now, when, tz))
+        task.next_at = domain.occurrence_at(task.next_month, when, tz, task.shift_days)
     else:
         task.next_at = None
     audit.record("task.switch", f"task:{task.id}", {"enabled": not wanted}, {"enabled": wanted})
@@ -236,7 +339,8 @@ def archive(schedules: Iterable[BillingSchedule]) -> None:
     for schedule in schedules:
         for task in schedule.tasks:
             if task.archived_at is None:
-                task.archived_at, task.next_at, task.shift_days, task.forced = now, None, 0, False
+                task.archived_at, task.next_at, task.shift_days = now, None, 0
+                task.forced, task.ordered_by = False, ""
                 audit.record("task.archive", f"task:{task.id}", {"archived": False}, {"archived": True})
 
 
@@ -247,14 +351,14 @@ def revive(schedule: BillingSchedule) -> None:
     for task in schedule.tasks:
         if task.archived_at is None:
             continue
-        task.archived_at = None
-        task.next_month = max(task.next_month, domain.next_month(now, task.day, task.minute, tz))
+        task.archived_at, when = None, when_of(task)
+        task.next_month = max(task.next_month, domain.next_month(now, when, tz))
         if task.enabled:
-            task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz)
+            task.next_at = domain.occurrence_at(task.next_month, when, tz)
         audit.record("task.revive", f"task:{task.id}", {"archived": True}, {"archived": False})
 
 
-def gone_by(timezone: str, moments: Mapping[Kind, Moment], dealt_with: Mapping[Kind, date]) -> list[Kind]:
+def gone_by(timezone: str, days: Timetable, dealt_with: Mapping[Kind, date]) -> list[Kind]:
     """The kinds whose moment of this month is past, and which have not run this month.
 
     ``dealt_with``: the latest month of a kind that has run, for whoever the schedule is for.
@@ -264,7 +368,7 @@ def gone_by(timezone: str, moments: Mapping[Kind, Moment], dealt_with: Mapping[K
     return [
         kind
         for kind in Kind
-        if domain.occurrence_at(month, *moments[kind], tz) <= now and dealt_with.get(kind, date.min) < month
+        if domain.occurrence_at(month, days.when(kind), tz) <= now and dealt_with.get(kind, date.min) < month
     ]
 
 
@@ -286,18 +390,7 @@ def run_this_month(schedule: BillingSchedule, kinds: Iterable[Kind]) -> None:
     chosen = set(kinds)
     for task in schedule.tasks:
         if Kind(task.kind) in chosen and task.enabled and task.archived_at is None:
-            task.next_month, task.forced, task.shift_days = month, True, 0
-            task.next_at = domain.occurrence_at(month, task.day, task.minute, tz)
-
-
-def preview(timezone: str, moments: Mapping[Kind, Moment], count: int = 12) -> list[Dates]:
-    """The next ``count`` moments of each task of a schedule as it is being edited."""
-    tz, now = zone_info(timezone), clock.now()
-    return [
-        Dates(kind, domain.upcoming(domain.next_month(now, *moments[kind], tz), *moments[kind], tz, count))
-        for kind in Kind
-        if kind in moments
-    ]
+            _order(task, month, when_of(task), tz)
 
 
 def describe(schedule: BillingSchedule) -> dict[str, object]:
@@ -313,14 +406,20 @@ def describe(schedule: BillingSchedule) -> dict[str, object]:
 def on_settings_changed(changed: set[str]) -> None:
     """Receiver: the company's time zone has changed, so have the moments of every schedule without one of its own.
 
-    Whatever has become past by the move is taken at the next tick: the hour that people read has come.
+    Whatever has become past by the move is taken at the next tick, in the name of who moved it: the hour that people
+    read has come. The tasks are locked first: a tick that is just claiming them has moved their months on.
     """
     if "timezone" not in changed:
         return
-    tz = settings.timezone()
+    tz, now = settings.timezone(), clock.now()
+    of_company = select(BillingSchedule.id).where(BillingSchedule.timezone == "")
+    lock(session().scalars(of_company))
     for task in session().scalars(
         select(PeriodicTask)
-        .join(BillingSchedule)
-        .where(BillingSchedule.timezone == "", PeriodicTask.next_at.is_not(None))
+        .where(PeriodicTask.schedule_id.in_(of_company), PeriodicTask.next_at.is_not(None))
+        .options(joinedload(PeriodicTask.schedule).selectinload(BillingSchedule.tasks))
     ):
-        task.next_at = domain.occurrence_at(task.next_month, task.day, task.minute, tz, task.shift_days)
+        before, when = task.next_at, when_of(task)
+        task.next_at = domain.occurrence_at(task.next_month, when, tz, task.shift_days)
+        if before is not None and task.next_at <= now < before:
+            task.ordered_by = audit.actor().name

@@ -12,13 +12,15 @@ def setup(app: Flask) -> None:
     """The pages, the commands, the receiver of the routers' answers, and the client's tab."""
     from wisp.clients import changeover as billing_changes
     from wisp.clients import cli as client_commands
-    from wisp.tasks import apply_views, changeover, cli, client_head, ledger, texts
+    from wisp.schedules import service as schedules
+    from wisp.tasks import apply_views, changeover, cli, client_head, ledger, planning, texts
 
     app.register_blueprint(apply_views.bp)
     app.cli.add_command(cli.tasks)
     app.cli.add_command(cli.runs)
     texts.register()
     billing_changes.answered_by(changeover.find)
+    schedules.concerns_answered_by(planning.concerns)
     events.router_synced.connect(ledger.on_router_synced)
     events.lists_applied.connect(ledger.on_lists_applied)
     navigation.add("system", _l("Periodic tasks"), "tasks.index", Permission.PERIODIC_TASKS_VIEW, "calendar-event", 10)

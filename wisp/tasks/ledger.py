@@ -414,27 +414,26 @@ def shift_cycle(run: TaskRun, cycle: invoicing.Cycle, due_now: date) -> None:
     days = calendar.shift_days(cycle.due, due_now)
     if not days:
         return
-    tz = schedules.timezone_of(task.schedule)
+    tz, timetable = schedules.timezone_of(task.schedule), schedules.timetable(task.schedule)
     for other in task.schedule.tasks:
         if other.kind == Kind.invoices or other.next_at is None:
             continue
-        month = calendar.cycle_occurrence(other.kind, cycle.occurrence, cycle.due, other.day)
+        month = calendar.cycle_occurrence(other.kind, run.month, timetable)
         if other.next_month == month or _pass_over(other, month, tz):
             other.shift_days = days
-            other.next_at = calendar.occurrence_at(month, other.day, other.minute, tz, days)
+            other.next_at = calendar.occurrence_at(month, timetable.when(other.kind), tz, days)
 
 
 def _pass_over(task: PeriodicTask, month: date, tz: ZoneInfo) -> bool:
     """After a long time off the months before ``month`` may all be too old to run: give them up as missed here and now,
     as the next tick would, so that ``month`` can move. False where one of them is still to run, or to come."""
-    caught = calendar.catch_up(
-        task.next_month, task.day, task.minute, tz, clock.now(), settings.company().late_days, task.shift_days
-    )
+    when = schedules.when_of(task)
+    caught = calendar.catch_up(task.next_month, when, tz, clock.now(), settings.company().late_days, task.shift_days)
     if task.forced or not task.next_month < month <= caught.next_month:
         return False
     if caught.run is not None and caught.run < month:
         return False
-    schedules.note_missed(task, [missed for missed in caught.missed if missed < month], tz)
+    schedules.note_missed(task, [missed for missed in caught.missed if missed < month], when, tz)
     task.next_month = month
     task.state, task.state_until, task.state_run_id = "missed", None, None
     return True

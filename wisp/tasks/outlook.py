@@ -103,7 +103,7 @@ def _dates(task: PeriodicTask, schedule: BillingSchedule) -> Iterator[date]:
     if task.next_at is None or not task.enabled:
         return
     tz = schedules.timezone_of(schedule)
-    moments = calendar.upcoming(task.next_month, task.day, task.minute, tz, MONTHS)
+    moments = calendar.upcoming(task.next_month, schedules.timetable(schedule).when(task.kind), tz, MONTHS)
     for moment in [task.next_at, *moments[1:]]:
         yield calendar.local_date(moment, tz)
 

@@ -157,6 +157,18 @@ def owner_of(schedule_id: int) -> tuple[int, int, int | None]:
     return own[0], own[1], own[2]
 
 
+def concerns(task: PeriodicTask, month: date, client_id: int | None = None) -> bool:
+    """Whether a task whose day has gone by is still to run for ``month``: invoices not, where all its clients (or that
+    one) have theirs already."""
+    if task.kind != Kind.invoices:
+        return True
+    spec = spec_of(task, month, manual=False)
+    narrowed = [Client.id == client_id] if client_id else []
+    clients = select(Client.id).where(spec.clients(), *narrowed).limit(1)
+    open_ones = session().scalar(clients.where(not_invoiced(spec)))
+    return open_ones is not None or session().scalar(clients) is None
+
+
 def candidates(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     """One row per client of the task: client_id, action, reason, detail, amount, address, email and more.
 

@@ -170,7 +170,7 @@ class TaskRow:
         """The configured moment, where the next run was moved with late invoices."""
         if not self.task.shift_days or self.task.next_at is None:
             return None
-        return calendar.occurrence_at(self.task.next_month, self.task.day, self.task.minute, self.timezone)
+        return calendar.occurrence_at(self.task.next_month, schedules.when_of(self.task), self.timezone)
 
     @property
     def state_text(self) -> str:

@@ -41,7 +41,7 @@ def manual_months(task: PeriodicTask) -> list[calendar.ManualMonth]:
         .scalars(select(Occurrence.month).where(Occurrence.task_id == task.id, Occurrence.state != "claimed"))
         .all()
     )
-    return calendar.manual_months(clock.today(schedules.timezone_of(task.schedule)), task.day, missed)
+    return calendar.manual_months(clock.today(schedules.timezone_of(task.schedule)), schedules.when_of(task), missed)
 
 
 def month_for(task: PeriodicTask, month: date | None) -> date:

@@ -151,8 +151,16 @@ REFUSALS: dict[str, Any] = {
     "schedules.due_day": _l("The payment day goes from 1 to 31, not %(value)s."),
     "schedules.incomplete": _l("A billing schedule needs the day and hour of its three tasks."),
     "schedules.needs_choice": _l(
-        "The new day has already passed this month (%(kinds)s). "
+        "These days have already gone by this month: %(kinds)s. "
         "Choose whether to apply this month on saving or to start next month."
+    ),
+    "schedules.may_not_apply": _l(
+        "This would apply a task at once, which needs the permission to apply periodic tasks. "
+        "Nothing was changed: choose a later moment, or start next month."
+    ),
+    "schedules.cut_on_due_day": _l(
+        "The cut cannot be on the payment day (%(day)s), which is still in time: it would find nobody. "
+        "Set it to day %(proposed)s or later."
     ),
     "schedules.this_month": _l("“%(value)s” is not a choice for this month: it is run or skip."),
     "invoices.already_void": _l("The invoice %(number)s is void already."),

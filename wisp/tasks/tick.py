@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Update, and_, delete, literal, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, delete, join, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock, queue
@@ -15,6 +15,7 @@ from wisp.core.db import insert_into, session, transaction
 from wisp.core.errors import Refused
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
+from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks.domain import OPEN_RUNS, RunState
@@ -29,20 +30,29 @@ REQUEUE_AFTER = timedelta(minutes=2)
 """A run of the schedule that no worker has started for so long is enqueued again: its job may be lost with Redis."""
 CLOSEST = timedelta(days=1)
 """Two occurrences of a task, one of them moved by late invoices, are at least so far apart."""
+_INVOICES = aliased(PeriodicTask, name="invoices_task")
 _COLUMNS = (
-    PeriodicTask.id, PeriodicTask.next_month, PeriodicTask.next_at, PeriodicTask.day, PeriodicTask.minute,
-    PeriodicTask.shift_days, PeriodicTask.forced, BillingSchedule.timezone,
+    PeriodicTask.id, PeriodicTask.kind, PeriodicTask.next_month, PeriodicTask.next_at, PeriodicTask.day,
+    PeriodicTask.minute, PeriodicTask.shift_days, PeriodicTask.forced, PeriodicTask.ordered_by,
+    BillingSchedule.timezone, BillingSchedule.due_day,
+    _INVOICES.day.label("invoices_day"), _INVOICES.minute.label("invoices_minute"),
+)  # fmt: skip
+_WITH_SCHEDULE = (
+    join(PeriodicTask, BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
+    .join(_INVOICES, and_(_INVOICES.schedule_id == PeriodicTask.schedule_id, _INVOICES.kind == "invoices"))
 )  # fmt: skip
 
 
 class Group(NamedTuple):
-    """Due tasks with one outcome: the month that runs (None: missed), its moment, and where the pointer goes."""
+    """Due tasks with one outcome: the month that runs (None: missed), its moment, where the pointer goes, and in whose
+    name ("": the schedule's own)."""
 
     run: date | None
     late: bool
     planned: datetime
     next_month: date
     next_at: datetime
+    actor: str
 
 
 def claim_due() -> list[int]:
@@ -95,7 +105,7 @@ def _due(now: datetime) -> Sequence[Any]:
         session()
         .execute(
             select(*_COLUMNS)
-            .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
+            .select_from(_WITH_SCHEDULE)
             .where(PeriodicTask.next_at <= now, ~before, ~open_run)
             .order_by(PeriodicTask.next_at, PeriodicTask.id)
             .limit(BATCH)
@@ -117,7 +127,7 @@ def _pass_over(after: int) -> int | None:
     )
     rows = session().execute(
         select(*_COLUMNS)
-        .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
+        .select_from(_WITH_SCHEDULE)
         .where(PeriodicTask.next_at <= now - CLOSEST, PeriodicTask.id > after, ~working.exists())
         .order_by(PeriodicTask.id)
         .limit(BATCH)
@@ -127,13 +137,13 @@ def _pass_over(after: int) -> int | None:
     for row, caught, tz in _caught_up(rows, now, late_days):
         if not caught.missed:
             continue
-        missed += [_missed(row, month, tz) for month in caught.missed]
+        missed += [_missed(row, month, tz, now) for month in caught.missed]
         values: dict[str, Any] = {"next_month": caught.next_month, "next_at": caught.next_at, "shift_days": 0}
         if caught.run is not None:
             values["next_month"] = caught.run
-            values["next_at"] = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
+            values["next_at"] = calendar.occurrence_at(caught.run, _when(row), tz)
         else:
-            values |= {"forced": False, "state": "missed", "state_until": None, "state_run_id": None}
+            values |= {"forced": False, "ordered_by": "", "state": "missed", "state_until": None, "state_run_id": None}
         session().execute(_update(PeriodicTask.id == row.id).values(**values))
     _write_missed(missed)
     return rows[-1].id if len(rows) == BATCH else None
@@ -153,13 +163,21 @@ def _caught_up(rows: Sequence[Any], now: datetime, late_days: int) -> Iterator[t
     known: dict[tuple[Any, ...], calendar.CatchUp] = {}
     for row in rows:
         tz = _zone_info(row.timezone)
-        moment = (row.next_month, row.day, row.minute, tz, now)
+        moment = (row.next_month, _when(row), tz, now)
         key = (*moment, row.forced, row.shift_days)
         caught = known.get(key)
         if caught is None:
             days = FORCED_DAYS if row.forced else late_days
             caught = known[key] = calendar.catch_up(*moment, days, row.shift_days)
         yield row, caught, tz
+
+
+def _when(row: Any) -> calendar.When:
+    """When the task of a row of _COLUMNS runs."""
+    if row.kind == Kind.cut:
+        return calendar.When(row.day, row.minute, due_day=row.due_day)
+    invoices = (row.invoices_day, row.invoices_minute) if row.kind == Kind.notice else None
+    return calendar.When(row.day, row.minute, invoices=invoices)
 
 
 def _claim_batch() -> tuple[list[int], bool]:
@@ -171,11 +189,16 @@ def _claim_batch() -> tuple[list[int], bool]:
     missed: list[dict[str, Any]] = []
     groups: dict[Group, list[int]] = defaultdict(list)
     for row, caught, tz in _caught_up(rows, now, late_days):
-        missed += [_missed(row, month, tz) for month in caught.missed]
+        if caught.run is None and not caught.missed:  # its moment was computed by other rules: it has not come yet
+            session().execute(_update(PeriodicTask.id == row.id).values(next_at=caught.next_at))
+            continue
+        missed += [_missed(row, month, tz, now) for month in caught.missed]
         planned = row.next_at
         if caught.run is not None and caught.run != row.next_month:
-            planned = calendar.occurrence_at(caught.run, row.day, row.minute, tz)
-        groups[Group(caught.run, caught.late, planned, caught.next_month, caught.next_at)].append(row.id)
+            planned = calendar.occurrence_at(caught.run, _when(row), tz)
+        groups[Group(caught.run, caught.late, planned, caught.next_month, caught.next_at, row.ordered_by)].append(
+            row.id
+        )
     _write_missed(missed)
     run_ids = [run_id for group, ids in groups.items() for run_id in _write(group, ids, now)]
     return run_ids, len(rows) == BATCH
@@ -187,9 +210,9 @@ def _write_missed(missed: list[dict[str, Any]]) -> None:
         session().execute(statement, missed)
 
 
-def _missed(row: Any, month: date, tz: ZoneInfo) -> dict[str, Any]:
-    at = calendar.occurrence_at(month, row.day, row.minute, tz)
-    return {"task_id": row.id, "month": month, "due_at": at, "state": "missed"}
+def _missed(row: Any, month: date, tz: ZoneInfo, now: datetime) -> dict[str, Any]:
+    at = calendar.occurrence_at(month, _when(row), tz)
+    return {"task_id": row.id, "month": month, "due_at": at, "state": "missed", "noted_at": now}
 
 
 def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
@@ -200,6 +223,7 @@ def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
         "next_at": group.next_at,
         "shift_days": 0,
         "forced": False,
+        "ordered_by": "",
     }
     mine = PeriodicTask.id.in_(ids)
     if group.run is None:
@@ -210,7 +234,7 @@ def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
         "month": group.run,
         "trigger": "late" if group.late else "schedule",
         "state": RunState.QUEUED.value,
-        "actor": audit.SYSTEM.name,
+        "actor": group.actor or audit.SYSTEM.name,
         "planned_for": group.planned,
         "created_at": now,
     }

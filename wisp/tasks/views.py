@@ -146,7 +146,7 @@ def _task_page(found: presenters.TaskRow) -> dict[str, Any]:
     task = found.task
     upcoming = []
     if task.next_at is not None:
-        upcoming = calendar.upcoming(task.next_month, task.day, task.minute, found.timezone, 12)
+        upcoming = calendar.upcoming(task.next_month, schedules.when_of(task), found.timezone, 12)
         upcoming[0] = task.next_at
     return {
         "row": found,
