@@ -35,7 +35,7 @@ check: $(MADE) .venv/made-dev ## Format, lint, types, import contracts, migratio
 	$(BIN)/python -m wisp.build.catalogues
 	$(BIN)/python -m pytest -n 0 -q tests/migrations/test_models.py
 
-bench: $(MADE) .venv/made-dev ## The figures P1 to P7 beside their floors; B=P1 for one
+bench: $(MADE) .venv/made-dev ## The figures beside their floors; B=P1 for one
 	@$(FIND) python -m tests.bench $(B)
 
 setup: $(MADE) ## Everything that the program needs to run

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from wisp.schedules import domain as calendar
 
 InvoiceId = TypeVar("InvoiceId")
+PaymentId = TypeVar("PaymentId")
 
 Number = Any
 """An integer, or a column of integers."""
@@ -239,6 +240,22 @@ def allocate(amount: int, open_invoices: Iterable[tuple[InvoiceId, int]]) -> tup
             allocations.append((invoice_id, part))
             rest -= part
     return allocations, rest
+
+
+def settle(
+    credits: Iterable[tuple[PaymentId, int]], open_invoices: Iterable[tuple[InvoiceId, int]]
+) -> list[tuple[PaymentId, InvoiceId, int]]:
+    """Spread what payments have left over open invoices, each in the order given: (payment, invoice, amount).
+
+    `credits` are (id, what is left), `open_invoices` (id, balance).
+    """
+    parts: list[tuple[PaymentId, InvoiceId, int]] = []
+    balances = dict(open_invoices)
+    for payment_id, left in credits:
+        for invoice_id, amount in allocate(left, balances.items())[0]:
+            parts.append((payment_id, invoice_id, amount))
+            balances[invoice_id] -= amount
+    return parts
 
 
 def format_number(prefix: str, number: Number, using: Functions = PLAIN) -> Text:

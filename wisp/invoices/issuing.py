@@ -33,7 +33,7 @@ from wisp.core.db import insert_into, session
 from wisp.core.sql import COLUMNS
 from wisp.invoices import domain
 from wisp.invoices import service as invoices
-from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries, Payment
+from wisp.invoices.models import Invoice, InvoiceLine, InvoiceSeries
 from wisp.outbox.models import Message
 
 
@@ -102,7 +102,7 @@ def issue(terms: Terms, eligible: Subquery, lines: Sequence[Line]) -> Issued:
     for position, line in enumerate(lines, 1):
         _insert_line(line, position, these)
     amount = _added_up(these)
-    invoices.use_credit(invoices.clients_with_credit(Payment.client_id.in_(select(Invoice.client_id).where(these))))
+    invoices.use_credit(select(Invoice.client_id).where(these))
     return Issued(count, amount, these)
 
 

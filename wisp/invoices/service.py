@@ -4,16 +4,18 @@ One rule for debt, used by everything that asks: what is open of the invoices th
 debt is the part whose due date lies before the local date of the client's schedule; the due day itself is in time.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, ScalarSelect, Subquery, case, func, literal, or_, select, update
+from sqlalchemy.orm.util import identity_key
 
 from wisp.clients.models import Client
 from wisp.core import audit, clock, events
-from wisp.core.db import insert_into, session
+from wisp.core.db import Base, Rows, insert_into, session, update_each
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.core.sql import COLUMNS
@@ -158,22 +160,83 @@ def lock_account(client_id: int) -> None:
     session().execute(select(Client.id).where(Client.id == client_id).with_for_update())
 
 
-def use_credit(client_ids: Iterable[int]) -> list[int]:
-    """Settle open invoices, oldest first, with what payments of these clients have left; the clients changed."""
-    changed = []
-    for client_id in client_ids:
-        payments = (
-            session()
-            .scalars(
-                select(Payment)
-                .where(Payment.client_id == client_id, Payment.remaining > 0, Payment.voided_at.is_(None))
-                .order_by(Payment.paid_on, Payment.id)
-            )
-            .all()
-        )
-        if sum(allocate(payment) for payment in payments):
-            changed.append(client_id)
-    return changed
+def use_credit(client_ids: "Sequence[int] | Rows") -> list[int]:
+    """Settle open invoices, oldest first, with what payments of these clients have left; the clients changed.
+
+    A constant number of statements; one where nothing is left. The accounts must be held: by ``lock_account``, or by an
+    invoice that this transaction has issued to each of them.
+    """
+    left = (Payment.remaining > 0, Payment.voided_at.is_(None), Payment.client_id.in_(client_ids))
+    payments = session().execute(
+        select(Payment.client_id, Payment.id, Payment.remaining)
+        .where(*left)
+        .order_by(Payment.client_id, Payment.paid_on, Payment.id)
+    )
+    credits = _by_client(payments)
+    if not credits:
+        return []
+    still = session().execute(
+        select(Invoice.client_id, Invoice.id, Invoice.total, Invoice.paid)
+        .where(Invoice.client_id.in_(select(Payment.client_id).where(*left)), Invoice.state.in_(OPEN_STATES))
+        .order_by(Invoice.client_id, Invoice.due, Invoice.id)
+    )
+    owing = _by_client(still)
+    parts = [
+        part
+        for client_id, rows in owing.items()
+        for part in domain.settle(credits[client_id], [(id_, total - paid) for id_, total, paid in rows])
+    ]
+    _write_parts(
+        parts,
+        {id_: left for rows in credits.values() for id_, left in rows},
+        {id_: (total, paid) for rows in owing.values() for id_, total, paid in rows},
+    )
+    return list(owing)
+
+
+def _by_client(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    """Rows that begin with the client's id, without it."""
+    found: dict[int, list[Any]] = {}
+    for client_id, *row in rows:
+        found.setdefault(client_id, []).append(row)
+    return found
+
+
+def _write_parts(
+    parts: Sequence[tuple[int, int, int]], left: Mapping[int, int], owing: Mapping[int, tuple[int, int]]
+) -> None:
+    """Write what payments settle. ``left``: what each had; ``owing``: total and paid of each invoice before."""
+    used: Counter[int] = Counter()
+    settled: Counter[int] = Counter()
+    for payment_id, invoice_id, amount in parts:
+        used[payment_id] += amount
+        settled[invoice_id] += amount
+    if not parts:
+        return
+    given = [{"payment_id": p, "invoice_id": i, "amount": amount} for p, i, amount in parts]
+    allocate_more = insert_into(Allocation)
+    more = {"amount": Allocation.amount + allocate_more.excluded.amount}
+    session().execute(
+        allocate_more.on_conflict_do_update(index_elements=["payment_id", "invoice_id"], set_=more), given
+    )
+    update_each(Payment, [{"id": p, "remaining": left[p] - amount} for p, amount in used.items()], by=["id"])
+    invoices = []
+    for invoice_id, amount in settled.items():
+        total, paid = owing[invoice_id]
+        state = domain.state_of(total, paid + amount, False)
+        invoices.append({"id": invoice_id, "paid": paid + amount, "state": state})
+    update_each(Invoice, invoices, by=["id"])
+    _forget(Payment, used)
+    _forget(Invoice, settled)
+
+
+def _forget(model: type[Base], ids: Iterable[int]) -> None:
+    """What the session holds of these rows is read again."""
+    held = session().identity_map
+    for id_ in ids:
+        found = held.get(identity_key(model, id_))
+        if found is not None:
+            session().expire(found)
 
 
 def allocate(payment: Payment, first: int | None = None) -> int:
@@ -213,15 +276,6 @@ def _settle(invoice_id: int, amount: int) -> None:
         .where(Invoice.id == invoice_id)
         .values(paid=paid, state=state)
         .execution_options(synchronize_session="fetch")
-    )
-
-
-def clients_with_credit(*where: ColumnElement[bool]) -> Sequence[int]:
-    """Ids of the clients with unused credit, among those that ``where`` (over Payment) selects."""
-    return (
-        session()
-        .scalars(select(Payment.client_id).where(Payment.remaining > 0, Payment.voided_at.is_(None), *where).distinct())
-        .all()
     )
 
 
