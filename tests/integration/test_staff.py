@@ -62,6 +62,7 @@ class TestRules:
         (("a@example.com", "Ana", "admin", "short"), "staff.password_short"),
         (("a@example.com", "Ana", "admin", "x" * 201), "staff.password_long"),
         (("a@example.com", "Ana", "admin", "A@example.com"), "staff.password_is_email"),
+        (("a@example.com", "Ana", "admin", "contraseña123"), "staff.password_common"),
     ])  # fmt: skip
     def test_what_cannot_be_is_refused(self, app: Flask, values: tuple[str, ...], code: str) -> None:
         assert refused(app, service.create, *values) == code

@@ -83,8 +83,9 @@ def test_pages_and_the_export_hold_everything(app: Flask) -> None:
     assert len(lines) == 1 + 11
     whole = list(csv.reader(io.StringIO(boss.get("/auditoria/exportar.csv").data.decode("utf-8-sig"))))
     assert whole[0][:4] == ["Cuándo", "Quién", "Desde", "Acción"]
-    assert whole[1][4] == "'=HYPERLINK(1)"
-    assert "ñandú" in whole[1][6]
+    assert [line[3] for line in whole[1:3]] == ["Lista exportada"] * 2
+    assert whole[3][4] == "'=HYPERLINK(1)"
+    assert "ñandú" in whole[3][6]
     assert len(whole) > 62
 
 
@@ -163,8 +164,8 @@ def test_fields_actions_and_values_are_said_in_words(app: Flask) -> None:
     ):  # fmt: skip
         assert words in page, words
     lines = list(csv.DictReader(io.StringIO(boss.get("/auditoria/exportar.csv").data.decode("utf-8-sig"))))
-    assert lines[2]["Acción"] == "Cliente modificado"
-    assert "Importe: $350.00" in lines[2]["Después"]
+    assert lines[3]["Acción"] == "Cliente modificado"
+    assert "Importe: $350.00" in lines[3]["Después"]
     boss.set_cookie("wisp_language", "en")
     assert boss.get("/auditoria/").text.count("Never cut") == 1
 

@@ -1,12 +1,15 @@
 """Log-in and what protects it: throttle, new session, lost session, people who were let go."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from tests.support.staff import PASSWORD, log_in, make_staff, signed_in, token, token_of
-from wisp.core.db import transaction
+from wisp.core.audit import AuditEntry
+from wisp.core.db import session, transaction
 from wisp.core.extensions import limiter
 from wisp.staff import service
 
@@ -237,3 +240,61 @@ def test_how_long_to_wait_is_said_rightly(app: Flask) -> None:
     assert stopped.status_code == 429
     assert "Espere una hora" in stopped.text
     assert 'name="password"' not in stopped.text
+
+
+def test_guesses_from_all_addresses_of_one_network_are_those_of_one(app: Flask) -> None:
+    make_staff(app)
+    codes = []
+    for number in range(8):
+        client = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = f"2001:db8:1:2::{number + 1:x}"
+        codes.append(log_in(client, "ana@example.com", "guess").status_code)
+    assert codes == [422] * 6 + [429] * 2
+    neighbour = app.test_client()
+    neighbour.environ_base["REMOTE_ADDR"] = "2001:db8:1:3::1"
+    assert log_in(neighbour, "ana@example.com", "guess").status_code == 422
+
+
+def test_nobody_is_locked_out_of_a_device_that_is_known(app: Flask) -> None:
+    browser, second = signed_in(app), app.test_client()
+    browser.post("/salir/", data={"csrf_token": token_of(browser)})
+    stranger = app.test_client()
+    stranger.environ_base["REMOTE_ADDR"] = "10.1.0.1"
+    codes = [log_in(stranger, "ana@example.com", "guess").status_code for _ in range(7)]
+    for number in range(26):
+        stranger.environ_base["REMOTE_ADDR"] = f"10.2.0.{number + 1}"
+        codes.append(log_in(stranger, "ana@example.com", "guess").status_code)
+    assert codes[-1] == 429
+    assert log_in(second, "ana@example.com").status_code == 429  # elsewhere the account waits
+    assert log_in(browser, "ana@example.com").status_code == 303
+    make_staff(app, "luis@example.com", "support")
+    browser.post("/salir/", data={"csrf_token": token_of(browser)})
+    codes = [log_in(browser, "luis@example.com", "guess").status_code for _ in range(7)]
+    assert codes == [422] * 6 + [429]  # of another account it knows nothing
+
+
+def test_guesses_at_the_same_moment_are_counted_before_they_are_judged(app: Flask) -> None:
+    make_staff(app)
+    browsers = [app.test_client() for _ in range(12)]
+    tokens = [token(browser.get("/entrar/").text) for browser in browsers]
+
+    def guess(number: int) -> int:
+        fields = {"csrf_token": tokens[number], "email": "ana@example.com", "password": "guess"}
+        return int(browsers[number].post("/entrar/", data=fields).status_code)
+
+    with ThreadPoolExecutor(12) as threads:
+        codes = sorted(threads.map(guess, range(12)))
+    assert codes == [422] * 6 + [429] * 6
+
+
+def test_what_failed_is_written_down_without_what_was_typed(app: Flask) -> None:
+    make_staff(app)
+    log_in(app.test_client(), "ana@example.com", "my-secret-guess")
+    log_in(app.test_client(), "my-secret-password", "x")
+    with app.app_context():
+        query = sa.select(AuditEntry).where(AuditEntry.action == "staff.log_in_failed").order_by(AuditEntry.id)
+        lines = session().scalars(query).all()
+    assert [(line.actor, line.ip, line.target) for line in lines] == [
+        ("visitor", "127.0.0.1", "staff:ana@example.com"), ("visitor", "127.0.0.1", "staff"),
+    ]  # fmt: skip
+    assert "my-secret" not in str([(line.target, line.after) for line in lines])

@@ -7,6 +7,7 @@ import argparse
 import csv
 import io
 import json
+import secrets
 import sys
 from datetime import timedelta
 
@@ -26,6 +27,7 @@ from wisp.routers import service as routers
 from wisp.routers.models import Router
 from wisp.schedules.domain import Kind
 from wisp.settings import service as settings
+from wisp.staff import passwords
 from wisp.staff import service as staff
 
 CLIENTS = 5000
@@ -124,7 +126,8 @@ def _company() -> None:
         }
     )
     for address, name, role in PEOPLE:
-        staff.create(address, name, role, PASSWORD)
+        user = staff.create(address, name, role, secrets.token_urlsafe())
+        user.password_hash = passwords.hashed(PASSWORD)  # which nobody could choose
     for name, price, down, up in PLANS:
         plans.add(name, price, down * 1_000_000, up * 1_000_000)
 

@@ -5,15 +5,13 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 from flask import session as cookie
 from flask_babel import gettext as _
-from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from wisp.core import crypto
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
-from wisp.core.extensions import limiter
 from wisp.settings.service import company
-from wisp.staff import service, sessions, totp
+from wisp.staff import service, sessions, throttle, totp
 from wisp.staff.auth import enter
 from wisp.staff.forms import ConfirmForm, PasswordForm, SecondFactorForm
 from wisp.staff.models import StaffUser
@@ -21,26 +19,11 @@ from wisp.staff.texts import browser_text
 from wisp.web import authenticated, go, render, toast
 
 bp = Blueprint("account", __name__, url_prefix="/cuenta")
-GUESSES = "20 per 10 minutes"
-
-
-def _own() -> str:
-    return f"own-{current_user.id}" if current_user.is_authenticated else get_remote_address()
-
-
-throttled = limiter.shared_limit(
-    GUESSES,
-    scope="own-password",
-    key_func=_own,
-    methods=["POST"],
-    deduct_when=lambda answer: answer.status_code == 422,
-)
-"""Whoever finds a browser that is logged in must not find out the password by trying."""
 
 
 @bp.route("/clave/", methods=["GET", "POST"])
 @authenticated
-@throttled
+@throttle.own_password
 def password() -> Response:
     """Change one's own password; every other session of the user ends."""
     form = PasswordForm()
@@ -91,7 +74,7 @@ def end_others() -> Response:
 
 @bp.route("/segundo-factor/", methods=["GET", "POST"])
 @authenticated
-@throttled
+@throttle.own_password
 def second_factor() -> Response:
     """See the second factor, or turn it on: scan the code, then show that it works."""
     user = session().get_one(StaffUser, current_user.id)
@@ -149,7 +132,7 @@ def _on_page(form: ConfirmForm) -> Response:
 
 @bp.post("/segundo-factor/codigos/")
 @authenticated
-@throttled
+@throttle.own_password
 def new_codes() -> Response:
     """New recovery codes; the earlier ones end."""
     form = ConfirmForm()
@@ -166,7 +149,7 @@ def new_codes() -> Response:
 
 @bp.post("/segundo-factor/quitar/")
 @authenticated
-@throttled
+@throttle.own_password
 def remove_second_factor() -> Response:
     """Turn the second factor off."""
     form = ConfirmForm()

@@ -19,8 +19,10 @@ KINDS = {
     "client": _l("Client"),
     "clients": _l("Clients"),
     "company": _l("Company"),
+    "file": _l("File"),
     "import": _l("Import of clients"),
     "invoice": _l("Invoice"),
+    "mail": _l("Mail server"),
     "message": _l("E-mail"),
     "outbox": _l("E-mails"),
     "payment": _l("Payment"),
@@ -38,6 +40,7 @@ _STAFF = {
     "permission": _l("Permission"), "permissions": _l("Permissions"), "recovery_codes": _l("Recovery codes"),
     "role": _l("Role"), "sessions": _l("Sessions"), "taken": _l("Permissions taken"), "totp": _l("Second factor"),
     "user_agent": _l("Browser"), "zones": _l("Zones"), "by": _l("By the link of"),
+    "step": _l("Step"), "links": _l("Links"), "page": _l("Page"), "filter": _l("Filter"),
 }  # fmt: skip
 _CLIENT = {
     "address": _l("IP address"), "address6": _l("IPv6 address or prefix"), "billed_through": _l("Billed through"),
@@ -54,6 +57,7 @@ _BILLING = {
     "client": _l("Client"), "credit": _l("Credit"), "credits": _l("Credits"), "invoices": _l("Invoices"),
     "method": _l("Method"), "paid": _l("Paid so far"), "paid_on": _l("Date"), "price": _l("Price"),
     "reactivated": _l("Reactivated"), "reason": _l("Reason"), "reference": _l("Reference"),
+    "promise_days": _l("Longest promise in days"), "promises_a_year": _l("Promises a year"),
     "settled": _l("Applied to invoices"), "state": _l("State"), "taken_back": _l("Open again"),
     "total": _l("Total"), "until": _l("Until"),
     "void": _l("Voided"), "down": _l("Download"), "up": _l("Upload"), "router_profile": _l("Profile on the router"),

@@ -1,6 +1,5 @@
 """Log-in with its second step, log-out, a forgotten password, the language."""
 
-import hashlib
 import logging
 from typing import Any
 
@@ -8,21 +7,21 @@ from flask import Blueprint, Response, make_response, redirect, request, session
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
-from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy.exc import OperationalError
 
-from wisp.core import clock
+from wisp.core import audit, clock
 from wisp.core.db import session as db_session
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.extensions import limiter, login_manager
 from wisp.core.locales import LANGUAGES
 from wisp.outbox import transport
-from wisp.staff import links, mail, service, sessions, totp
+from wisp.staff import links, mail, service, sessions, throttle, totp
 from wisp.staff.forms import CodeForm, LoginForm, NewPasswordForm, ResetForm
 from wisp.staff.identity import load
 from wisp.staff.models import StaffUser
+from wisp.staff.throttle import PENDING, WRONG
 from wisp.web import go, is_htmx, public, redirect_back, render, safe_path, toast
 from wisp.web.errors import problem
 from wisp.web.formats import COOKIE
@@ -30,8 +29,6 @@ from wisp.web.navigation import home
 
 bp = Blueprint("auth", __name__)
 log = logging.getLogger(__name__)
-WRONG = 422
-PENDING = "second"
 PENDING_SECONDS = 300
 PER_ACCOUNT_AND_ADDRESS = "6 per 10 minutes"
 PER_ACCOUNT = "30 per hour"
@@ -40,22 +37,9 @@ CODES = "6 per 10 minutes"
 CODES_PER_DAY = "20 per day"
 
 
-def _account() -> str:
-    """The account as a key of the limiter: what was typed may hold anything, so only its hash is kept."""
-    return hashlib.sha256(service.normal(request.form.get("email", "")).encode()).hexdigest()[:32]
-
-
-def _account_and_address() -> str:
-    return f"{_account()}-{get_remote_address()}"
-
-
-def _failed(response: Response) -> bool:
-    """Only attempts that failed count, so that nobody is locked out by logging in."""
-    return response.status_code == WRONG
-
-
-def _limit(value: str, key: Any) -> Any:
-    return limiter.limit(value, key_func=key, methods=["POST"], deduct_when=_failed)
+@bp.after_app_request
+def _give_back(response: Response) -> Response:
+    return throttle.give_back(response)
 
 
 @bp.get("/inicio/")
@@ -69,9 +53,9 @@ def start() -> Response:
 
 @bp.route("/entrar/", methods=["GET", "POST"])
 @public
-@_limit(PER_ADDRESS, get_remote_address)
-@_limit(PER_ACCOUNT, _account)
-@_limit(PER_ACCOUNT_AND_ADDRESS, _account_and_address)
+@throttle.counted(PER_ADDRESS, throttle.visitor)
+@throttle.counted(PER_ACCOUNT, throttle.account)
+@throttle.counted(PER_ACCOUNT_AND_ADDRESS, throttle.account_and_network)
 def login() -> Response:
     """Log in. The session starts anew, so that one planted before is worth nothing."""
     if current_user.is_authenticated and request.method == "GET":  # in another tab, perhaps
@@ -81,6 +65,7 @@ def login() -> Response:
         return render("auth/login.html", form=form, status=WRONG if form.is_submitted() else 200)
     found = service.authenticate(form.email.data or "", form.password.data or "")
     if found is None:
+        _note_failure("password", service.active(form.email.data or ""))
         form.password.data = ""
         return render("auth/login.html", form=form, status=WRONG, refused=_("The e-mail or the password is not right."))
     with transaction():
@@ -92,7 +77,7 @@ def login() -> Response:
         session[PENDING] = [found.id, epoch, int(clock.now().timestamp()), remember, after]
         return go(url_for("auth.code"))
     enter(found.id, remember)
-    return go(after or url_for("auth.start"))
+    return throttle.remember(go(after or url_for("auth.start")), found.id, found.email)
 
 
 def _pending() -> list[Any] | None:
@@ -103,15 +88,10 @@ def _pending() -> list[Any] | None:
     return found
 
 
-def _pending_account() -> str:
-    found = session.get(PENDING)
-    return f"second-{found[0]}" if isinstance(found, list) else get_remote_address()
-
-
 @bp.route("/entrar/codigo/", methods=["GET", "POST"])
 @public
-@_limit(CODES_PER_DAY, _pending_account)
-@_limit(CODES, _pending_account)
+@throttle.counted(CODES_PER_DAY, throttle.second_step)
+@throttle.counted(CODES, throttle.second_step)
 def code() -> Response:
     """The second step of the log-in: a code of the phone, or a recovery code. Each opens once."""
     pending = _pending()
@@ -126,10 +106,20 @@ def code() -> Response:
         user = db_session().get(StaffUser, user_id)
         right = user is not None and user.session_epoch == epoch and totp.check(user_id, form.code.data or "")
     if not right:
+        _note_failure("code", user)
         form.code.data = ""
         return render("auth/code.html", form=form, status=WRONG, refused=_("The code is not right, or was used."))
     enter(user_id, remember)
-    return go(safe_path(after) or url_for("auth.start"))
+    email = current_user.email if current_user.is_authenticated else ""
+    return throttle.remember(go(safe_path(after) or url_for("auth.start")), user_id, email)
+
+
+def _note_failure(step: str, user: StaffUser | None) -> None:
+    """Write down an attempt that failed, and from where; the throttle keeps these lines few. What was typed is not
+    kept: it may be a password in the wrong field."""
+    with transaction():
+        target = f"staff:{user.email}" if user is not None else "staff"
+        audit.record("staff.log_in_failed", target, None, {"step": step})
 
 
 def enter(user_id: int, remember: bool) -> None:
@@ -160,8 +150,8 @@ def seen() -> None:
 
 @bp.route("/entrar/recuperar/", methods=["GET", "POST"])
 @public
-@limiter.limit("20 per 10 minutes", key_func=get_remote_address, methods=["POST"])
-@limiter.limit("5 per hour", key_func=_account, methods=["POST"])
+@limiter.limit("20 per 10 minutes", key_func=throttle.network, methods=["POST"])
+@limiter.limit("5 per hour", key_func=throttle.account, methods=["POST"])
 def forgotten() -> Response:
     """Have a link for a new password sent. The answer is the same whether somebody has this address or not."""
     form = ResetForm()
@@ -175,7 +165,7 @@ def forgotten() -> Response:
 
 @bp.route(mail.PATH + "<token>/", methods=["GET", "POST"])
 @public
-@limiter.limit("60 per 10 minutes", key_func=get_remote_address)
+@limiter.limit("60 per 10 minutes", key_func=throttle.network)
 def by_link(token: str) -> Response:
     """Choose a password by a link from an e-mail: looking at it does not use it up, saving does."""
     form = NewPasswordForm()
@@ -197,6 +187,7 @@ def by_link(token: str) -> Response:
 @bp.app_errorhandler(RateLimitExceeded)
 def too_many(error: RateLimitExceeded) -> Response:
     """What was tried too often, and how long to wait: above the form of the log-in, else as a page."""
+    log.warning("too many attempts at %s from %s", request.endpoint, request.remote_addr)
     seconds = error.limit.limit.get_expiry() if error.limit else 0
     waits = {600: _("Wait ten minutes, then try again."), 3600: _("Wait an hour, then try again.")}
     advice = waits.get(seconds, _("Wait until tomorrow, then try again."))

@@ -95,6 +95,13 @@ def authenticate(email: str, password: str) -> StaffUser | None:
     return user if right and user is not None and user.active else None
 
 
+def active(email: str) -> StaffUser | None:
+    """The active staff user with this address."""
+    query = select(StaffUser).where(StaffUser.email == normal(email), StaffUser.active)
+    found: StaffUser | None = session().scalar(query)
+    return found
+
+
 def signed_in(user_id: int, password: str) -> StaffUser:
     """The password was right: renew the stored hash where its parameters are old. Raises Refused if deactivated
     meanwhile."""

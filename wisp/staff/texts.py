@@ -103,11 +103,13 @@ ACTIONS = {
     "client.edit": _l("Client changed"),
     "client.import": _l("Clients imported"),
     "client.import_router": _l("Clients imported from a router"),
+    "export": _l("List exported"),
     "invoice.void": _l("Invoice voided"),
     "outbox.hold": _l("E-mail held"),
     "outbox.release": _l("E-mail released"),
     "outbox.release_all": _l("Held e-mails released"),
     "outbox.resend": _l("E-mail sent again"),
+    "outbox.resend_failed": _l("Failed e-mails sent again"),
     "outbox.test": _l("Test e-mail sent"),
     "payment.register": _l("Payment registered"),
     "payment.void": _l("Payment voided"),
@@ -135,6 +137,7 @@ ACTIONS = {
     "staff.grant": _l("Permission granted"),
     "staff.invite": _l("Invitation sent again"),
     "staff.log_in": _l("Log-in"),
+    "staff.log_in_failed": _l("Log-in failed"),
     "staff.password": _l("Password changed"),
     "staff.permissions": _l("Permissions changed"),
     "staff.recovery": _l("Recovery codes"),
@@ -206,6 +209,10 @@ MESSAGES = {
     "staff.password_wrong": _l("The present password is not right."),
     "staff.password_short": _l("The password must have at least %(minimum)s characters."),
     "staff.password_long": _l("The password may have at most %(maximum)s characters."),
+    "staff.password_common": _l(
+        "This password is among the first that an attacker tries. Choose one that nobody would guess, such as four "
+        "words that have nothing to do with each other."
+    ),
     "staff.password_is_email": _l("The password must not be the e-mail address."),
     "staff.password_same": _l("The new password is the same as the present one."),
 }

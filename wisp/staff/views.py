@@ -13,8 +13,7 @@ from wisp.core.permissions import PRESETS, WITHOUT_FEATURE, Permission, Role
 from wisp.outbox import transport
 from wisp.routers import service as routers
 from wisp.settings import service as settings
-from wisp.staff import changes, links, listing, presenters, service, totp
-from wisp.staff.account import throttled
+from wisp.staff import changes, links, listing, presenters, service, throttle, totp
 from wisp.staff.forms import StaffForm
 from wisp.staff.models import StaffUser
 from wisp.staff.texts import GROUPS, HELP, PERMISSIONS, ROLES, group_of
@@ -118,7 +117,7 @@ def _refused(refused: Refused, page: Callable[[], Response], form: StaffForm | N
 
 @bp.route("/<int:user_id>/", methods=["GET", "POST"])
 @requires(Permission.STAFF_MANAGE)
-@throttled
+@throttle.own_password
 def data(user_id: int) -> Response:
     """Tab "Datos": name, address and role; deactivating, another invitation, a lost phone."""
     user = _person(user_id)

@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
     app.before_request(access.enforce)
     app.teardown_request(access.forget_actor)
     app.after_request(pages.finish)
+    app.after_request(pages.note_export)
     headers.init_app(app, over_tls=config.url.startswith("https://"))
     dispatch.init_app(app)
     errors.init_app(app)

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from flask import Response, flash, g, make_response, redirect, render_template, request, session, url_for
 
+from wisp.core import audit
+from wisp.core.db import transaction
+
 TOAST_KINDS = ("success", "info", "warning", "danger")
 
 
@@ -98,6 +101,16 @@ def safe_path(address: str | None) -> str | None:
     if not parts.path.startswith("/") or parts.path.startswith("//"):
         return None
     return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def note_export(response: Response) -> Response:
+    """After each request: whoever takes a list away is written down, whichever page gives it out."""
+    if response.mimetype == "text/csv" and response.status_code == 200:
+        kind, options = response.headers.get("Content-Disposition", ""), request.args.to_dict()
+        name = kind.partition("filename=")[2].strip('"') or request.path
+        with transaction():
+            audit.record("export", f"file:{name}"[:200], None, {"page": request.path[:200], "filter": options})
+    return response
 
 
 def finish(response: Response) -> Response:
