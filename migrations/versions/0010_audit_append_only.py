@@ -5,8 +5,8 @@ Whoever rebuilds the table of the log later makes the triggers anew: on SQLite t
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
