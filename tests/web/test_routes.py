@@ -20,12 +20,14 @@ from wisp.clients import uploads
 from wisp.core import audit, clock
 from wisp.core.db import session, transaction
 from wisp.core.permissions import PRESETS, Permission, Role
+from wisp.core.sql import LARGEST_ID
 from wisp.outbox.models import Message
 from wisp.payments import service as payments
 from wisp.staff import changes, service
 from wisp.staff.models import StaffSession
 from wisp.tasks.models import TaskRun
 from wisp.web import access
+from wisp.web.requests import Number
 
 P = Permission
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -333,3 +335,47 @@ def test_what_an_address_names_after_the_question_mark_stays_in_ones_zones_too(w
     foreign = f"/router/{world.here['router_id']}/zonas/{there['zone_id']}/"
     assert client.get(foreign).status_code == 404
     assert client.post(f"{foreign}tareas/", data={"csrf_token": csrf}).status_code == 404
+
+
+RESERVED = ("endpoint", "values", "_anchor", "_scheme", "_method", "_external", "_query", "code", "run_id", "task_id")
+NUMBERS = (
+    "plan", "zone", "zone_id", "client", "client_id", "invoice", "router_id", "page", "hold", "shown", "seen", "days",
+    "all_zone", "all_plan", "row", "task", "run", "port", "number", "id", "q",
+)  # fmt: skip
+"""Arguments and fields in which some page looks for a number."""
+
+
+def beyond(world: World, endpoint: str) -> str | None:
+    """The endpoint's address with numbers that no row can have; None where it holds no number."""
+    rule = next(rule for rule in world.app.url_map.iter_rules(endpoint))
+    big = {name: LARGEST_ID + 1 for name, converter in rule._converters.items() if isinstance(converter, Number)}
+    values = dict.fromkeys(rule.arguments, "x")
+    return world.app.url_map.bind("localhost").build(endpoint, {**values, **big}) if big else None
+
+
+def test_no_number_no_nul_and_no_name_in_a_request_is_our_fault(world: World) -> None:
+    """Whatever stands in the path, the query or a form: 4xx at worst."""
+    client, _held = person(world, "admin")
+    world.app.config["PROPAGATE_EXCEPTIONS"] = False
+    csrf, wrong = {"csrf_token": token_of(client)}, []
+    strange = {name: str(2**63) for name in (*NUMBERS, *RESERVED)}
+    for endpoint, method in methods_of(world.app):
+        if endpoint in LAST:
+            continue
+        plain, part = address(world.app, endpoint, world.here), "query_string" if method == "GET" else "data"
+        tries = [(plain, {"name": "a\0b"}, {400}), (plain, strange, set())]
+        if where := beyond(world, endpoint):
+            tries.append((where, {}, {404, 405}))
+        for where, sent, codes in tries:
+            answer = client.open(where, method=method, **{part: {**csrf, **sent}})
+            if answer.status_code >= 500 or (codes and answer.status_code not in codes):
+                wrong.append(f"{method} {where} {sent} ({endpoint}): {answer.status_code}")
+            answer.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nul_in_a_path_or_from_a_stranger_is_refused(client: FlaskClient) -> None:
+    assert client.get("/clientes/a%00b/").status_code == 400
+    csrf = client.get("/entrar/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+    for where in ("/entrar/", "/entrar/recuperar/"):
+        assert client.post(where, data={"csrf_token": csrf, "email": "a\0b"}).status_code == 400

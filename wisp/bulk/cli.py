@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from wisp.bulk import jobs, service
 from wisp.bulk.action import get
 from wisp.bulk.actions.switch import SwitchTasks
-from wisp.core.commands import command, emit, json_option
+from wisp.core.commands import ROW, command, emit, json_option
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.scope import EVERYTHING
@@ -52,7 +52,7 @@ def switch(
 
 
 @group.command("undo")
-@click.argument("run_id", type=int)
+@click.argument("run_id", type=ROW)
 @json_option
 @command
 def undo(run_id: int, as_json: bool) -> None:

@@ -24,6 +24,7 @@ from wisp.schedules.domain import Kind, month_of
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, render, requires, scope, toast
 from wisp.web.forms import put_error
+from wisp.web.requests import row_number
 from wisp.web.tables import COUNT_LIMIT, Listing, search_text
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
@@ -44,18 +45,12 @@ def _filters() -> Filters:
     state, billing, debt = (request.args.get(name, "") for name in ("state", "billing", "debt"))
     return Filters(
         text=search_text(),
-        zone_id=_number("zone"),
+        zone_id=row_number(request.args.get("zone")),
         state=state if state in listing.STATES else "current",
         billing=billing if billing in ("zone", "own") else "",
-        plan_id=_number("plan"),
+        plan_id=row_number(request.args.get("plan")),
         debt=debt if debt in listing.DEBTS and can(Permission.INVOICES_VIEW) else "",
     )
-
-
-def _number(name: str) -> int | None:
-    """The number of something in the address; what is none counts as not given."""
-    text = request.args.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _debts(clients: Sequence[Client]) -> dict[int, Any] | None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from wisp.core import audit, db
 from wisp.core.errors import Refused
+from wisp.core.sql import LARGEST_ID
 
 BUSY = _l("Nothing was saved: the database is busy. Try again.")
 
@@ -36,6 +37,8 @@ def fail(why: str) -> NoReturn:
     raise Failure(" ".join(why.split()))
 
 
+ROW = click.IntRange(1, LARGEST_ID)
+"""The type of an argument that is the number of a row."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout.")
 wait_option = click.option(
     "--wait",

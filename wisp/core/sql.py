@@ -8,6 +8,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+LARGEST_ID = 2**31 - 1
+"""The largest row number that both databases take."""
+
 
 class latest(FunctionElement[Any]):
     """The latest of several dates, none of them NULL."""

@@ -11,6 +11,7 @@ from wisp.core.permissions import Permission
 from wisp.demo import mailbox
 from wisp.demo.routeros import Remote
 from wisp.web import authenticated, render, requires, toast
+from wisp.web.requests import row_number
 from wisp.web.tables import search_text
 
 bp = Blueprint("demo", __name__, url_prefix="/demo")
@@ -38,7 +39,7 @@ def _router() -> Remote:
 def mail() -> Response:
     """The local mail box: what clients would have received."""
     found = mailbox.kept(_folder(), search_text())
-    page = max(1, request.args.get("page", 1, type=int))
+    page = max(1, row_number(request.args.get("page")) or 1)
     rows = found[(page - 1) * PER_PAGE : page * PER_PAGE]
     return render(
         "demo/mail.html",

@@ -24,6 +24,7 @@ from wisp.routers import service as routers
 from wisp.settings import service as settings
 from wisp.settings.domain import format_tax
 from wisp.web import close_dialog, go, render, render_dialog, requires, scope, tables, toast
+from wisp.web.requests import row_number
 
 bp = Blueprint("invoices", __name__)
 MONTHS = 25
@@ -152,7 +153,7 @@ def _filters() -> lists.Filters:
         text=tables.search_text(),
         month=_month(request.args.get("month", "")),
         state=state if state in lists.STATES else "",
-        zone_id=int(zone) if zone.isascii() and zone.isdigit() and len(zone) <= 9 else None,
+        zone_id=row_number(zone),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from wisp.core.commands import command, emit, fail, json_option
+from wisp.core.commands import ROW, command, emit, fail, json_option
 from wisp.core.db import session, transaction
 from wisp.outbox import delivery, service, texts, trial
 from wisp.outbox.models import STATES, Message
@@ -61,7 +61,7 @@ def deliver(everything: bool, as_json: bool) -> None:
 
 
 @group.command("resend")
-@click.argument("message_id", metavar="ID", type=int, required=False)
+@click.argument("message_id", metavar="ID", type=ROW, required=False)
 @click.option("--failed", is_flag=True, help="All that failed and were not sent again since.")
 @json_option
 @command

@@ -18,6 +18,7 @@ from wisp.schedules.domain import Kind, Timetable
 from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, registry, render, requires, scope, toast
+from wisp.web.requests import row_number
 from wisp.web.turns import one_at_a_time
 
 bp = Blueprint("routers", __name__, url_prefix="/router")
@@ -112,8 +113,8 @@ def archive(router_id: int) -> Response:
 def try_out() -> Response:
     """Test the connection with what the form holds, before it is saved. Only that it was tried is written down."""
     form = RouterForm()
-    saved_id = form.router_id.data or ""
-    router = _router(int(saved_id)) if saved_id.isascii() and saved_id.isdigit() else None
+    saved_id = row_number(form.router_id.data)
+    router = _router(saved_id) if saved_id is not None else None
     if not form.validate_on_submit():
         found = health.Health(error="form")
         return _form_page(form, router, found)
@@ -258,8 +259,8 @@ def say_switched(form: SwitchForm) -> None:
 def zone_dates() -> Response:
     """The next twelve dates of each task of the zone being edited, for the form's live part."""
     form = ZoneForm(request.args, meta={"csrf": False})
-    zone_id = request.args.get("zone_id", "")
-    zone = service.get_zone(int(zone_id), scope()) if zone_id.isascii() and zone_id.isdigit() else None
+    zone_id = row_number(request.args.get("zone_id"))
+    zone = service.get_zone(zone_id, scope()) if zone_id is not None else None
     context = schedule_context(form, zone.schedule if zone else None)
     return render("routers/dates.html", partial="routers/_dates.html", form=form, zone=zone, **context)
 

@@ -19,6 +19,7 @@ from wisp.staff.models import StaffUser
 from wisp.staff.texts import GROUPS, HELP, PERMISSIONS, ROLES, group_of
 from wisp.web import go, render, requires, scope, toast
 from wisp.web.errors import problem
+from wisp.web.requests import row_numbers
 from wisp.web.tables import Listing, csv_response, search_text
 
 bp = Blueprint("staff", __name__, url_prefix="/staff")
@@ -191,12 +192,12 @@ def zones(user_id: int) -> Response:
     """Tab "Zonas": everything, or only some billing zones."""
     user = _person(user_id)
     if request.method == "POST":
-        ids = [int(text) for text in request.form.getlist("zone") if text.isascii() and text.isdigit()]
+        ids = row_numbers(request.form.getlist("zone"))
         limited = request.form.get("limited") == "yes"
         try:
             with transaction():
                 seen = _seen()
-                known = None if seen is None else {int(text) for text in seen if text.isascii() and text.isdigit()}
+                known = None if seen is None else set(row_numbers(list(seen)))
                 changes.set_zones(user_id, limited, ids, current_user.manager, known)
         except Refused as refused:
             user = _person(user_id)

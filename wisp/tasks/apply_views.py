@@ -29,6 +29,7 @@ from wisp.tasks.views import bp as bp
 from wisp.tasks.views import row_of
 from wisp.web import close_dialog, go, is_htmx, is_partial, render, requires, scope, toast
 from wisp.web.formats import format_month
+from wisp.web.requests import row_number
 from wisp.web.tables import Listing, search_text
 
 FEW_DAYS = 5
@@ -163,7 +164,7 @@ def _keep_held(plan: TaskPlan, task_id: int, earlier_id: int | None) -> None:
 def apply_page(task_id: int) -> Response:
     """A simulation as a page of its own, and its lists of clients, paged and searched. Only reads."""
     row, origin = row_of(task_id), _origin(request.args.get("origin"))
-    plan_id = request.args.get("plan", type=int)
+    plan_id = row_number(request.args.get("plan"))
     if plan_id is None:
         months = presenters.month_options(service.manual_months(row.task))
         return render("tasks/apply_start.html", row=row, months=months)

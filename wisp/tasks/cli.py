@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 
 from wisp.clients.models import Client
 from wisp.core import queue
-from wisp.core.commands import command, emit, fail, json_option, wait_option
+from wisp.core.commands import ROW, command, emit, fail, json_option, wait_option
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.schedules.models import PeriodicTask
@@ -46,7 +46,7 @@ def list_tasks(zone: str | None, client: str | None, as_json: bool) -> None:
 
 
 @tasks.command("simulate")
-@click.argument("task_id", type=int)
+@click.argument("task_id", type=ROW)
 @click.option("--month", help="YYYY-MM; the current month where not given.")
 @click.option("--include-not-due", is_flag=True, help="A cut: count invoices that are not yet due.")
 @own_option
@@ -62,8 +62,8 @@ def simulate(task_id: int, month: str | None, include_not_due: bool, own_billed:
 
 
 @tasks.command("apply")
-@click.argument("task_id", type=int)
-@click.option("--plan", type=int, help="A simulation's number: who has changed since is set aside.")
+@click.argument("task_id", type=ROW)
+@click.option("--plan", type=ROW, help="A simulation's number: who has changed since is set aside.")
 @click.option("--hold", multiple=True, help="Code of a client to leave out; may be repeated.")
 @click.option("--include-not-due", is_flag=True, help="A cut: count invoices that are not yet due.")
 @own_option
@@ -121,7 +121,7 @@ def tick(wait: bool, as_json: bool) -> None:
 
 
 @runs.command("list")
-@click.option("--task", type=int, help="Only the runs of this task.")
+@click.option("--task", type=ROW, help="Only the runs of this task.")
 @json_option
 @command
 def list_runs(task: int | None, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def list_runs(task: int | None, as_json: bool) -> None:
 
 
 @runs.command("show")
-@click.argument("run_id", type=int)
+@click.argument("run_id", type=ROW)
 @json_option
 @command
 def show(run_id: int, as_json: bool) -> None:

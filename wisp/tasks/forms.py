@@ -5,9 +5,11 @@ from datetime import date
 from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, IntegerField, StringField
-from wtforms.validators import InputRequired, Length, Optional, Regexp, ValidationError
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, Regexp, ValidationError
 
+from wisp.core.sql import LARGEST_ID
 from wisp.schedules import domain as calendar
+from wisp.web.requests import row_numbers
 
 ORIGINS = ("list", "page")
 
@@ -18,7 +20,7 @@ class SimulateForm(FlaskForm):
     month = StringField(validators=[Optional()])
     include_not_due = BooleanField()
     own = BooleanField()
-    plan = IntegerField(validators=[Optional()])
+    plan = IntegerField(validators=[Optional(), NumberRange(1, LARGEST_ID)])
     origin = HiddenField(default="page")
 
     def validate_month(self, field: StringField) -> None:
@@ -41,7 +43,7 @@ class ApplyForm(FlaskForm):
     ``confirm`` is the button's value: Enter in the table must not apply anything.
     """
 
-    plan = IntegerField(validators=[InputRequired()])
+    plan = IntegerField(validators=[InputRequired(), NumberRange(1, LARGEST_ID)])
     token = StringField(validators=[InputRequired(), Length(min=16, max=64), Regexp(r"[0-9a-f-]+\Z")])
     origin = HiddenField(default="page")
     confirm = HiddenField()
@@ -49,9 +51,9 @@ class ApplyForm(FlaskForm):
     @property
     def shown(self) -> list[int]:
         """The clients whose tick boxes were on the page."""
-        return request.form.getlist("shown", type=int)
+        return row_numbers(request.form.getlist("shown"))
 
     @property
     def held(self) -> list[int]:
         """Those of them that are to be held out."""
-        return request.form.getlist("hold", type=int)
+        return row_numbers(request.form.getlist("hold"))

@@ -29,6 +29,7 @@ from wisp.tasks.domain import UNSETTLED_RUNS, ItemState
 from wisp.tasks.hooks import Look
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web import render, requires, scope
+from wisp.web.requests import row_number
 from wisp.web.tables import Listing, csv_response, search_text
 
 bp = Blueprint("tasks", __name__)
@@ -47,7 +48,7 @@ def _filters() -> dict[str, Any]:
     return {
         "owner": asked.get("owner") if asked.get("owner") in OWNERS else "zone",
         "text": search_text(),
-        "zone_id": asked.get("zone", type=int),
+        "zone_id": row_number(asked.get("zone")),
         "kind": asked.get("kind") if asked.get("kind") in set(Kind) else "",
         "state": asked.get("state") if asked.get("state") in texts.STATES else "",
         "enabled": active,

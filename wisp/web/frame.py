@@ -6,7 +6,7 @@ from flask_login import AnonymousUserMixin
 from wisp.core.extensions import babel, login_manager
 from wisp.core.locales import LANGUAGES
 from wisp.core.permissions import Permission
-from wisp.web import access, assets, dispatch, errors, formats, headers, navigation, pages, registry
+from wisp.web import access, assets, dispatch, errors, formats, headers, navigation, pages, registry, requests
 from wisp.web.proxy import TrustedProxies
 
 THEME_COOKIE = "wisp_theme"
@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
     formats.init_app(app)
     login_manager.anonymous_user = AnonymousUserMixin
     login_manager.session_protection = "basic"
+    requests.init_app(app)
     app.before_request(access.enforce)
     app.teardown_request(access.forget_actor)
     app.after_request(pages.finish)

@@ -9,6 +9,7 @@ from flask import Response, request, url_for
 from sqlalchemy import Select, func, inspect, literal, select
 
 from wisp.core.db import session
+from wisp.web.requests import row_number
 
 COUNT_LIMIT = 10_000
 MAX_PAGE = 100_000
@@ -39,7 +40,7 @@ class Listing:
         self.q = search_text(prefix)
         self.sort = self._sort()
         self._count(query)
-        self.page = min(max(_number(request.args.get(f"{prefix}page")), 1), MAX_PAGE)
+        self.page = min(max(row_number(request.args.get(f"{prefix}page")) or 1, 1), MAX_PAGE)
         if self.pages is not None:
             self.page = min(self.page, max(self.pages, 1))
         ordered = query.order_by(None).order_by(*self._order(query)).offset((self.page - 1) * per_page)
@@ -147,7 +148,3 @@ def _identity(query: Select[Any]) -> list[Any]:
             names = [mapper.mapper.get_property_by_column(column).key for column in mapper.mapper.primary_key]
             return [getattr(entity, name) for name in names]
     return []
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else 1

@@ -27,6 +27,7 @@ from wisp.routers.models import Router
 from wisp.routers.texts import cause
 from wisp.settings import service as settings
 from wisp.web import can, go, render, requires, scope, toast
+from wisp.web.requests import row_number
 from wisp.web.tables import Listing
 
 bp = Blueprint("imports", __name__, url_prefix="/router")
@@ -127,7 +128,7 @@ def _keep(router: Router, found: RouterImport, action: str, value: str) -> set[i
     if form.get("lists"):
         service.choose(found, _choices(found), _own_lists())
     if action == "fill":
-        zone_id, plan_id = _number(form.get("all_zone")), _number(form.get("all_plan"))
+        zone_id, plan_id = row_number(form.get("all_zone")), row_number(form.get("all_plan"))
         count = service.fill(
             found, zone_id=zone_id if zone_id in zones else None,
             plan_id=plan_id if plan_id in {plan.id for plan in plans.plans() if plan.active} else None,
@@ -181,9 +182,9 @@ def _gone(router: Router, refused: Refused) -> Response:
 def _place(router_id: int, token: str, action: str, value: str) -> str:
     """Where the person looks next: another page, another filter, or the same."""
     show, text = _show(request.form.get("show", "")), request.form.get("q", "").strip()[:200]
-    page = _number(request.form.get("page")) or 1
+    page = row_number(request.form.get("page")) or 1
     if action == "page":
-        page = _number(value) or 1
+        page = row_number(value) or 1
     elif action == "show":
         show, page = _show(value or show), 1
     arguments: dict[str, Any] = {"show": show if show != "all" else None, "q": text or None}
@@ -202,12 +203,12 @@ def _edits() -> dict[int, dict[str, Any]]:
     """What was typed for each row that was shown."""
     edits: dict[int, dict[str, Any]] = {}
     for text in request.form.getlist("row"):
-        row_id = _number(text)
+        row_id = row_number(text)
         if row_id is None:
             continue
         form, start = request.form, f"r{row_id}-"
         values: dict[str, Any] = {name: form[f"{start}{name}"] for name in service.TYPED if f"{start}{name}" in form}
-        values |= {f"{name}_id": _number(form[start + name]) for name in ("zone", "plan") if start + name in form}
+        values |= {f"{name}_id": row_number(form[start + name]) for name in ("zone", "plan") if start + name in form}
         edits[row_id] = {**values, "include": f"{start}include" in form}
     return edits
 
@@ -226,10 +227,6 @@ def _choices(found: RouterImport) -> dict[str, dict[str, Any]]:
 def _own_lists() -> set[str]:
     company = settings.company()
     return {company.list_overdue, company.list_notice}
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 # What is shown ---------------------------------------------------------------------------------------
