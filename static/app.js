@@ -187,7 +187,8 @@
     if (button) {
       const theme = button.dataset.setTheme;
       document.documentElement.dataset.appearance = theme;
-      document.cookie = `wisp_theme=${theme};path=/;max-age=31536000;samesite=lax`;
+      const secure = location.protocol === 'https:' ? ';secure' : '';
+      document.cookie = `wisp_theme=${theme};path=/;max-age=31536000;samesite=lax${secure}`;
       document.dispatchEvent(new Event("wisp:theme"));
       document.querySelectorAll("[data-set-theme]").forEach((other) => {
         other.setAttribute("aria-pressed", String(other === button));

@@ -39,7 +39,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SECURE=wisp.production and wisp.url.startswith("https://"),
+        SESSION_COOKIE_SECURE=wisp.url.startswith("https://"),
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),  # of the cookie; the session itself is a row (staff.sessions)
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),

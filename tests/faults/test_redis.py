@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from redis.exceptions import ResponseError
 
 from tests.support.databases import SqliteDatabase, shared, worker
 from tests.support.processes import Program, alive, until
@@ -90,6 +91,12 @@ def test_a_second_server_keeps_out_of_a_folder_in_use(own_redis: EmbeddedRedis) 
     with pytest.raises(RedisInUse):
         EmbeddedRedis(own_redis.folder).start()
     own_redis.client().ping()
+
+
+def test_what_reaches_files_or_other_machines_is_switched_off(own_redis: EmbeddedRedis) -> None:
+    for command in (("CONFIG", "SET", "dir", "/tmp"), ("REPLICAOF", "h", "1"), ("MODULE", "LOAD", "/tmp/x.so")):
+        with pytest.raises(ResponseError, match="unknown command"):
+            own_redis.client().execute_command(*command)
 
 
 def test_what_waits_survives_a_crash_of_redis(program: Flask, own_redis: EmbeddedRedis) -> None:

@@ -8,6 +8,7 @@ import pytest
 from wisp.core import config
 
 SECRETS = {"SECRET_KEY": "s" * 40, "WISP_KEY": "A" * 43 + "="}
+PRODUCTION = {**SECRETS, "WISP_ENV": "production", "WISP_URL": "https://wisp.example.com"}
 
 
 def test_everything_has_a_default_outside_production(tmp_path: Path) -> None:
@@ -34,6 +35,7 @@ def test_everything_has_a_default_outside_production(tmp_path: Path) -> None:
         ("DATABASE_URL", "sqlite"),
         ("DATABASE_URL", "postgresql://u:p@h:port/d"),
         ("REDIS_URL", "http://h"),
+        ("REDIS_URL", "redis://u:p@[h"),
         ("MAIL_PORT", "0"),
         ("MAIL_PORT", "smtp"),
         ("MAIL_USE_TLS", "yes"),
@@ -54,9 +56,46 @@ def test_a_wrong_value_ends_the_start_with_one_line_that_names_it(
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_production_makes_no_keys(name: str, tmp_path: Path) -> None:
-    rest = {key: value for key, value in SECRETS.items() if key != name}
+    rest = {key: value for key, value in PRODUCTION.items() if key != name}
     with pytest.raises(config.ConfigError, match=name):
-        config.load({"WISP_DATA": str(tmp_path), "WISP_ENV": "production", **rest})
+        config.load({"WISP_DATA": str(tmp_path), **rest})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "s" * 31),
+        ("WISP_URL", ""),
+        ("WISP_URL", "http://wisp.example.com"),
+        ("WISP_DEMO", "/srv/demo"),
+        ("REDIS_URL", "redis://queue.example.com:6379/0"),
+        ("REDIS_URL", "redis://user@127.0.0.1"),
+        ("REDIS_URL", "rediss://queue.example.com"),
+    ],
+)
+def test_production_refuses_what_is_not_safe(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigError, match=f"^{name} must"):
+        config.load({"WISP_DATA": str(tmp_path), **PRODUCTION, name: value})
+    if value:
+        config.load({"WISP_DATA": str(tmp_path), **PRODUCTION, name: value, "WISP_ENV": "development"})
+
+
+@pytest.mark.parametrize(
+    "url", ["", "redis://:pw@h:6379/0", "rediss://u:pw@h", "redis://h/0?password=pw", "unix:///run/redis.sock"]
+)
+def test_production_takes_a_redis_that_asks_who_it_is(url: str, tmp_path: Path) -> None:
+    found = config.load({"WISP_DATA": str(tmp_path), **PRODUCTION, "REDIS_URL": url})
+    assert found.redis_embedded == (not url)
+
+
+def test_the_data_folder_is_for_its_owner_alone_also_where_it_was_not(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    config.load({"WISP_DATA": str(folder)})
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o1777)  # one that all share stays as it is
+    config.load({"WISP_DATA": str(folder)})
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
 
 
 def test_postgresql_is_psycopg_sockets_included(tmp_path: Path) -> None:

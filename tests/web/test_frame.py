@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask, abort
 from flask.testing import FlaskClient
 
-from tests.support.staff import log_in, make_staff, signed_in, token_of
-from wisp.core import audit
+from tests.support.staff import log_in, make_staff, signed_in, token, token_of
+from wisp.core import audit, config
+from wisp.core.db import transaction
 from wisp.core.embedded_redis import EmbeddedRedis
 from wisp.core.errors import Refused, messages
 from wisp.core.permissions import Permission
@@ -126,6 +128,25 @@ def test_a_slice_with_an_unmarked_view_stops_the_start(environment: dict[str, st
     assert "UnmarkedView: views without @requires, @authenticated or @public: bare_view" in bare.stderr
     marked = start("public(lambda: 'anybody')")
     assert (marked.returncode, marked.stdout) == (0, "started\n"), marked.stderr
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_behind_tls_every_cookie_is_for_tls_alone(app: Flask, environment: dict[str, str]) -> None:
+    """By the public address, whatever the environment is called."""
+    base = "https://wisp.example.com"
+    client = create_app(config.load({**environment, "WISP_URL": base})).test_client()
+    page = client.get("/entrar/", base_url=base)
+    data = {"csrf_token": token(page.text), "language": "en"}
+    answer = client.post("/idioma/", data=data, base_url=base, headers={"Referer": f"{base}/entrar/"})
+    cookies = [*page.headers.getlist("Set-Cookie"), *answer.headers.getlist("Set-Cookie")]
+    assert {cookie.partition("=")[0] for cookie in cookies} == {"session", "wisp_language"}
+    assert all("; Secure" in cookie for cookie in cookies)
+
+
+def test_what_a_statement_was_given_stands_in_no_log(app: Flask) -> None:
+    with app.app_context(), pytest.raises(sa.exc.DBAPIError) as error, transaction() as s:
+        s.execute(sa.text("SELECT nothing_like_it FROM staff_user WHERE email = :email"), {"email": "se@cret"})
+    assert "se@cret" not in str(error.value)
 
 
 def test_every_view_of_the_program_says_who_may_open_it(app: Flask) -> None:
@@ -345,8 +366,6 @@ class TestProxies:
 def test_the_language_is_the_persons_choice(app: Flask) -> None:
     client: FlaskClient = app.test_client()
     assert "Iniciar sesión" in client.get("/entrar/").text
-    from tests.support.staff import token
-
     data = {"csrf_token": token(client.get("/entrar/").text), "language": "en", "next": "//evil.example/"}
     answer = client.post("/idioma/", data=data)
     assert answer.location == "/inicio/"

@@ -5,18 +5,21 @@ A wrong value, or one missing in production, raises ``ConfigError`` with one lin
 
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+SHORTEST_KEY = 32
+"""Characters of a SECRET_KEY in production: it signs every session and every link."""
 TRUE = {"1", "true"}
 FALSE = {"0", "false", ""}
 
@@ -27,15 +30,12 @@ class ConfigError(Exception):
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """End the process with one line where the environment is wrong.
-
-    The code is 1, in a gunicorn worker 3: its "cannot boot", without which it would start workers without end.
-    """
+    """End the process with one line, and code 1, where the environment is wrong."""
     try:
         yield
     except ConfigError as error:
         print(error, file=sys.stderr)
-        raise SystemExit(3 if "gunicorn.arbiter" in sys.modules else 1) from None
+        raise SystemExit(1) from None
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,10 @@ def _database(env: dict[str, str], data: Path) -> str:
 def _folder(env: dict[str, str]) -> Path:
     data = Path(env.get("WISP_DATA", "").strip() or "data").resolve()
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = data.stat()
+        if found.st_uid == os.getuid() and not found.st_mode & stat.S_ISVTX:  # never a folder that all share
+            data.chmod(0o700)
     except OSError as error:
         raise ConfigError(f"WISP_DATA must be a folder that can be written to: {error}") from None
     return data
@@ -115,9 +118,38 @@ def _proxies(env: dict[str, str]) -> tuple[str, ...]:
     return names
 
 
+def _redis(env: dict[str, str], production: bool) -> str:
+    """Who may write to Redis decides what the workers do, so in production a port needs a password; a socket has the
+    rights of its file."""
+    url = env.get("REDIS_URL", "").strip()
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        password = parts.password or parse_qs(parts.query).get("password")
+    except ValueError:  # it may hold a password: it is not repeated
+        raise ConfigError("REDIS_URL must be like redis://:password@host:6379/0") from None
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise ConfigError("REDIS_URL must start with redis://, rediss:// or unix://")
+    if production and parts.scheme != "unix" and not password:
+        raise ConfigError("REDIS_URL must hold a password in production, like redis://:password@host:6379/0")
+    return url
+
+
+def _url(env: dict[str, str], production: bool) -> str:
+    url = env.get("WISP_URL", "").strip().rstrip("/")
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+        raise ConfigError("WISP_URL must be like https://wisp.example.com")
+    if production and not url.startswith("https://"):
+        raise ConfigError("WISP_URL must be the public address with https:// in production")
+    return url
+
+
 def _key(env: dict[str, str], name: str, file: Path, production: bool, make: str) -> str:
     value = env.get(name, "").strip()
     if value:
+        if production and len(value) < SHORTEST_KEY:
+            raise ConfigError(f"{name} must be at least {SHORTEST_KEY} characters long in production")
         return value
     if production:
         raise ConfigError(f"{name} is not set: production needs one from the environment")
@@ -146,12 +178,10 @@ def load(environ: dict[str, str] | None = None) -> Config:
         Fernet(wisp_key)
     except ValueError:
         raise ConfigError("WISP_KEY must be 32 url-safe base64 bytes (44 characters)") from None
-    redis_url = env.get("REDIS_URL", "").strip()
-    if redis_url and urlsplit(redis_url).scheme not in ("redis", "rediss", "unix"):
-        raise ConfigError("REDIS_URL must start with redis://, rediss:// or unix://")
-    url = env.get("WISP_URL", "").strip().rstrip("/")
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
-        raise ConfigError("WISP_URL must be like https://wisp.example.com")
+    redis_url = _redis(env, production)
+    url = _url(env, production)
+    if production and env.get("WISP_DEMO", "").strip():
+        raise ConfigError("WISP_DEMO must not be set in production: it opens the demo's pages")
     level = (env.get("LOG_LEVEL", "").strip() or "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")

@@ -149,11 +149,12 @@ db = SQLAlchemy(
 
 
 def engine_options(url: str, connections: int) -> dict[str, Any]:
-    """How the engine is made: so many connections stay open; PostgreSQL gives a lock up after PATIENCE, too, unless the
-    address has options of its own."""
+    """How the engine is made: so many connections stay open, and no error tells what a statement was given; PostgreSQL
+    gives a lock up after PATIENCE, too, unless the address has options of its own."""
+    always = {"pool_size": connections, "hide_parameters": True}
     if url.startswith("sqlite") or "options=" in url:
-        return {"pool_size": connections}
-    return {"pool_size": connections, "connect_args": {"options": f"-c lock_timeout={PATIENCE * 1000:.0f}"}}
+        return always
+    return {**always, "connect_args": {"options": f"-c lock_timeout={PATIENCE * 1000:.0f}"}}
 
 
 def listen(engine: Engine) -> None:

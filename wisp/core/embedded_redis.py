@@ -19,6 +19,9 @@ from wisp.core.process import following
 
 LONGEST_SOCKET = 100  # bytes: the kernel allows about 107
 START_SECONDS = 20.0
+UNUSED = ("CONFIG", "DEBUG", "MIGRATE", "MODULE", "REPLICAOF", "RESTORE", "SLAVEOF")
+"""Commands that nothing of ours sends, and that reach files, code or other machines: switched off. Lua stays: counters
+of the throttle and locks are scripts of the libraries."""
 
 
 class RedisInUse(Exception):
@@ -40,7 +43,7 @@ class EmbeddedRedis:
 
     def start(self) -> "EmbeddedRedis":
         """Start it and wait until it answers. Raises RedisInUse where the folder is taken."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,6 +55,7 @@ class EmbeddedRedis:
                     "--unixsocket", str(self.socket), "--unixsocketperm", "700",
                     "--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
                     "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "redis.log"),
+                    *(part for name in UNUSED for part in ("--rename-command", name, "")),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

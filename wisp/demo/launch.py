@@ -184,6 +184,7 @@ def main() -> int:
 
     for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(which, stop)
+    os.umask(0o077)
     kept = os.environ.get("WISP_DATA", "")
     folder = Path(kept).resolve() if kept else Path(tempfile.mkdtemp(prefix="wisp-demo-"))
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, request, session, url_for
+from flask import Blueprint, Response, current_app, make_response, redirect, request, session, url_for
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from flask_limiter import RateLimitExceeded
@@ -223,7 +223,8 @@ def language() -> Response:
             service.choose_language(current_user.id, chosen)
     with force_locale(chosen):
         toast(_("The pages are now in English."), "info")
-    response.set_cookie(COOKIE, chosen, max_age=365 * 24 * 3600, samesite="Lax", httponly=True)
+    secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+    response.set_cookie(COOKIE, chosen, max_age=365 * 24 * 3600, samesite="Lax", httponly=True, secure=secure)
     return response
 
 
