@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from redis.exceptions import ResponseError
+from rq import Queue
 
 from tests.support.databases import SqliteDatabase, shared, worker
 from tests.support.processes import Program, alive, until
@@ -106,11 +107,17 @@ def test_what_waits_survives_a_crash_of_redis(program: Flask, own_redis: Embedde
     assert own_redis.client().llen("rq:queue:runs") == 1
 
 
-def test_a_worker_runs_jobs_as_the_system_and_stops_when_told(start: Start, marks: Marks) -> None:
+def test_a_worker_runs_jobs_as_the_system_and_stops_when_told(
+    start: Start, marks: Marks, own_redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    """And no others."""
+    foreign = tmp_path / "foreign"
+    Queue("runs", connection=own_redis.client(), serializer="json").enqueue("os.mkdir", str(foreign))
     worker = start("worker")
     queue.enqueue("test.mark", "one")
     until(lambda: marks() == ["one by system"])
     assert worker.stop() == 0
+    assert not foreign.exists()
 
 
 def test_a_worker_told_to_stop_finishes_its_job(start: Start, marks: Marks) -> None:

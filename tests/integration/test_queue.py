@@ -1,14 +1,24 @@
 """Jobs: registered, enqueued once, run as the system; and never a failure because Redis is away."""
 
+import dataclasses
+import os
+import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from redis import Redis
+from rq import Callback, Queue
+from rq.exceptions import DeserializationError
+from rq_scheduler import Scheduler
 
 from wisp.core import audit, queue
 from wisp.core.db import after_commit, session, transaction
+from wisp.core.scheduler import AppScheduler
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -213,6 +223,75 @@ def test_without_redis_enqueueing_fails_at_once_and_quietly(
     assert queue.enqueue("test.note", 1, key="one") is False
     assert time.monotonic() - begun < 5  # a stuck page, not a slow machine
     assert "test.note" in caplog.text
+
+
+def test_a_frozen_redis_is_waited_for_once(
+    ctx: Flask, jobs: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and never answers: a page that orders three things gives up after the first."""
+    monkeypatch.setattr(queue, "GIVE_UP", 0.05)
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(str(tmp_path / "frozen.sock"))
+        frozen.listen()
+        ctx.config["WISP"] = dataclasses.replace(ctx.config["WISP"], redis_url=f"unix://{tmp_path}/frozen.sock")
+        assert [queue.enqueue("test.note", number) for number in range(3)] == [False] * 3
+        frozen.setblocking(False)
+        frozen.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            frozen.accept()
+
+
+def make_folder(*_what: object) -> None:
+    """What a stranger would like to have called: it leaves a trace where the test looks."""
+    Path(os.environ["TRACE"]).mkdir()
+
+
+class Trap:
+    """Leaves the trace when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return make_folder, ()
+
+
+@pytest.fixture
+def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is there once something was run that must not be."""
+    monkeypatch.setenv("TRACE", str(tmp_path / "trace"))
+    return tmp_path / "trace"
+
+
+FOREIGN = f"{__name__}.make_folder"
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_job_that_is_not_ours_is_refused(ctx: Flask, redis: Redis, trace: Path, pickled: bool) -> None:
+    """By another name, or as a pickle, whatever its callbacks: it fails, and nothing of it is run."""
+    other = Queue("runs", connection=redis, serializer=None if pickled else "json")
+    back = Callback(FOREIGN)
+    other.enqueue(FOREIGN, Trap() if pickled else 1, on_success=back, on_failure=back, on_stopped=back)
+    with pytest.raises(queue.ForeignJob if not pickled else DeserializationError):
+        queue.drain()
+    assert not trace.exists()
+
+
+def test_a_job_of_ours_calls_nobody_back(ctx: Flask, jobs: Recorder, redis: Redis, trace: Path) -> None:
+    other = Queue("runs", connection=redis, serializer="json")
+    other.enqueue(queue.ENTRY, "test.note", 1, on_success=Callback(FOREIGN))
+    queue.drain()
+    assert jobs.done == [(1,)]
+    assert not trace.exists()
+
+
+def test_a_timer_that_somebody_else_wrote_is_replaced(ctx: Flask, redis: Redis, trace: Path) -> None:
+    """Also one that an earlier version left, as a pickle."""
+    wrote, now = Scheduler(connection=redis), datetime.now(UTC).replace(tzinfo=None)
+    for id in (next(iter(queue.wanted)), "foreign"):
+        wrote.schedule(now, FOREIGN, args=[Trap()], meta={"x": Trap()}, interval=60, id=id)
+    ours = AppScheduler(connection=redis)
+    ours.reconcile()
+    ours.enqueue_jobs()
+    assert {timer.id for timer in ours.get_jobs()} == set(queue.wanted)
+    assert not trace.exists()
 
 
 def test_inline_runs_jobs_and_their_followers_without_redis(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar, cast
 
 import redis
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
@@ -35,8 +35,12 @@ TOGETHER = 128
 """How many calls of a job that takes many it is given at once."""
 HELD = 120
 """Seconds for which a worker keeps the others of such jobs out at most, should it be killed."""
-SERIALIZER = "json"  # what stands in Redis can never be code
+SERIALIZER = "json"
 ENTRY = "wisp.core.queue.perform"
+GIVE_UP = 1.0
+"""Seconds after which a page or a command goes on without Redis."""
+PAUSE = 3.0
+"""Seconds for which it then does not try again."""
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., object])
@@ -61,6 +65,33 @@ class _DrainLimit(TimerDeathPenalty):
 
     def __init__(self, timeout: int, *_: Any, **__: Any) -> None:
         super().__init__(timeout, TimeUp)  # type: ignore[no-untyped-call]
+
+
+class ForeignJob(Exception):
+    """A job in Redis that is none of ours."""
+
+
+class OurJob(Job):
+    """A job that is nothing but data, whoever wrote it: JSON, and the name of a registered function. RQ would load
+    pickles, import any dotted name, call back and send web requests; with this class what stands in Redis is no code.
+    """
+
+    def __init__(self, id: str | None = None, *, connection: "redis.Redis", **_options: Any) -> None:
+        super().__init__(id, connection=connection, serializer=SERIALIZER)
+
+    def restore(self, raw_data: Any) -> None:
+        """What Redis holds, without what RQ would run or call beside the job."""
+        super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        self.meta = self.meta if isinstance(cast(Any, self.meta), dict) else {}
+
+    @property
+    def func(self) -> Callable[..., None]:
+        """``perform``, whatever the job says. Raises ForeignJob where it asks for something else."""
+        if self.func_name != ENTRY:
+            raise ForeignJob(f"refused: {self.func_name!r} is no job of this program")
+        return perform
 
 
 @dataclass(frozen=True)
@@ -185,6 +216,8 @@ def enqueue_many(calls: Iterable[Call]) -> bool:
         for call in calls:
             held.add(call)
         return True
+    if time.monotonic() < g.get("redis_away_until", 0.0):  # this page or command has waited for it already
+        return False
     try:
         client = connection()
         for first in range(0, len(calls), CHUNK):
@@ -192,6 +225,7 @@ def enqueue_many(calls: Iterable[Call]) -> bool:
     except (redis.exceptions.RedisError, OSError) as error:
         names = sorted({name for name, _args, _key in calls})
         log.warning("Redis is away, not enqueued: %s (%s)", ", ".join(names), error)
+        g.redis_away_until = time.monotonic() + PAUSE
         return False
     return True
 
@@ -339,13 +373,13 @@ def _waiting(client: "redis.Redis", calls: list[Call]) -> set[str | None]:
 
 
 def connection() -> "redis.Redis":
-    """The client that enqueues: it fails at once where Redis is away, so that no page hangs."""
+    """The client that enqueues: it fails soon where Redis is away or does not answer, so that no page hangs."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     url = app.config["WISP"].redis_url
     known = app.extensions.get("wisp_redis")
     if known is None or known[0] != url:
         client = redis.Redis.from_url(
-            url, socket_connect_timeout=1, socket_timeout=5, retry=Retry(NoBackoff(), 0), health_check_interval=0
+            url, socket_connect_timeout=GIVE_UP, socket_timeout=GIVE_UP, retry=Retry(NoBackoff(), 0)
         )
         known = app.extensions["wisp_redis"] = (url, client)
     found: redis.Redis = known[1]
@@ -440,7 +474,7 @@ def drain(most: int | None = None) -> int:
     for noisy in ("rq.worker", "rq.job"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
-        worker = _Drain(QUEUES, connection=client, serializer=SERIALIZER)
+        worker = _Drain(QUEUES, connection=client, serializer=SERIALIZER, job_class=OurJob)
         worker.app = app
         worker.work(burst=True, max_jobs=most, logging_level="ERROR")
     finally:

@@ -17,9 +17,10 @@ from flask import Flask
 from rq.job import Job
 from rq_scheduler import Scheduler
 
-from wisp.core.queue import ENTRY, enqueue, wanted
+from wisp.core.queue import ENTRY, OurJob, enqueue, wanted
 
 POLL = 1.0
+GIVE_UP = 5.0
 PAUSE = 2.0
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,13 @@ def _moment(seconds: float = 0) -> datetime:
 
 
 class AppScheduler(Scheduler):
-    """rq-scheduler that keeps to the list in ``wisp.core.queue`` and bears Redis being emptied or away.
+    """rq-scheduler that keeps to the list in ``wisp.core.queue`` and bears Redis being emptied, away, or full of lies.
 
     Its own entries are only timers; what a worker gets is an ordinary job, with the timer's name as its key, so that
     none pile up while no worker runs.
     """
+
+    job_class = OurJob
 
     def reconcile(self) -> None:
         """Make the timers in Redis equal to the list: stale and changed ones go, missing ones come."""
@@ -81,14 +84,15 @@ def run(app: Flask) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    with app.app_context():
-        while not stopping.is_set():
-            try:
-                scheduler = AppScheduler(connection=redis.Redis.from_url(app.config["WISP"].redis_url), interval=POLL)
+    url = app.config["WISP"].redis_url
+    while not stopping.is_set():
+        try:
+            with app.app_context():
+                scheduler = AppScheduler(connection=redis.Redis.from_url(url, socket_timeout=GIVE_UP), interval=POLL)
                 scheduler.reconcile()
                 scheduler.run()
-            except (redis.exceptions.RedisError, OSError) as error:
-                if stopping.is_set():  # signing off failed
-                    return
-                log.warning("Redis is away, trying again every %d seconds (%s)", PAUSE, error)
-                time.sleep(PAUSE)
+        except (redis.exceptions.RedisError, OSError) as error:
+            if stopping.is_set():  # signing off failed
+                return
+            log.warning("Redis is away, trying again every %d seconds (%s)", PAUSE, error)
+            time.sleep(PAUSE)

@@ -33,7 +33,7 @@ from rq.utils import now
 from wisp.core import audit
 from wisp.core.db import db
 from wisp.core.process import follow_parent
-from wisp.core.queue import QUEUES, SERIALIZER, TimeLimit, rehearse
+from wisp.core.queue import QUEUES, SERIALIZER, OurJob, TimeLimit, rehearse
 
 PAUSE = 1.0  # seconds between two attempts to reach Redis
 JOBS = 500
@@ -249,8 +249,8 @@ class AppWorker(Worker):
 
     def _do(self, job_id: str, name: str, execution_id: str) -> None:
         """One job, in a context of its own. An error that leaves this is RQ's or Redis's, never the job's."""
-        job = Job.fetch(job_id, connection=self.connection, serializer=self.serializer)
-        queue = Queue(name, connection=self.connection, serializer=self.serializer)
+        job = OurJob.fetch(job_id, connection=self.connection)
+        queue = Queue(name, connection=self.connection, serializer=self.serializer, job_class=OurJob)
         execution = Execution.fetch(execution_id, job_id, connection=self.connection)
         execution._job = job
         with self.app.app_context():
@@ -282,6 +282,7 @@ def work(app: Flask, queues: tuple[str, ...] = QUEUES) -> None:
                 app=app,
                 connection=redis.Redis.from_url(app.config["WISP"].redis_url),
                 serializer=SERIALIZER,
+                job_class=OurJob,
                 job_monitoring_interval=5,
                 maintenance_interval=5,
                 worker_ttl=20,
