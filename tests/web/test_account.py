@@ -1,5 +1,6 @@
 """One's own account: a forgotten password, the second factor, sessions that can be seen and ended."""
 
+import dataclasses
 import re
 from datetime import timedelta
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import pyotp
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.mail import MailServer
 from tests.support.staff import PASSWORD, log_in, make_staff, signed_in, token, token_of
 from tests.web.test_staff_pages import deliver, link_in, post
-from wisp.core import audit, clock
+from wisp.core import audit, clock, crypto
 from wisp.core.db import session, transaction
 from wisp.outbox.models import Message
 from wisp.staff import service, sessions, totp
@@ -153,6 +155,23 @@ class TestSecondFactor:
             for minutes in (8, 12):
                 code = pyotp.TOTP(secret).at(now + timedelta(minutes=minutes))
                 assert second_step(app, code).status_code == 422
+
+    def test_with_another_key_recovery_codes_open_all_the_same(
+        self, app: Flask, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        secret, codes = turn_on(app, signed_in(app))
+        with app.app_context():
+            crypto.report_unreadable()
+            assert not caplog.messages
+        other = dataclasses.replace(app.config["WISP"], wisp_key=Fernet.generate_key().decode())
+        app.config["WISP"] = other
+        with app.app_context():
+            crypto.report_unreadable()
+            assert [line.rpartition(": ")[2] for line in caplog.messages] == ["second factors"]
+        wrong = second_step(app, pyotp.TOTP(secret).at(clock.now()))
+        assert wrong.status_code == 422
+        assert "Use uno de sus códigos de recuperación" in wrong.text
+        assert second_step(app, codes[0]).location == "/staff/"
 
     def test_recovery_codes_open_once_each(self, app: Flask) -> None:
         _secret, codes = turn_on(app, signed_in(app))

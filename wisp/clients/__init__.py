@@ -3,6 +3,7 @@
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
+from wisp.core import crypto
 from wisp.core.permissions import Permission
 from wisp.web import navigation
 from wisp.web.registry import Tab, client_tabs
@@ -12,7 +13,9 @@ def setup(app: Flask) -> None:
     """Pages, commands, sentences, tabs."""
     from wisp.clients import cli, plan_views, texts, views
     from wisp.clients import import_views as _same_blueprint  # noqa: F401
+    from wisp.clients.models import Client
 
+    crypto.kept["clients"] = Client.password
     texts.register()
     app.register_blueprint(views.bp)
     app.register_blueprint(plan_views.bp)

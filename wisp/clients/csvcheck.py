@@ -265,7 +265,7 @@ def _keys(router_id: int, connection: str, values: Mapping[str, Any]) -> list[tu
 
 def _same(present: Any, name: str, value: Any) -> bool:
     if name == "password":
-        return bool(crypto.decrypt(present.password) == value)
+        return crypto.is_same(present.password, value)
     return bool(getattr(present, name) == value)
 
 

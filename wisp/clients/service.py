@@ -84,7 +84,7 @@ def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, 
     _check_free(router_id, client.id, future)
     for name in changed:
         setattr(client, name, values[name])
-    if password and crypto.decrypt(client.password) != password:
+    if password and not crypto.is_same(client.password, password):
         client.password = crypto.encrypt(password)
         changed.add("password")
     if plan is not None and plan.id != client.plan_id:

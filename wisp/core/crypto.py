@@ -1,14 +1,32 @@
 """Secrets at rest: router, mail and TOTP secrets are stored encrypted with WISP_KEY, never in clear."""
 
+import logging
 from dataclasses import dataclass
+from typing import Any
 
+import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
+from flask_babel import lazy_gettext as _l
 from itsdangerous import BadData, URLSafeSerializer
 
+from wisp.core.db import session
+from wisp.core.errors import Refused, messages
 
-class SecretUnreadable(Exception):
+log = logging.getLogger(__name__)
+kept: dict[str, Any] = {}
+"""The columns that hold what ``encrypt`` gave, by name; each slice adds its own."""
+messages["core.secret"] = _l(
+    "What is stored encrypted cannot be read: the key of this installation (WISP_KEY) is not the one it was stored "
+    "with. Enter the password anew, or bring the old key back."
+)
+
+
+class SecretUnreadable(Refused):
     """The stored secret was encrypted with another WISP_KEY."""
+
+    def __init__(self) -> None:
+        super().__init__("core.secret")
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,28 @@ def decrypt(stored: str) -> str:
         return _fernet().decrypt(stored.encode()).decode()
     except InvalidToken:
         raise SecretUnreadable from None
+
+
+def is_same(stored: str, clear: str) -> bool:
+    """Whether ``stored`` holds ``clear``; one that cannot be read does not."""
+    try:
+        return decrypt(stored) == clear
+    except SecretUnreadable:
+        return False
+
+
+def report_unreadable() -> None:
+    """At the start: one line in the log where stored secrets cannot be read with the present key."""
+    lost = []
+    for name, column in kept.items():
+        stored = session().scalar(sa.select(column).where(column != "").limit(1))
+        try:
+            decrypt(stored or "")
+        except SecretUnreadable:
+            lost.append(name)
+    session().rollback()
+    if lost:
+        log.error("WISP_KEY is not the key with which secrets were stored; they cannot be read: %s", ", ".join(lost))
 
 
 def sign(purpose: str, name: str) -> str:

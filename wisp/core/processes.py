@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 
 import click
 from flask import Flask, current_app
+from sqlalchemy.exc import DBAPIError
 
 from wisp.core.embedded_redis import EmbeddedRedis, RedisInUse
 from wisp.core.process import following
@@ -27,8 +29,11 @@ def worker_command(queues: tuple[str, ...]) -> None:
 @click.command("scheduler")
 def scheduler_command() -> None:
     """Enqueue the periodic jobs until stopped; several may run."""
+    from wisp.core.crypto import report_unreadable
     from wisp.core.scheduler import run
 
+    with suppress(DBAPIError):  # not there yet: every job will say so
+        report_unreadable()
     run(current_app._get_current_object())  # type: ignore[attr-defined]
 
 

@@ -3,6 +3,7 @@
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
+from wisp.core import crypto
 from wisp.core.permissions import Permission
 from wisp.gateway import transport
 from wisp.web import navigation
@@ -12,7 +13,9 @@ from wisp.web.registry import Tab, router_tabs
 def setup(app: Flask) -> None:
     """Pages, commands, sentences, tabs."""
     from wisp.routers import cli, texts, views
+    from wisp.routers.models import Router
 
+    crypto.kept["routers"] = Router.password
     texts.register()
     transport.own_machine_allowed = not app.config["WISP"].production
     app.register_blueprint(views.bp)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
-from wisp.core import errors
+from wisp.core import crypto, errors
 from wisp.core.permissions import Permission
 from wisp.web import formats, navigation, registry
 from wisp.web.access import ADMINISTRATORS
@@ -14,11 +14,13 @@ from wisp.web.access import ADMINISTRATORS
 def setup(app: Flask) -> None:
     """The settings page with its panels, commands, sentences, and what the frame shows of the company."""
     from wisp.settings import cli, service, texts, views
+    from wisp.settings.models import Company
 
     def facts() -> formats.Facts:
         firm = service.company()
         return formats.Facts(firm.name, ZoneInfo(firm.timezone), firm.currency, firm.language)
 
+    crypto.kept["mail password"] = Company.mail_password
     formats.provide(facts)
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)

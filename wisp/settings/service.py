@@ -98,7 +98,7 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
     for name, value in wanted.items():
         old = getattr(stored, name)
         if name in SECRETS:
-            if _same_secret(old, value):
+            if crypto.is_same(old, value):
                 continue
             before[name], after[name] = bool(old), "changed" if value else False
             setattr(stored, name, crypto.encrypt(value))
@@ -203,13 +203,6 @@ def _stored() -> Company:
         stored = _blank()
         session().add(stored)
     return stored
-
-
-def _same_secret(stored: str, wanted: str) -> bool:
-    try:
-        return crypto.decrypt(stored) == wanted
-    except crypto.SecretUnreadable:
-        return False
 
 
 def _blank() -> Company:

@@ -3,7 +3,7 @@
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
-from wisp.core import errors
+from wisp.core import crypto, errors
 from wisp.core.permissions import Permission
 from wisp.web import navigation
 
@@ -11,7 +11,9 @@ from wisp.web import navigation
 def setup(app: Flask) -> None:
     """Log-in, the staff page, commands and sentences."""
     from wisp.staff import account, audit_views, auth, cli, mail, texts, views
+    from wisp.staff.models import StaffUser
 
+    crypto.kept["second factors"] = StaffUser.totp_secret
     auth.bind()
     mail.register()
     app.register_blueprint(account.bp)

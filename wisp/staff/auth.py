@@ -99,16 +99,18 @@ def code() -> Response:
         session.pop(PENDING, None)
         return go(url_for("auth.login"))
     form = CodeForm()
-    if not form.validate_on_submit():
-        return render("auth/code.html", form=form, status=WRONG if form.is_submitted() else 200)
     user_id, epoch, _at, remember, after = pending
+    readable = totp.readable(user_id)
+    if not form.validate_on_submit():
+        return render("auth/code.html", form=form, readable=readable, status=WRONG if form.is_submitted() else 200)
     with transaction():
         user = db_session().get(StaffUser, user_id)
         right = user is not None and user.session_epoch == epoch and totp.check(user_id, form.code.data or "")
     if not right:
         _note_failure("code", user)
         form.code.data = ""
-        return render("auth/code.html", form=form, status=WRONG, refused=_("The code is not right, or was used."))
+        wrong = _("The code is not right, or was used.")
+        return render("auth/code.html", form=form, readable=readable, status=WRONG, refused=wrong)
     enter(user_id, remember)
     email = current_user.email if current_user.is_authenticated else ""
     return throttle.remember(go(safe_path(after) or url_for("auth.start")), user_id, email)
