@@ -13,6 +13,8 @@ import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from tests.support import guard, web
@@ -31,6 +33,10 @@ from wisp.core.embedded_redis import EmbeddedRedis
 from wisp.demo.routeros import Router, SimulatorServer
 
 KEYS = {"SECRET_KEY": "the tests' own secret key, of no use elsewhere", "WISP_KEY": Fernet.generate_key().decode()}
+
+
+hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("house")  # nothing measures time: a busy machine is no failure
 
 
 def pytest_configure(config: pytest.Config) -> None:
