@@ -6,17 +6,45 @@
   const dialogBody = document.getElementById("dialog-body");
   const confirmDialog = document.getElementById("confirm");
   const toasts = document.getElementById("toasts");
+  let opener = null;
+
+  // --- the order of a list outlives a search ---------------------------------------------------------------------
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a.wisp-sort");
+    if (link) {
+      const sort = new URL(link.href).searchParams.get("sort");
+      document.querySelectorAll("form.wisp-filters input[name=sort]").forEach((field) => {
+        field.value = sort || "";
+        field.disabled = !sort;
+      });
+    }
+  });
+
+  // --- tab strips show the tab that one is on --------------------------------------------------------------------
+  document.querySelectorAll(".nav-tabs .active, .wisp-panels [aria-current]").forEach((tab) => {
+    tab.scrollIntoView({ block: "nearest", inline: "center" });
+  });
 
   // --- dialog -------------------------------------------------------------------------------------------------
   document.addEventListener("htmx:after:swap", (event) => {
     const target = event.detail.ctx && event.detail.ctx.target;
     if (dialog && target && dialog.contains(target) && dialogBody.childElementCount && !dialog.open) {
+      // the button that asked is disabled while it waits, and so has lost the focus: it gets it back when this closes
+      const source = event.detail.ctx.sourceElement;
+      opener = source && source.matches("form") ? source.querySelector("button:not([type=hidden])") : source;
       dialog.showModal();
     }
   });
   document.addEventListener("dialog:close", () => dialog && dialog.close());
   if (dialog) {
-    dialog.addEventListener("close", () => dialogBody.replaceChildren());
+    dialog.addEventListener("close", () => {
+      dialogBody.replaceChildren();
+      const row = opener && opener.closest("[id]");
+      const again = opener && opener.isConnected ? opener : row && document.querySelector(`#${CSS.escape(row.id)} button`);
+      if (again) {
+        again.focus();
+      }
+    });
   }
   document.addEventListener("click", (event) => {
     const closer = event.target.closest("[data-dialog-close]");

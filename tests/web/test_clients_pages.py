@@ -353,3 +353,8 @@ def test_plans(app: Flask) -> None:
     with app.app_context():
         assert session().scalars(sa.select(Plan.active)).one() is False
     assert browser.get("/planes/99/").status_code == 404
+    assert post(browser, "/planes/nuevo/", **{**plan, "name": "Negocio", "price": "5"}).status_code == 303
+    by_price = browser.get("/planes/?sort=-price").text
+    assert by_price.index("Casa") < by_price.index("Negocio")
+    assert "Negocio" not in browser.get("/planes/?q=cas").text
+    assert browser.get("/planes/exportar.csv?q=nego").text.splitlines()[1].startswith("Negocio,5.00,20M,")

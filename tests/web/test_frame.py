@@ -1,5 +1,6 @@
 """The frame: deny by default, pages and partials, headers, error pages, CSRF."""
 
+import html
 import json
 import subprocess
 import sys
@@ -174,6 +175,8 @@ def test_without_a_permission_it_is_403_with_it_200(app: Flask) -> None:
     answer = other.get("/t/partial")
     assert answer.status_code == 403
     assert "No tiene permiso para esto" in answer.text
+    assert "Permiso necesario: “Ver los clientes”" in html.unescape(answer.text)
+    assert 'class="wisp-nav"' in answer.text
 
 
 def test_the_page_and_its_partials_stand_at_the_same_address(app: Flask) -> None:

@@ -62,7 +62,7 @@ ROUTES: dict[str, Row] = {
     "clients.import_review": FREE, "clients.import_confirm": FREE, "clients.show": ZONED, "clients.data": CLIENT_FORM,
     "clients.connection": CLIENT_FORM, "clients.billing": CLIENT_FORM, "clients.billing_dates": ZONED,
     "clients.own_billing": ZONED, "clients.switch": ZONED, "clients.cancel": ZONED,
-    "plans.index": FREE, "plans.add": FREE, "plans.edit": FREE,
+    "plans.index": FREE, "plans.export": FREE, "plans.add": FREE, "plans.edit": FREE,
     "notices.of_client": ZONED, "notices.texts": FREE, "notices.preview": FREE,
     # billing
     "invoices.index": FREE, "invoices.export": FREE, "invoices.show": ZONED, "invoices.void": ZONED,
@@ -73,7 +73,8 @@ ROUTES: dict[str, Row] = {
     "tasks.run_export": ZONED, "tasks.client_history": ZONED, "tasks.simulate": ZONED, "tasks.apply_page": ZONED,
     "tasks.apply_now": ZONED, "tasks.hold": ZONED,
     # network
-    "routers.index": FREE, "routers.add": FREE, "routers.try_out": FREE, "routers.edit": ROUTER_FORM,
+    "routers.index": FREE, "routers.export": FREE,
+    "routers.add": FREE, "routers.try_out": FREE, "routers.edit": ROUTER_FORM,
     "routers.tools": ZONED, "routers.probe": ZONED, "routers.archive": ZONED, "routers.zones": ZONED,
     "routers.zone_add": WHOLE_ROUTER, "routers.zone_edit": ROUTER_FORM, "routers.zone_dates": FREE,
     "routers.zone_switch": ZONED, "access.sync_now": WHOLE_ROUTER, "access.rules": WHOLE_ROUTER,

@@ -132,6 +132,21 @@ def test_the_run_page_follows_the_run(app: Flask, tasks_page: Any, task: int) ->
     tasks_page.wait_for_selector("#run-items:not([hx-get]) tbody tr:nth-child(25)")
 
 
+def test_the_question_gives_the_focus_back_to_the_button_that_asked(tasks_page: Any, task: int) -> None:
+    ask(tasks_page, task)
+    tasks_page.wait_for_selector("#dialog-title:focus")
+    tasks_page.keyboard.press("Escape")
+    tasks_page.wait_for_selector(f"#task-{task} button:has-text('Aplicar ahora'):focus")
+
+
+def test_a_search_keeps_the_order(tasks_page: Any) -> None:
+    tasks_page.click("a.wisp-sort:has-text('Zona')")
+    tasks_page.wait_for_url(re.compile("sort=zone"))
+    tasks_page.fill("#q", "centro")
+    tasks_page.wait_for_url(re.compile("q=centro"))
+    assert "sort=zone" in tasks_page.url
+
+
 def test_filtering_changes_the_address_and_keeps_the_focus(tasks_page: Any) -> None:
     tasks_page.fill("#q", "centro")
     tasks_page.wait_for_url(re.compile("q=centro"))

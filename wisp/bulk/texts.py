@@ -13,7 +13,7 @@ from wisp.web.formats import format_number
 STATES: dict[str, Any] = {
     "queued": _l("In the queue"),
     "running": _l("Running"),
-    "done": _l("Done"),
+    "done": _l("Carried out"),
     "undoing": _l("Being undone"),
     "undone": _l("Undone"),
 }

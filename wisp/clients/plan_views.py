@@ -1,26 +1,53 @@
 """Pages of plans."""
 
+from typing import Any
+
+import sqlalchemy as sa
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from wisp.clients import domain, plans
 from wisp.clients.forms import PlanForm
 from wisp.clients.models import Plan
-from wisp.core.db import transaction
+from wisp.core import money
+from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
+from wisp.settings.service import company
 from wisp.web import go, render, requires, toast
+from wisp.web.tables import Listing, csv_response, search_text
 
 bp = Blueprint("plans", __name__, url_prefix="/planes")
+SORTS = {
+    "name": (sa.func.lower(Plan.name), Plan.id), "price": Plan.price, "down": Plan.down, "up": Plan.up,
+    "clients": plans.COUNT, "state": Plan.active,
+}  # fmt: skip
 
 
 @bp.get("/")
 @requires(Permission.CLIENTS_VIEW)
 def index() -> Response:
     """All plans, with how many clients have each."""
-    return render(
-        "plans/list.html", plans=plans.plans(), clients=plans.clients_by_plan(), write_speed=domain.write_speed
-    )
+    query: Any = plans.listing(search_text())
+    listing = Listing(query, SORTS, default="name")
+    return render("plans/list.html", partial="plans/_table.html", listing=listing, write_speed=domain.write_speed)
+
+
+@bp.get("/exportar.csv")
+@requires(Permission.CLIENTS_VIEW)
+def export() -> Response:
+    """The plans that the list shows, as a CSV file."""
+    head = (_("Plan"), _("Monthly price"), _("Download"), _("Upload"), _("Clients"), _("State"))
+    currency = company().currency
+    rows = session().execute(plans.listing(search_text()).order_by(*SORTS["name"]))
+    return csv_response(
+        "planes.csv", [str(text) for text in head],
+        (
+            (plan.name, money.plain(plan.price, currency), domain.write_speed(plan.down), domain.write_speed(plan.up),
+             clients, str(_("Offered") if plan.active else _("Not offered")))
+            for plan, clients in rows
+        ),
+    )  # fmt: skip
 
 
 @bp.route("/nuevo/", methods=["GET", "POST"])

@@ -8,6 +8,14 @@ from wisp.core.db import session
 from wisp.core.errors import Refused
 from wisp.core.money import MAX_MINOR
 
+_counted = (
+    sa.select(Client.plan_id, sa.func.count().label("clients"))
+    .where(Client.cancelled_at.is_(None))
+    .group_by(Client.plan_id)
+    .subquery()
+)
+COUNT = sa.func.coalesce(_counted.c.clients, 0)
+
 
 def add(name: str, price: int, down: int = 0, up: int = 0, router_profile: str = "") -> Plan:
     """A new plan. ``price`` in minor units, with or without tax as the company's tax mode says; speed 0 = no limit.
@@ -56,6 +64,12 @@ def get(plan_id: int) -> Plan | None:
 def plans() -> list[Plan]:
     """All plans, by name."""
     return list(session().scalars(sa.select(Plan).order_by(sa.func.lower(Plan.name), Plan.id)))
+
+
+def listing(text: str = "") -> sa.Select[Plan, int]:
+    """(plan, how many clients that are not cancelled have it), those whose name holds ``text``; unordered."""
+    query = sa.select(Plan, COUNT).outerjoin(_counted, _counted.c.plan_id == Plan.id)
+    return query.where(Plan.name.icontains(text, autoescape=True)) if text else query
 
 
 def clients_by_plan() -> dict[int, int]:

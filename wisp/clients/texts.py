@@ -8,6 +8,7 @@ from flask_babel import ngettext
 from wisp.clients.changeover import Unbilled
 from wisp.clients.csvfile import Problem
 from wisp.core.errors import messages
+from wisp.settings.texts import TAX_ID
 from wisp.web.formats import format_day
 
 FIELDS: dict[str, Any] = {
@@ -17,7 +18,7 @@ FIELDS: dict[str, Any] = {
     "phone": _l("Phone"),
     "language": _l("Language"),
     "legal_name": _l("Legal name"),
-    "tax_id": _l("Tax id"),
+    "tax_id": TAX_ID,
     "fiscal_address": _l("Fiscal address"),
     "zone": _l("Billing zone"),
     "plan": _l("Plan"),

@@ -23,6 +23,7 @@ from wisp.outbox.models import Message
 from wisp.routers import service as routers
 from wisp.settings import service as settings
 from wisp.settings.domain import format_tax
+from wisp.settings.texts import tax_name
 from wisp.web import close_dialog, go, render, render_dialog, requires, scope, tables, toast
 from wisp.web.requests import row_number
 
@@ -82,7 +83,7 @@ def show(number: str) -> Response:
     company = settings.company()
     return render(
         "invoices/show.html", invoice=invoice, client=client, company=company, states=STATES,
-        title=mail.document_title(company.document_title), tax=format_tax(invoice.tax_bp),
+        title=mail.document_title(company.document_title), tax=format_tax(invoice.tax_bp), tax_name=tax_name(company),
         balance=lists.balance(invoice), late=invoice.id in lists.overdue([invoice.id]),
         payments=_payments(invoice), messages=_messages(invoice), mail_texts=outbox_texts,
     )  # fmt: skip

@@ -12,7 +12,7 @@ METHODS: dict[str, Any] = {
     "credit": _l("Credit"),
     "other": _l("Other"),
 }
-STATES: dict[str, Any] = {"valid": _l("Valid"), "credit": _l("With credit left"), "void": _l("Voided")}
+STATES: dict[str, Any] = {"valid": _l("Applied"), "credit": _l("With credit left"), "void": _l("Voided")}
 REACTIVATED: dict[str, Any] = {
     "yes": _l("Payment %(number)s was registered and the service of %(client)s is back."),
     "waiting": _l(

@@ -200,6 +200,15 @@ def routers(scope: Scope = EVERYTHING) -> list[Router]:
     return list(session().scalars(_visible(scope).order_by(sa.func.lower(Router.name), Router.id)))
 
 
+def listing(scope: Scope = EVERYTHING, text: str = "") -> sa.Select[Router]:
+    """The query of all routers inside ``scope`` whose name, address, identity or version holds ``text``."""
+    query = _visible(scope)
+    if text:
+        columns = (Router.name, Router.host, Router.identity, Router.version, Router.board)
+        query = query.where(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    return query
+
+
 def _visible(scope: Scope) -> sa.Select[Router]:
     query = sa.select(Router).where(Router.archived_at.is_(None))
     if scope.zone_ids is not None:

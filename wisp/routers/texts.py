@@ -12,6 +12,7 @@ from wisp.core.errors import messages
 from wisp.gateway import ErrorCode
 from wisp.routers.health import CLOCK_WARNING, UNREADABLE
 from wisp.schedules.domain import Odd
+from wisp.routers.models import Router
 from wisp.web.formats import locale
 
 REFUSALS: dict[str, Any] = {
@@ -92,6 +93,13 @@ def oddity(odd: str, days: int) -> str:
 def cause(code: str) -> str:
     """The sentence that names the likely cause of a failure."""
     return str(CAUSES.get(code, code))
+
+
+def state(router: Router) -> str:
+    """How a router is, in a word or two."""
+    if router.online is None:
+        return str(_("Not asked yet"))
+    return str(_("Online") if router.online else _("Offline"))
 
 
 def lacking(policies: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
@@ -19,22 +20,49 @@ from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, registry, render, requires, scope, toast
 from wisp.web.requests import row_number
+from wisp.web.tables import Listing, csv_response, search_text
 from wisp.web.turns import one_at_a_time
 
 bp = Blueprint("routers", __name__, url_prefix="/router")
+SORTS = {
+    "name": (sa.func.lower(Router.name), Router.id), "state": Router.online, "host": (Router.host, Router.port),
+    "version": Router.version, "identity": Router.identity,
+}  # fmt: skip
 
 
 @bp.get("/")
 @requires(Permission.ROUTERS_VIEW)
 def index() -> Response:
     """All routers with their live state; the table asks for itself every few seconds."""
-    routers = service.routers(scope())
+    listing = Listing(service.listing(scope(), search_text()), SORTS, default="name")
+    marks = [of_them([router.id for router in listing.rows]) for of_them in registry.router_marks.values()]
+    return render(
+        "routers/list.html", partial="routers/_table.html",
+        listing=listing, routers=listing.rows, zones=_zones_by_router(), texts=texts, marks=marks,
+    )  # fmt: skip
+
+
+def _zones_by_router() -> dict[int, list[str]]:
     zones: dict[int, list[str]] = {}
     for zone in service.zones(scope()):
         zones.setdefault(zone.router_id, []).append(zone.name)
-    marks = [of_them([router.id for router in routers]) for of_them in registry.router_marks.values()]
-    return render(
-        "routers/list.html", partial="routers/_table.html", routers=routers, zones=zones, texts=texts, marks=marks
+    return zones
+
+
+@bp.get("/exportar.csv")
+@requires(Permission.ROUTERS_VIEW)
+def export() -> Response:
+    """The routers that the list shows, as a CSV file."""
+    head = (_("Router"), _("State"), _("Address"), "RouterOS", _("Model"), _("Identity"), _("Billing zones"))
+    zones = _zones_by_router()
+    found = session().scalars(service.listing(scope(), search_text()).order_by(*SORTS["name"]))
+    return csv_response(
+        "routers.csv", [str(text) for text in head],
+        (
+            (router.name, texts.state(router), f"{router.host}:{router.port}", router.version, router.board,
+             router.identity, "; ".join(zones.get(router.id, [])))
+            for router in found
+        ),
     )  # fmt: skip
 
 
@@ -164,7 +192,10 @@ def tools(router_id: int) -> Response:
 
 
 def _tools_page(router: Router) -> Response:
-    return render("routers/tools.html", partial="routers/_health.html", router=router, tab="tools", texts=texts)
+    marks = [of_them([router.id]) for of_them in registry.router_marks.values()]
+    return render(
+        "routers/tools.html", partial="routers/_health.html", router=router, tab="tools", texts=texts, marks=marks
+    )
 
 
 # Billing zones ---------------------------------------------------------------------------------------

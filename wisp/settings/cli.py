@@ -25,6 +25,7 @@ def shown() -> dict[str, Any]:
         "language": firm.language,
         "tax": domain.format_tax(firm.tax_bp),
         "tax_mode": firm.tax_mode,
+        "tax_name": firm.tax_name,
         "alerts": service.alert_addresses(),
         "min_days_to_pay": firm.min_days_to_pay,
         "late_days": firm.late_days,
@@ -52,6 +53,7 @@ def shown() -> dict[str, Any]:
 @click.option(
     "--tax-mode", type=click.Choice(domain.TAX_MODES), help="Whether prices include the tax (default: included)."
 )
+@click.option("--tax-name", help="As IVA.")
 @click.option("--alerts", multiple=True, metavar="ADDRESS", help="Where alerts go; may be given several times.")
 @json_option
 @command

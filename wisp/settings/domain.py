@@ -236,6 +236,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "language": one_of(LANGUAGES),
     "tax_bp": whole(0, 10_000),
     "tax_mode": one_of(TAX_MODES),
+    "tax_name": text(20),
     "document_title": one_of(TITLES),
     "how_to_pay": text(2000),
     "alert_addresses": parse_addresses,

@@ -71,7 +71,7 @@ class CompanyForm(Panel):
 
     name = StringField(_l("Name"), [InputRequired(), rule("name")])
     legal_name = StringField(_l("Legal name"), [rule("legal_name")])
-    tax_id = StringField(_l("Tax id"), [rule("tax_id")])
+    tax_id = StringField(texts.TAX_ID, [rule("tax_id")])
     address = TextAreaField(_l("Address"), [rule("address")])
     phone = StringField(_l("Telephone"), [rule("phone")], render_kw={"type": "tel"})
     email = StringField(_l("E-mail"), [rule("email")], render_kw={"type": "email"})
@@ -123,6 +123,7 @@ class BillingForm(Panel):
     """How invoices are made, and from which debt on something happens."""
 
     tax_bp = TaxField(_l("Tax"), [rule("tax_bp")], render_kw={"inputmode": "decimal", "autocomplete": "off"})
+    tax_name = StringField(_l("Name of the tax"), [rule("tax_name")])
     tax_mode = SelectField(_l("Prices"), [rule("tax_mode")], choices=_choices(texts.TAX_MODES))
     document_title = SelectField(_l("Title of the document"), [rule("document_title")], choices=_choices(texts.TITLES))
     min_days_to_pay = _number(_l("Minimum days to pay"), "min_days_to_pay")

@@ -28,6 +28,7 @@ class Company(Base):
     language: Mapped[str] = mapped_column(String(5), default="es")
     tax_bp: Mapped[int] = mapped_column(default=0)
     tax_mode: Mapped[str] = mapped_column(String(8), default="included")
+    tax_name: Mapped[str] = mapped_column(String(20), default="", server_default="")
     document_title: Mapped[str] = mapped_column(String(40), default="")
     how_to_pay: Mapped[str] = mapped_column(Text, default="")
     alert_addresses: Mapped[str] = mapped_column(Text, default="")

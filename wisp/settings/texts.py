@@ -1,6 +1,11 @@
 """What people read of the settings: choices and refusals."""
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+
+from wisp.settings.models import Company
+from wisp.settings.service import company
 
 TAX_MODES = {"included": _l("The prices include the tax"), "added": _l("The tax is added to the prices")}
 TITLES = {"": _l("Payment request"), "receipt": _l("Receipt"), "invoice": _l("Invoice")}
@@ -10,6 +15,18 @@ SECURITIES = {
     "none": _l("None: everything is readable on the way"),
 }
 
+
+def tax_name(firm: Company) -> str:
+    """What invoices call the tax: the setting, else the usual name in the language of the reader."""
+    return firm.tax_name or str(_("VAT"))
+
+
+def _tax_id() -> str:
+    return "RFC" if company().currency == "MXN" else str(_("Tax id"))
+
+
+TAX_ID = LazyString(_tax_id)
+"""What the tax number of a company or a client is called in the company's country."""
 MESSAGES = {
     "amount.amount": _l("“%(value)s” is not an amount. Write it like %(example)s."),
     "amount.ambiguous": _l("“%(value)s” could be two amounts. Write it like %(example)s."),

@@ -5,7 +5,7 @@ from flask_babel import lazy_gettext as _l
 
 from wisp.core import crypto, errors
 from wisp.core.permissions import Permission
-from wisp.web import navigation
+from wisp.web import navigation, registry
 
 
 def setup(app: Flask) -> None:
@@ -15,6 +15,7 @@ def setup(app: Flask) -> None:
 
     crypto.kept["second factors"] = StaffUser.totp_secret
     auth.bind()
+    registry.permission_labels.update(texts.PERMISSIONS)
     mail.register()
     app.register_blueprint(account.bp)
     app.register_blueprint(audit_views.bp)

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from wisp.core.audit import AuditEntry
-from wisp.settings.texts import SECURITIES, TAX_MODES, TITLES
+from wisp.settings.texts import SECURITIES, TAX_ID, TAX_MODES, TITLES
 from wisp.staff.texts import PERMISSIONS, ROLES
 from wisp.web.formats import format_day, format_money, format_number
 
@@ -47,7 +47,7 @@ _CLIENT = {
     "connection": _l("Connection"), "fiscal_address": _l("Fiscal address"), "free": _l("Free service"),
     "installed_on": _l("Installed on"), "legal_name": _l("Legal name"), "mac": _l("MAC address"),
     "no_cut": _l("Never cut"), "no_cut_until": _l("Not cut until"), "no_notice": _l("Without notice"),
-    "own_billing": _l("Own billing"), "phone": _l("Phone"), "plan": _l("Plan"), "tax_id": _l("Tax id"),
+    "own_billing": _l("Own billing"), "phone": _l("Phone"), "plan": _l("Plan"), "tax_id": TAX_ID,
     "username": _l("User"), "zone": _l("Billing zone"), "zone_id": _l("Billing zone (number)"),
     "plan_id": _l("Plan (number)"), "router_id": _l("Router (number)"), "cancelled": _l("Cancelled"),
     "notice": _l("Notice"),
@@ -95,6 +95,7 @@ _COMPANY = {
     "prorate": _l("Prorate a shortened first month"), "resolvers": _l("Name servers"),
     "review_days": _l("Days that a payment under review blocks the cut"),
     "seen_hours": _l("Hours for which a notice that was seen stays away"), "tax_bp": _l("Tax"),
+    "tax_name": _l("Name of the tax"),
     "tax_mode": _l("Prices"), "tolerance": _l("Overdue debt that is tolerated without a cut"),
 }  # fmt: skip
 _OTHER = {
@@ -127,7 +128,7 @@ VALUES: dict[str, dict[Any, Any]] = {
     "role": ROLES,
     "state": {
         "pending": _l("Pending"), "partial": _l("Partial"), "paid": _l("Paid"), "void": _l("Voided"),
-        "done": _l("Done"), "undoing": _l("Being undone"),
+        "done": _l("Carried out"), "undoing": _l("Being undone"),
     },
     "tax_mode": TAX_MODES,
 }  # fmt: skip

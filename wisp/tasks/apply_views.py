@@ -237,7 +237,7 @@ def apply_now(task_id: int) -> Response:
     if run_id is None:
         return _after_hold(row, plan_id, origin)
     if mine:
-        toast(_("Ordered: %(task)s, %(owner)s.", task=row.kind, owner=row.owner))
+        toast(_("%(task)s was ordered for %(owner)s.", task=row.kind, owner=row.owner))
     else:
         toast(_("This task already had an open run. No second one was ordered: you see that one."), "info")
     if not is_htmx() or origin != "list":

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, abort, current_app, request
+from flask import Flask, abort, current_app, g, request
 from flask_login import current_user
 
 from wisp.core import audit
@@ -90,6 +90,7 @@ def enforce() -> Any:
     if mark == ADMINISTRATORS:
         return None if can(ADMINISTRATORS) else abort(403)
     if mark is None or not mark <= current_user.permissions:
+        g.missing_permissions = sorted((mark or frozenset()) - current_user.permissions)
         abort(403)
     return None
 

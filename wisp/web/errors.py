@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Flask, Response, make_response, render_template, request, url_for
+from flask import Flask, Response, g, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -11,6 +11,7 @@ from wisp.core.commands import BUSY
 from wisp.core.errors import Refused
 from wisp.web.dispatch import DatabaseBusy
 from wisp.web.pages import go, is_htmx, is_partial, safe_path, toast
+from wisp.web.registry import permission_labels
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,13 @@ def init_app(app: Flask) -> None:
         code = error.code or 500
         if code < 400:
             return error
-        return problem(code, *_texts(code))
+        title, advice = _texts(code)
+        missing = g.get("missing_permissions") if code == 403 else None
+        if missing:
+            names = ", ".join(f"“{permission_labels.get(permission, permission)}”" for permission in missing)
+            needed = _("Permission needed: %(names)s.", names=names)
+            advice = f"{needed} {advice}"
+        return problem(code, title, advice)
 
     @app.errorhandler(CSRFError)
     def csrf(error: CSRFError) -> Response:

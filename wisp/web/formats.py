@@ -111,7 +111,8 @@ def format_since(moment: datetime | None) -> str:
     """How long ago, or in how long (hace 3 horas, dentro de 2 días); a dash for None."""
     if moment is None:
         return "–"
-    return dates.format_timedelta(moment - clock.now(), add_direction=True, locale=locale())
+    # by the language alone: Mexico's forms mix "en 1 mes" with "dentro de 3 semanas"
+    return dates.format_timedelta(moment - clock.now(), add_direction=True, locale=language())
 
 
 def format_number(value: float | None) -> str:

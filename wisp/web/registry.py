@@ -56,6 +56,8 @@ router_tabs = Tabs()
 router_tools = Tabs(whole=True)
 settings_panels = Tabs()
 dashboard_cards = Tabs()
+permission_labels: dict[Permission, Any] = {}
+"""How people call each permission; filled by the slice that grants them."""
 router_marks: dict[str, Callable[[list[int]], dict[int, str]]] = {}
 """What higher slices show beside a router's state in the list: from ids to rendered parts, in one statement each."""
 client_heads: dict[str, Callable[[Any], Any]] = {}

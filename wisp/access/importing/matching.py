@@ -129,6 +129,8 @@ def _compare(proposal: Proposal, plans: Mapping[int, KnownPlan]) -> None:
     names = ("address", "address6", "mac")
     for name in names if proposal.source == "queue" else (*names, "connection", "username", "password"):
         value = getattr(proposal, name)
+        if name == "address" and proposal.source == "lease" and proposal.tag == client.code and not client.address:
+            continue  # our own lease: its address is the router's choice
         if value and value != getattr(client, name):
             proposal.changes.append(name)
     present, suggested = plans.get(client.plan_id), plans.get(proposal.plan_id)

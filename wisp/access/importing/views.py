@@ -187,7 +187,7 @@ def _place(router_id: int, token: str, action: str, value: str) -> str:
         page = row_number(value) or 1
     elif action == "show":
         show, page = _show(value or show), 1
-    arguments: dict[str, Any] = {"show": show if show != "all" else None, "q": text or None}
+    arguments: dict[str, Any] = {"show": show, "q": text or None}
     arguments["page"] = page if page > 1 else None
     return url_for("imports.review", router_id=router_id, token=token, **arguments)
 
@@ -233,7 +233,9 @@ def _own_lists() -> set[str]:
 
 
 def _review_page(router: Router, found: RouterImport, status: int = 200) -> Response:
-    show, text = _show(request.args.get("show", "")), request.args.get("q", "").strip()[:200]
+    counts = service.counts(found)
+    first = "new" if counts.get("new") else "all"
+    show, text = _show(request.values.get("show", first)), request.values.get("q", "").strip()[:200]
     listing = Listing(
         service.rows_query(found, show, text), {"position": RouterImportRow.position}, "position", per_page=PER_PAGE
     )
@@ -245,7 +247,7 @@ def _review_page(router: Router, found: RouterImport, status: int = 200) -> Resp
 
     return render(
         "access/importing/review.html", status=status, router=router, tab="tools", review=found, listing=listing,
-        show=show, text=text, counts=service.counts(found), zones=service.zones(router, scope()), plans=plans.plans(),
+        show=show, text=text, counts=counts, zones=service.zones(router, scope()), plans=plans.plans(),
         entries=service.entries_of([row.id for row in listing.rows]), own=_own_lists(), texts=texts,
         client_texts=client_texts, speed=_speed, changes=changes, may_remove=can(Permission.ROUTERS_EDIT),
     )  # fmt: skip
