@@ -11,8 +11,8 @@ from flask_babel import lazy_gettext as _l
 from wisp.core.errors import messages
 from wisp.gateway import ErrorCode
 from wisp.routers.health import CLOCK_WARNING, UNREADABLE
-from wisp.schedules.domain import Odd
 from wisp.routers.models import Router
+from wisp.schedules.domain import Odd
 from wisp.web.formats import locale
 
 REFUSALS: dict[str, Any] = {
