@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext as _l
 
 def setup(app: Flask) -> None:
     """Wire the receivers of events, the texts and the commands."""
-    from wisp.access import cli, importing, provision, service, texts, views
+    from wisp.access import cli, history, importing, provision, service, texts, views
     from wisp.access.rules import jobs, verdicts  # noqa: F401  (registers its jobs)
     from wisp.core import events
     from wisp.core.permissions import Permission
@@ -21,6 +21,7 @@ def setup(app: Flask) -> None:
     events.settings_changed.connect(verdicts.changed)
     events.router_changed.connect(verdicts.changed)
     texts.register()
+    history.register()
     app.jinja_env.filters["router_words"] = texts.explain
     cli.register()
     app.register_blueprint(views.bp)

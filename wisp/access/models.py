@@ -88,6 +88,22 @@ class Access(Base):
     )  # fmt: skip
 
 
+class RouterAnswer(Base):
+    """A router confirmed that a client has its service back (``restored``), or that it is ``cut`` for another reason
+    than a run's; cuts of runs stand in their ledger. ``state`` as in domain.Outcome."""
+
+    __tablename__ = "router_answer"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    kind: Mapped[str] = mapped_column(String(8))
+    state: Mapped[str] = mapped_column(String(10))
+    detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+    __table_args__ = (CheckConstraint(one_of("kind", "cut", "restored"), name="kind"), Index(None, "client_id", "at"))
+
+
 class AccessLeftover(Base):
     """What a client has left behind on a router, to be put back there: it moved, or is known there by another name now.
 

@@ -14,7 +14,7 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from wisp.access import hours, left, outages, service
+from wisp.access import answers, hours, left, outages, service
 from wisp.access.domain import Lists, Outcome, SyncReport, pause
 from wisp.access.knocking import PATIENCE
 from wisp.access.levers import Lever
@@ -288,6 +288,7 @@ def record(plan: Plan, result: Result, changed: Sequence[dict[str, object]], own
         report=SyncReport(plan.order, result.reached, result.error, result.detail, outcomes, plan.held),
     )
     if result.reached:
+        answers.record(plan, outcomes)
         _store(plan, result, changed)
     else:
         _mark_sent(plan, result)

@@ -11,12 +11,13 @@ from wisp.web.registry import Tab, client_tabs
 
 def setup(app: Flask) -> None:
     """Pages, commands, sentences, tabs."""
-    from wisp.clients import cli, plan_views, texts, views
+    from wisp.clients import cli, history, plan_views, texts, views
     from wisp.clients import import_views as _same_blueprint  # noqa: F401
     from wisp.clients.models import Client
 
     crypto.kept["clients"] = Client.password
     texts.register()
+    history.register()
     app.register_blueprint(views.bp)
     app.register_blueprint(plan_views.bp)
     app.cli.add_command(cli.group)

@@ -14,11 +14,12 @@ from wisp.web import navigation, registry
 def setup(app: Flask) -> None:
     """Pages, commands, the e-mail of an invoice, sentences, and the balances that an import brings along."""
     from wisp.clients import listing
-    from wisp.invoices import cli, mail, service, texts, views
+    from wisp.invoices import cli, history, mail, service, texts, views
 
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)
     mail.register()
+    history.register()
     errors.messages.update(texts.MESSAGES)
     events.clients_imported.connect(open_accounts)
     listing.accounts = listing.Accounts(service.owing, service.debts_of)

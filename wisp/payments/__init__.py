@@ -10,9 +10,10 @@ from wisp.web import navigation, registry
 
 def setup(app: Flask) -> None:
     """Pages, commands, sentences, and the receiver that reactivates where a debt has fallen."""
-    from wisp.payments import cli, service, texts, views
+    from wisp.payments import cli, history, service, texts, views
 
     app.register_blueprint(views.bp)
+    history.register()
     app.cli.add_command(cli.group)
     errors.messages.update(texts.MESSAGES)
     events.account_changed.connect(service.account_changed)

@@ -38,11 +38,12 @@ def setup(app: Flask) -> None:
     """The pages, the gate for what routers send here, the link in invoice e-mails, the panel, the client's
     tab, and who saw a notice in the ledger of runs."""
     from wisp.invoices import mail
-    from wisp.portal import counting, office_views, service, views
+    from wisp.portal import counting, history, office_views, service, views
     from wisp.tasks import hooks
 
     app.extensions["wisp_looks"] = counting.Counter(app.app_context)
     app.register_blueprint(views.bp)
+    history.register()
     app.register_blueprint(office_views.bp)
     if views.gate not in access.gates:
         access.gates.append(views.gate)

@@ -13,12 +13,13 @@ def setup(app: Flask) -> None:
     from wisp.clients import changeover as billing_changes
     from wisp.clients import cli as client_commands
     from wisp.schedules import service as schedules
-    from wisp.tasks import apply_views, changeover, cli, client_head, ledger, planning, texts
+    from wisp.tasks import apply_views, changeover, cli, client_head, history, ledger, planning, texts
 
     app.register_blueprint(apply_views.bp)
     app.cli.add_command(cli.tasks)
     app.cli.add_command(cli.runs)
     texts.register()
+    history.register()
     billing_changes.answered_by(changeover.find)
     schedules.concerns_answered_by(planning.concerns)
     events.router_synced.connect(ledger.on_router_synced)

@@ -7,7 +7,10 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from wisp.clients import timeline
+from wisp.clients.cli import group as clients
 from wisp.clients.models import Client
+from wisp.clients.service import find as find_client
 from wisp.core import queue
 from wisp.core.commands import ROW, command, emit, fail, json_option, wait_option
 from wisp.core.db import session, transaction
@@ -144,6 +147,15 @@ def _show(run_id: int, as_json: bool) -> None:
     if found is None:
         raise Refused("runs.unknown", id=run_id)
     emit(documents.run(found), as_json)
+
+
+@clients.command("history")
+@click.argument("code")
+@json_option
+@command
+def client_history(code: str, as_json: bool) -> None:
+    """Everything that has happened to one client, newest first."""
+    emit([documents.event(event) for event in timeline.everything(find_client(code))], as_json)
 
 
 groups = (tasks, runs)

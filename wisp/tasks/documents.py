@@ -8,6 +8,7 @@ from sqlalchemy import select
 from wisp.access import hours
 from wisp.access.rules import verdicts
 from wisp.clients.models import Client
+from wisp.clients.timeline import Event
 from wisp.core import money
 from wisp.core.db import session
 from wisp.schedules import domain as calendar
@@ -153,6 +154,20 @@ def _applied(task: PeriodicTask) -> bool | None:
     if task.kind == Kind.invoices:
         return None
     return verdicts.of_router(planning.owner_of(task.schedule_id)[1]).applies(task.kind)
+
+
+def event(found: Event) -> dict[str, Any]:
+    """A line of a client's history."""
+    return {
+        "at": _moment(found.at),
+        "actor": found.actor,
+        "kind": found.kind,
+        "text": found.said.text,
+        "amount": None if found.amount is None else _amount(found.amount),
+        "run": found.run,
+        "invoice": found.invoice,
+        "payment": found.payment,
+    }
 
 
 def zone_named(name: str) -> int:

@@ -303,18 +303,6 @@ def client_of(code: str, scope: Scope) -> Client | None:
     return client if client is not None and scope.allows(client.zone_id) else None
 
 
-def history(client_id: int) -> Rows:
-    """(RunItem, TaskRun, PeriodicTask, label of the invoice or None) of one client."""
-    query: Rows = (
-        select(RunItem, TaskRun, PeriodicTask, Invoice.label)
-        .join(TaskRun, TaskRun.id == RunItem.run_id)
-        .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
-        .outerjoin(Invoice, Invoice.id == RunItem.invoice_id)
-        .where(RunItem.client_id == client_id)
-    )
-    return query
-
-
 def last_cut(client_id: int) -> Any:
     """(RunItem, TaskRun, PeriodicTask) of the newest run that cut this client or tried to, or None."""
     return (

@@ -342,18 +342,6 @@ def item_counts(run_id: int) -> dict[str, int]:
     return dict(rows.all())
 
 
-def history_of_client(client_id: int) -> Rows:
-    """(RunItem, TaskRun, PeriodicTask) of one client, newest first: "¿por qué se cortó a este cliente?"."""
-    query: Rows = (
-        select(RunItem, TaskRun, PeriodicTask)
-        .join(TaskRun, TaskRun.id == RunItem.run_id)
-        .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
-        .where(RunItem.client_id == client_id)
-        .order_by(RunItem.run_id.desc())
-    )
-    return query
-
-
 def upcoming(scope: Scope = EVERYTHING, limit: int = 8) -> Sequence[Any]:
     """(PeriodicTask, Zone, Client|None) that run next."""
     query = (

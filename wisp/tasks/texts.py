@@ -236,9 +236,24 @@ def answer_text(reason: str, detail: str) -> str:
     return detail
 
 
+EVENTS: dict[str, tuple[str, str]] = {
+    "invoice": ("file-invoice", "info"), "void": ("file-x", "muted"), "credit": ("cash", "ok"),
+    "mail": ("mail", "info"),
+    "notice": ("bell", "warn"), "seen": ("eye", "muted"), "cut": ("wifi-off", "bad"), "reactivated": ("wifi", "ok"),
+    "suspended": ("wifi-off", "bad"), "paused": ("player-pause", "warn"), "payment": ("cash", "ok"),
+    "payment_void": ("cash", "muted"), "report": ("cash", "warn"), "promise": ("calendar-event", "info"),
+    "promise_broken": ("calendar-event", "bad"), "edit": ("pencil", "muted"),
+}  # fmt: skip
+"""Icon and colour of what a client's history tells."""
+
+
 def actor_text(actor: str) -> str:
     """Who ordered something, as people say it."""
     who, _colon, name = actor.partition(":")
+    if who == "router":
+        return name
+    if actor == "client":
+        return str(_("the client"))
     if who == "staff":
         return name
     if who == "cli":

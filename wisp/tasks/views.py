@@ -8,8 +8,7 @@ from flask_babel import gettext as _
 
 from wisp.access import hours as cut_hours
 from wisp.access import service as access
-from wisp.clients import listing as client_lists
-from wisp.clients import texts as client_texts
+from wisp.clients import timeline
 from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import read_together, session
@@ -28,7 +27,7 @@ from wisp.tasks import planning, presenters, queries, sentences, service, texts
 from wisp.tasks.domain import UNSETTLED_RUNS, ItemState
 from wisp.tasks.hooks import Look
 from wisp.tasks.models import RunItem, TaskRun
-from wisp.web import render, requires, scope
+from wisp.web import can, render, requires, scope
 from wisp.web.requests import row_number
 from wisp.web.tables import Listing, csv_response, search_text
 
@@ -257,24 +256,22 @@ def run_export(run_id: int) -> Response:
 @bp.get("/clientes/<code>/historial/")
 @requires(Permission.CLIENTS_VIEW, VIEW)
 def client_history(code: str) -> Response:
-    """ "¿Por qué se cortó a este cliente?": what every run did to one client, and why, newest first."""
+    """Everything that has happened to one client, newest first, and why it is suspended."""
     client = queries.client_of(code, scope())
     if client is None:
         abort(404)
     zone = settings.timezone()
     state, debt = access.state_of(client.id), invoices.debt_of(client.id)
-    listing = Listing(queries.history(client.id), {"run": RunItem.run_id}, default="-run", per_page=30)
+    found, newest = timeline.query(client, can)
+    listing = Listing(found, {"at": newest}, default="-at", per_page=40)
     return render(
         "tasks/client_history.html",
         partial="tasks/_client_history.html",
         client=client,
         tab="history",
-        standing=client_lists.standings([client])[client.id],
-        texts=client_texts,
         listing=listing,
-        looks=queries.looks([(item, run) for item, run, task, _label in listing.rows if task.kind == Kind.notice]),
+        events=timeline.events(client, listing.rows),
         answer=sentences.why(state, debt, queries.last_cut(client.id), zone),
-        says=sentences,
         timezone=zone,
         words=texts,
     )
