@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.schedules.models import PeriodicTask
 from wisp.tasks import documents, jobs, planning, service
+from wisp.tasks import why as reasons
 from wisp.tasks.domain import OPEN_RUNS
 from wisp.tasks.models import TaskRun
 
@@ -156,6 +158,18 @@ def _show(run_id: int, as_json: bool) -> None:
 def client_history(code: str, as_json: bool) -> None:
     """Everything that has happened to one client, newest first."""
     emit([documents.event(event) for event in timeline.everything(find_client(code))], as_json)
+
+
+@clients.command("why")
+@click.argument("code")
+@click.option("--question", type=click.Choice(reasons.QUESTIONS), help="Default: why it is cut, or why it is not.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="What was so on that day.")
+@json_option
+@command
+def client_why(code: str, question: str | None, day: datetime | None, as_json: bool) -> None:
+    """Why a client was cut, still is, was not, or was not invoiced."""
+    answer = reasons.why(find_client(code), question or "", day.date() if day else None)
+    emit(documents.why(answer), as_json, answer.because)
 
 
 groups = (tasks, runs)

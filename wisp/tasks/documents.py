@@ -19,6 +19,7 @@ from wisp.settings import service as settings
 from wisp.tasks import planning, service
 from wisp.tasks.domain import STANDING
 from wisp.tasks.models import TaskPlan, TaskRun
+from wisp.tasks.why import MONEY, Why
 
 COUNTS = (
     "invoiced",
@@ -154,6 +155,29 @@ def _applied(task: PeriodicTask) -> bool | None:
     if task.kind == Kind.invoices:
         return None
     return verdicts.of_router(planning.owner_of(task.schedule_id)[1]).applies(task.kind)
+
+
+def why(found: Why) -> dict[str, Any]:
+    """Why something was done to a client, or not."""
+    figures = {
+        name: _amount(value) if name in MONEY else value.isoformat() if isinstance(value, date) else value
+        for name, value in found.figures.items()
+    }
+    return {
+        "question": found.question,
+        "day": found.day.isoformat(),
+        "state": found.state,
+        "suspension": found.suspension or None,
+        "because": found.because,
+        "rule": found.rule,
+        "figures": figures,
+        "actor": found.actor or None,
+        "run": found.run,
+        "invoice": found.invoice or None,
+        "amount": None if found.amount is None else _amount(found.amount),
+        "router_answer": found.router_answer or None,
+        "lifted_by": found.lifted_by or None,
+    }
 
 
 def event(found: Event) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, update
 
 from wisp.access import service as access
 from wisp.access.models import Access
@@ -19,7 +19,7 @@ from wisp.routers.models import Zone
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
-from wisp.schedules.models import Occurrence, PeriodicTask
+from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import own_scope
 from wisp.tasks.domain import CHUNK, UNSETTLED_RUNS, ItemState, Reason, RunState, end_state
@@ -306,9 +306,10 @@ def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:
             }
         )
     paid = Reason.PAID.value
-    why = why_not({change["client_id"] for change in changes if change["reason"] == paid})
-    for change in changes if why else ():
-        if change["reason"] == paid:
+    for kind in sorted(set(kinds.values())):
+        of_kind = [change for change in changes if change["reason"] == paid and kinds[change["run_id"]] == kind]
+        why = why_not({change["client_id"] for change in of_kind}, kind)
+        for change in of_kind:
             change["reason"] = why[change["client_id"]].value
     update_each(RunItem, changes, by=_KEY, updated_at=now)
     return unsaid
@@ -334,23 +335,31 @@ def _state_of(kind: str, wanted: str, how: str, detail: str, foreign: bool) -> t
     return state.value, reason.value
 
 
-def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
-    """Why nothing is wanted any more for clients whose cut or notice had been ordered."""
+def why_not(client_ids: Collection[int], kind: str) -> dict[int, Reason]:
+    """Why nothing is wanted any more for clients whose cut or notice (``kind``) had been ordered: by the rules of that
+    kind, on the local date of each client's schedule."""
     if not client_ids:
         return {}
-    today = clock.today(settings.timezone())
-    excluded = or_(Client.free, Client.no_notice, Client.no_cut, Client.no_cut_until.is_not(None))
+    today = invoices.local_today(clock.now())
+    for_good = and_(Client.no_cut, Client.no_cut_until.is_(None))
+    spared = or_(for_good, and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today))
     reason = case(
         (Client.cancelled_at.is_not(None), Reason.CANCELLED.value),
         (invoices.balance_of(Client.id) == 0, Reason.PAID.value),
         (invoices.promised(Client.id, today), Reason.PROMISE.value),
-        (excluded, Reason.EXCLUDED.value),
+        (Client.free, Reason.FREE.value),
+        (spared if kind == Kind.cut else Client.no_notice, Reason.EXCLUDED.value),
         else_=Reason.PAID.value,
+    )
+    query = (
+        select(Client.id, reason)
+        .join(Zone, Zone.id == Client.zone_id)
+        .join(BillingSchedule, invoices.schedule_of_client())
     )
     found: dict[int, Reason] = {}
     ids = sorted(client_ids)
     for at in range(0, len(ids), CHUNK):
-        rows = session().execute(select(Client.id, reason).where(Client.id.in_(ids[at : at + CHUNK])))
+        rows = session().execute(query.where(Client.id.in_(ids[at : at + CHUNK])))
         found |= {client_id: Reason(why) for client_id, why in rows}
     return found
 
@@ -358,6 +367,7 @@ def why_not(client_ids: Collection[int]) -> dict[int, Reason]:
 def _fail_unanswered(run: TaskRun, router_id: int, report: "SyncReport") -> None:
     """A complete synchronisation that says nothing of a client of the router no longer wants anything for it."""
     waiting = set(session().scalars(_waiting_on(run, router_id))) - set(report.held)
+    kind = session().get_one(PeriodicTask, run.task_id).kind
     changes = [
         {
             "run_id": run.id,
@@ -365,7 +375,7 @@ def _fail_unanswered(run: TaskRun, router_id: int, report: "SyncReport") -> None
             "state": ItemState.SUPERSEDED.value,
             "reason": reason.value,
         }
-        for client_id, reason in why_not(waiting).items()
+        for client_id, reason in why_not(waiting, kind).items()
     ]
     update_each(RunItem, changes, by=_KEY, updated_at=clock.now())
 

@@ -7,15 +7,14 @@ from flask import Blueprint, Response, abort, request
 from flask_babel import gettext as _
 
 from wisp.access import hours as cut_hours
-from wisp.access import service as access
 from wisp.clients import timeline
 from wisp.clients.models import Client
+from wisp.clients.service import find as find_client
 from wisp.core import clock
 from wisp.core.db import read_together, session
 from wisp.core.errors import Refused
 from wisp.core.money import plain
 from wisp.core.permissions import Permission
-from wisp.invoices import service as invoices
 from wisp.routers import service as routers
 from wisp.routers.models import Router, Zone
 from wisp.schedules import domain as calendar
@@ -24,6 +23,7 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import planning, presenters, queries, sentences, service, texts
+from wisp.tasks import why as reasons
 from wisp.tasks.domain import UNSETTLED_RUNS, ItemState
 from wisp.tasks.hooks import Look
 from wisp.tasks.models import RunItem, TaskRun
@@ -257,11 +257,11 @@ def run_export(run_id: int) -> Response:
 @requires(Permission.CLIENTS_VIEW, VIEW)
 def client_history(code: str) -> Response:
     """Everything that has happened to one client, newest first, and why it is suspended."""
-    client = queries.client_of(code, scope())
-    if client is None:
+    try:
+        client = find_client(code, scope())
+    except Refused:
         abort(404)
-    zone = settings.timezone()
-    state, debt = access.state_of(client.id), invoices.debt_of(client.id)
+    zone, question = settings.timezone(), request.args.get("pregunta", "")
     found, newest = timeline.query(client, can)
     listing = Listing(found, {"at": newest}, default="-at", per_page=40)
     return render(
@@ -271,7 +271,8 @@ def client_history(code: str) -> Response:
         tab="history",
         listing=listing,
         events=timeline.events(client, listing.rows),
-        answer=sentences.why(state, debt, queries.last_cut(client.id), zone),
+        answer=reasons.why(client, question if question in reasons.QUESTIONS else ""),
+        questions=reasons.ASKED,
         timezone=zone,
         words=texts,
     )
