@@ -112,7 +112,7 @@ def normal(name: str, value: str) -> str:
         except ValueError:
             return value.lower()
     if name == "address-list-timeout":
-        return str(sum(int(count) * _UNIT[unit] for count, unit in re.findall(r"(\d+)([wdhms])", value)) or value)
+        return str(sum(int(count) * _UNIT[unit] for count, unit in re.findall(r"(\d{1,9})([wdhms])", value)) or value)
     return value
 
 

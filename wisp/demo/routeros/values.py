@@ -91,7 +91,7 @@ def seconds_of(value: str, name: str = "timeout") -> int:
     if value.isdecimal():
         return int(value)
     if _TIME.fullmatch(value):
-        return sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)([wdhms])", value))
+        return sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d{1,9})([wdhms])", value))
     if found := _CLOCK.fullmatch(value):
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         return days * 86400 + hours * 3600 + minutes * 60 + seconds
