@@ -13,7 +13,7 @@ from flask import Flask
 
 from tests import factories
 from wisp.access.models import Access
-from wisp.clients import csvfile, listing, plans, search, service
+from wisp.clients import csvfile, listing, networks, plans, search, service
 from wisp.clients.listing import Filters
 from wisp.clients.models import Client
 from wisp.core import crypto, events
@@ -122,6 +122,77 @@ def test_an_address_is_unique_among_the_living_of_a_router() -> None:
     add("D", zone, address="10.0.0.2")
     with refused("clients.address_taken"), transaction():
         service.edit(service.find("D"), address="10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("mine", "free"),
+    [
+        ({"networks": "203.0.113.8/29"}, False), ({"networks": "203.0.113.0/24"}, False),
+        ({"networks": "203.0.113.12"}, False), ({"address": "203.0.113.15"}, False),
+        ({"networks": "10.9.0.0/24"}, False),
+        ({"networks": "2001:db8:1::/64"}, False), ({"address6": "2001:db8:1::5"}, False),
+        ({"address6": "2001:db8::/32"}, False), ({"networks": "10.9.0.5"}, False),
+        ({"networks": "203.0.113.16/29 10.9.1.0/24 2001:db8:2::/64"}, True), ({"address6": "2001:db8:2::5"}, True),
+    ],
+)  # fmt: skip
+def test_networks_have_nothing_in_common_with_what_others_of_the_router_have(mine: dict[str, str], free: bool) -> None:
+    zone, plan = factories.make_zone(), factories.make_plan()
+    common: dict[str, Any] = {"plan": plan, "name": "Ana", "connection": "static"}
+    with transaction():
+        first = service.add(
+            code="A", zone=zone, address="10.9.0.5", networks="203.0.113.8/29 2001:db8:1::/56", **common
+        )
+        service.add(code="B", zone=factories.make_zone(), **common, **mine)  # another router
+    session().rollback()
+    if not free:
+        with pytest.raises(Refused) as refused, transaction():
+            service.add(code="C", zone=zone, **common, **mine)
+        assert refused.value.values["client"] == "A"
+        with transaction():
+            other = service.add(code="C", zone=zone, **common)
+        with pytest.raises(Refused), transaction():
+            service.edit(service.find("C"), **mine)
+        with pytest.raises(Refused), transaction():
+            service.move(service.find("B"), zone)
+        with transaction():
+            service.cancel(first)  # what it had is free again
+        assert networks.of([first.id]) == {first.id: ("2001:db8:1::/56", "203.0.113.8/29")}
+        with transaction():
+            service.edit(service.find(other.code), **mine)
+    else:
+        with transaction():
+            service.add(code="C", zone=zone, **common, **mine)
+
+
+def test_networks_move_with_their_client_and_are_all_known() -> None:
+    zone, other = factories.make_zone(), factories.make_zone()
+    with transaction():
+        client = service.add(
+            code="A", zone=zone, plan=factories.make_plan(), name="Ana", connection="static", address="10.9.0.5",
+            address6="2001:db8::5", networks="203.0.113.8/29",
+        )  # fmt: skip
+    with transaction():
+        service.move(service.find("A"), other)
+        assert service.edit(service.find("A"), networks="203.0.113.8/29 10.9.0.6", phone2="555") == {
+            "networks",
+            "phone2",
+        }
+    session().rollback()
+    with transaction():
+        assert service.edit(service.find("A"), networks=("10.9.0.6", "203.0.113.8/29")) == set()
+    has = ("10.9.0.5", "2001:db8::5", "10.9.0.6", "203.0.113.8/29")
+    assert {tuple(row) for row in session().execute(networks.everything())} == {
+        (client.id, other.router_id, value) for value in has
+    }
+    for found in ("10.9.0.6", "203.0.113", "555"):
+        condition = search.matching(found)
+        assert condition is not None
+        assert session().scalars(sa.select(Client.code).where(condition)).all() == ["A"]
+    line = session().scalars(sa.select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert line is not None
+    assert line.before is not None
+    assert line.after is not None
+    assert (line.before["networks"], line.after["networks"]) == (["203.0.113.8/29"], ["10.9.0.6", "203.0.113.8/29"])
 
 
 def test_a_user_is_unique_for_its_kind_of_connection() -> None:

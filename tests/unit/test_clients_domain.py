@@ -1,12 +1,14 @@
 """What a client's values look like, and how they are searched and written into a CSV cell."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wisp.clients import domain
+from wisp.core.text import read_emails, split_emails
 
 
 @pytest.mark.parametrize("text", ["A", "c-1", "ana@isp.mx", "a_b.c", "9" * 64, "-", "@"])
@@ -18,6 +20,13 @@ def test_codes_of_the_allowed_signs(text: str) -> None:
 def test_other_codes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^code$"):
         domain.read_code("." + text + ".")
+
+
+@pytest.mark.parametrize("text", [".", "..", " .. "])
+def test_a_code_is_no_folder(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^code$"):
+        domain.read_code(text)
+    assert domain.read_code("...") == "..."
 
 
 @pytest.mark.parametrize(
@@ -56,17 +65,80 @@ def test_dates_are_iso_and_sensible() -> None:
             domain.read_date(text)
 
 
-@pytest.mark.parametrize("text", ["ana@example.com", "a.b+c@sub.example.mx", "ñandú@correo.example"])
-def test_email_addresses(text: str) -> None:
-    assert domain.read_email(text) == text
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("ana@example.com", "ana@example.com"), (" a.b+c@Sub.Example.mx ", "a.b+c@sub.example.mx"), ("", ""),
+     ("a@x.mx,b@x.mx ; a@x.mx", "a@x.mx; b@x.mx"), ("a@x.mx\nb@x.mx", "a@x.mx; b@x.mx"),
+     ("ana@ñandú.mx", "ana@xn--and-6ma2c.mx")],
+)  # fmt: skip
+def test_email_addresses(text: str, read: str) -> None:
+    assert domain.READERS["email"](text) == read
+    assert read_emails(read) == read
+    assert "; ".join(split_emails(read)) == read
 
 
 @pytest.mark.parametrize(
-    "text", ["ana", "ana@", "@x.mx", "a b@x.mx", "a@x", "a@x.mx,b@x.mx", "a@x.mx\nBcc: b@x.mx", "<a@x.mx>"]
-)
-def test_what_is_not_one_email_address(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^(email|control)$"):
-        domain.read_email(text)
+    ("text", "reason"),
+    [("ana", "email"), ("ana@", "email"), ("@x.mx", "email"), ("a b@x.mx", "email"), ("a@x", "email"),
+     ("a@x.mx\nBcc: b@x.mx", "email"), ("<a@x.mx>", "email"), ("josé@isp.mx", "email"), ("a@x.mx\u200b", "email"),
+     ("a@1.2.3.4", "email"), ("a@x..mx", "email"), ("; ".join(f"{n:060}@x.mx" for n in range(5)), "too_long")],
+)  # fmt: skip
+def test_what_cannot_be_sent_to_is_no_email_address(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        domain.READERS["email"](text)
+
+
+@pytest.mark.parametrize("text", ["", "555", "+52 (55) 1234-5678", "55.1234.5678"])
+def test_phones(text: str) -> None:
+    assert domain.read_phone(f" {text} ") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("5.2155E+11", "damaged"), ("5,2155e+11", "damaged"), ("555 ext 3", "phone"), ("555/666", "phone"), ("+", "phone"),
+     ("\u202a+52 55", "invisible"), ("٥٥", "phone")],
+)  # fmt: skip
+def test_what_is_no_phone(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        domain.read_phone(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("", ()), ("10.0.0.9", ("10.0.0.9",)), ("10.0.0.9/32 203.0.113.8/29", ("10.0.0.9", "203.0.113.8/29")),
+     ("2001:DB8:0:4000::/56,10.0.0.9; 10.0.0.9", ("10.0.0.9", "2001:db8:0:4000::/56")),
+     ("2001:db8::1/128", ("2001:db8::1",))],
+)  # fmt: skip
+def test_networks_in_their_normal_form(text: str, read: tuple[str, ...]) -> None:
+    assert domain.read_networks(text) == read
+    assert domain.read_networks(" ".join(read)) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("10.0.0.5/24", "network_bits"), ("2001:db8::5/64", "network_bits"), ("10.0.0.0/8", "network"),
+     ("0.0.0.0/16", "network"), ("127.0.0.1", "network"), ("10.0.0.1-10.0.0.9", "network"), ("fe80::1", "network"),
+     ("2001::/16", "network"), ("10.0.0.256", "network"), ("lan", "network")],
+)  # fmt: skip
+def test_what_is_no_network_of_a_client(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        domain.read_networks(text)
+
+
+def test_coordinates() -> None:
+    for text in ("19.432608,-99.133209", "19.432608 -99.133209", " 19.432608 ; -99.133209 ", "19.432608, -99.133209"):
+        assert domain.read_coordinates(text) == "19.432608, -99.133209"
+    assert domain.read_coordinates("") == ""
+    for text in ("91, 0", "0, 181", "19.43", "here", "19,43, -99,13", '19°25"N'):
+        with pytest.raises(ValueError, match=r"^coordinates$"):
+            domain.read_coordinates(text)
+
+
+def test_notes_keep_their_lines_and_nothing_invisible() -> None:
+    assert domain.read_note(" casa azul\r\nperro bravo \n") == "casa azul\nperro bravo"
+    for text, reason in (("a\x07", "control"), ("a\u200bb", "invisible"), ("x" * 2_001, "too_long")):
+        with pytest.raises(ValueError, match=f"^{reason}$"):
+            domain.read_note(text)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +167,7 @@ def test_a_guarded_cell_is_no_formula_and_reads_back(text: str) -> None:
     assert domain.unguard_cell(cell) == text
 
 
-def found(query: str, **values: str) -> bool:
+def found(query: str, **values: Any) -> bool:
     client = {"name": "", "code": "", "address": "", "phone": "", "username": "", **values}
     terms = domain.search_terms(**client)
     words = domain.query_terms(query)
@@ -111,6 +183,12 @@ def test_a_client_is_found_by(query: str) -> None:
         query, name="María de Ñúñez García-López", code="C-001", address="10.1.2.33", phone="+52 555 123 4567",
         username="isp.maria@isp",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ["b@x.mx", "203.0.113", "55 6677 88", "6778899"])
+def test_a_client_is_found_by_whatever_it_has_besides(query: str) -> None:
+    more = {"email": "a@x.mx; b@x.mx", "networks": ("203.0.113.8/29",), "phone2": "55 66 77 88 99"}
+    assert found(query, **more)
 
 
 @pytest.mark.parametrize("query", ["aria", "pedro", "maria pedro", "10.1.3", "999", "", "  "])

@@ -69,13 +69,13 @@ def test_no_text_holds_a_pattern_up(deadline: None) -> None:
         pytest.fail(f"{name}: {current.pattern}")
 
 
-@pytest.mark.parametrize("address", ["a@b", "a@b.mx", "ana.lopez+x@red-del-valle.example.com", "a@b.mx.", "ñ@b.mx"])
+@pytest.mark.parametrize("address", ["a@b", "a@b.mx", "ana.lopez+x@red-del-valle.example.com", "a@b.mx."])
 def test_an_address_is_taken(address: str) -> None:
     assert domain.check_address(f" {address} ") == address
 
 
 @pytest.mark.parametrize(
-    "address", ["a", "@b.mx", "a@", "a@-b.mx", "a@b-.mx", "a@b..mx", "a@é.mx", "a b@c.mx", "a@.mx"]
+    "address", ["a", "@b.mx", "a@", "a@-b.mx", "a@b-.mx", "a@b..mx", "a@é.mx", "a b@c.mx", "a@.mx", "ñ@b.mx"]
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(domain.Invalid):

@@ -184,6 +184,37 @@ OWN = {"billing": "own", "this_month": "skip", "billing_type": "prepaid", "due_d
        "cut_time": "08:00"}  # fmt: skip
 
 
+def test_the_other_fields_are_saved_shown_and_refused_where_they_are_typed(app: Flask, client_id: int) -> None:
+    browser, before = signed_in(app), stored(app)
+    same = {**DATA, "zone": before.zone_id, "plan": before.plan_id}
+    typed = {
+        "email": "ana@isp.mx, luis@isp.mx", "phone": "\u202a+52 55 1234\u202c", "phone2": "555-2",
+        "service_address": "Calle 5", "coordinates": "19.4,-99.1", "note": "casa azul\r\nperro",
+    }  # fmt: skip
+    said = post(browser, "/clientes/C1/datos/", **{**same, **typed})
+    assert said.status_code == 303
+    page = browser.get("/clientes/C1/datos/").text
+    assert "U+202A, U+202C" in page
+    found = stored(app)
+    assert (found.email, found.phone, found.phone2) == ("ana@isp.mx; luis@isp.mx", "+52 55 1234", "555-2")
+    assert (found.coordinates, found.note) == ("19.4, -99.1", "casa azul\nperro")
+    linked = post(browser, "/clientes/C1/conexion/", **{**CONNECTION, "networks": "203.0.113.8/29, 10.0.0.9"})
+    assert linked.status_code == 303
+    assert 'value="10.0.0.9 203.0.113.8/29"' in browser.get("/clientes/C1/conexion/").text
+    shown = browser.get("/clientes/C1/").text
+    for text in ("10.0.0.9 203.0.113.8/29", "luis@isp.mx", "Calle 5", 'href="geo:19.4,-99.1"', "perro", "555-2"):
+        assert text in shown
+    wrong = post(browser, "/clientes/C1/datos/", **{**same, "email": "josé@isp.mx", "phone": "5.2155E+11"})
+    assert wrong.status_code == 422
+    for name in ("email", "phone"):
+        field = re.search(rf'<input[^>]*name="{name}"[^>]*>', wrong.text)
+        assert field
+        assert 'aria-invalid="true"' in field[0]
+    assert post(browser, "/clientes/C1/conexion/", **{**CONNECTION, "networks": "10.0.0.5/24"}).status_code == 422
+    secret = {**CONNECTION, "connection": "pppoe", "username": "ana", "password": "pw\u200b"}
+    assert post(browser, "/clientes/C1/conexion/", **secret).status_code == 422
+
+
 @pytest.mark.usefixtures("client_id")
 def test_own_billing_and_back(app: Flask) -> None:
     browser = signed_in(app)

@@ -1,6 +1,6 @@
 """``flask clients`` and ``flask plans``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,24 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from wisp.clients import changeover, csvcheck, csvexport, csvfile, csvimport, domain, listing, plans, service, texts
+from wisp.clients import (
+    changeover,
+    csvcheck,
+    csvexport,
+    csvfile,
+    csvimport,
+    domain,
+    listing,
+    networks,
+    plans,
+    service,
+    texts,
+)
 from wisp.clients.models import Client, Plan
 from wisp.core import money, queue
 from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import transaction
+from wisp.core.errors import Refused
 from wisp.routers.cli import KINDS, ON_OFF, moments_of, schedule_options
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
@@ -81,19 +94,22 @@ def _add(clients: Sequence[Client], answers: list[dict[str, Any]], whole: bool =
 
 
 def shown(
-    client: Client, standing: listing.Standing, zones: dict[int, str], plan_names: dict[int, str]
-) -> dict[str, Any]:
+    client: Client, standing: listing.Standing, zones: dict[int, str], plan_names: dict[int, str],
+    further: Mapping[int, Sequence[str]],
+) -> dict[str, Any]:  # fmt: skip
     """A client as JSON; never its password."""
     return {
         "code": client.code,
         "name": client.name,
         "email": client.email,
         "phone": client.phone,
+        "phone2": client.phone2,
         "zone": zones.get(client.zone_id, ""),
         "plan": plan_names.get(client.plan_id, ""),
         "connection": client.connection,
         "address": client.address,
         "address6": client.address6,
+        "networks": list(further.get(client.id, ())),
         "mac": client.mac,
         "username": client.username,
         "language": client.language,
@@ -101,10 +117,16 @@ def shown(
         "billed_through": client.billed_through,
         "legal_name": client.legal_name,
         "tax_id": client.tax_id,
+        "fiscal_address": client.fiscal_address,
+        "service_address": client.service_address,
+        "coordinates": client.coordinates,
+        "note": client.note,
         "billing": "own" if client.own_billing else "zone",
         "state": standing.state,
         "reason": standing.reason,
         "free": client.free,
+        "no_notice": client.no_notice,
+        "no_cut": client.no_cut_until.isoformat() if client.no_cut_until else client.no_cut,
     }
 
 
@@ -129,8 +151,8 @@ def list_clients(zone: str | None, state: str, debt: str | None, plan: str | Non
     answer = []
     for start in range(0, len(clients), listing.CHUNK):
         part = clients[start : start + listing.CHUNK]
-        standings = listing.standings(part)
-        documents = [shown(client, standings[client.id], names, plan_names) for client in part]
+        standings, further = listing.standings(part), networks.of([client.id for client in part])
+        documents = [shown(client, standings[client.id], names, plan_names, further) for client in part]
         _add(part, documents)
         answer += documents
     emit(answer, as_json)
@@ -144,7 +166,7 @@ def show(code: str, as_json: bool) -> None:
     """One client, with the schedule that counts for it."""
     client = service.find(code)
     names, plan_names = {client.zone_id: client.zone.name}, {client.plan_id: client.plan.name}
-    answer = shown(client, listing.standings([client])[client.id], names, plan_names)
+    answer = shown(client, listing.standings([client])[client.id], names, plan_names, networks.of([client.id]))
     schedule = client.schedule if client.own_billing and client.schedule else client.zone.schedule
     tz = schedules.timezone_of(schedule)
     answer["schedule"] = {"type": schedule.billing_type, "due": schedule.due_day, "timezone": tz.key} | {
@@ -255,7 +277,10 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
 @command
 def add_plan(name: str, price: str, down: str, up: str, router_profile: str, as_json: bool) -> None:
     """Add a plan."""
-    minor = settings.read_amount(price)
+    try:
+        minor = settings.read_amount(price)
+    except Refused as refused:
+        raise click.BadParameter(str(refused), param_hint="--price") from None
     try:
         speeds = domain.read_speed(down), domain.read_speed(up)
     except ValueError:

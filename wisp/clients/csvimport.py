@@ -76,7 +76,8 @@ def _insert(added: Sequence[Planned], now: Any) -> None:
     for plan in added:
         plan.client_id = ids[plan.code]
         v = plan.values
-        own = (v["name"], plan.code, v["address"], v["phone"], v["username"], v["email"], v.get("address6"))
+        own = (v["name"], plan.code, v["address"], v["phone"], v["username"], v["email"], v.get("address6"),
+               v.get("phone2", ""), v.get("networks", ()))  # fmt: skip
         terms.append((plan.client_id, *own))
     search.insert_terms(terms)
 

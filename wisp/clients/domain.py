@@ -11,52 +11,110 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
+from wisp.core.text import damaged_number, read_emails, split_emails
+
 CONNECTIONS = ("static", "pppoe", "hotspot", "dhcp")
 LANGUAGES = ("es", "en")
 STATES = ("active", "suspended", "cancelled")
 CODE = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 MAX_SPEED = 10**12
 TERM_LENGTH = 64
+NOTE = 2_000
+SHORTEST_PREFIX = {4: 16, 6: 32}
+"""Whatever is larger is nobody's network, but a slip."""
 
-_EMAIL = re.compile(r"[^@\s<>()\[\]\\,;:\"]{1,64}@[^@\s<>()\[\]\\,;:\"]+\.[^@\s<>()\[\]\\,;:\".]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MAC = re.compile(r"[0-9A-F]{12}")
 _SPEED = re.compile(r"([0-9]{1,13})(?:\.([0-9]{1,3}))?([kKmMgG]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _WORD = re.compile(r"[^\W_]+")
 _PHONE = re.compile(r"[0-9+() .-]+")
+_DEGREES = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{1,9})?")
 _EDGES = ",;:()\"'"
 _GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def read_text(text: str, longest: int, *, required: bool = False) -> str:
-    """One line of text without control characters, trimmed: ``required``, ``too_long`` or ``control``."""
+    """One line of text, trimmed: ``required``, ``too_long``, ``control`` or ``invisible`` (format characters)."""
     text = text.strip()
     if required and not text:
         raise ValueError("required")
     if len(text) > longest:
         raise ValueError("too_long")
-    if not text.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
-        raise ValueError("control")
+    if not text.isprintable():
+        kinds = {unicodedata.category(letter) for letter in text}
+        if kinds & {"Cc", "Cs"}:
+            raise ValueError("control")
+        if "Cf" in kinds:
+            raise ValueError("invisible")
     return text
 
 
+def read_note(text: str) -> str:
+    """Lines of text; the breaks between them are the only control characters."""
+    lines = [read_text(line, NOTE) for line in text.strip().splitlines()]
+    if len(note := "\n".join(lines)) > NOTE:
+        raise ValueError("too_long")
+    return note
+
+
 def read_code(text: str) -> str:
-    """A client's code: 1 to 64 of ``A-Z a-z 0-9 . _ @ -``."""
+    """A client's code: 1 to 64 of ``A-Z a-z 0-9 . _ @ -``, but not what addresses of pages take for a folder."""
     text = text.strip()
     if not text:
         raise ValueError("required")
-    if not CODE.fullmatch(text):
+    if not CODE.fullmatch(text) or text in (".", ".."):
         raise ValueError("code")
     return text
 
 
-def read_email(text: str) -> str:
-    """One e-mail address, or the empty text."""
-    text = read_text(text, 254)
-    if text and not _EMAIL.fullmatch(text):
-        raise ValueError("email")
+def read_phone(text: str) -> str:
+    """A phone number: digits, ``+ ( ) - .`` and blanks; the empty text stays."""
+    text = read_text(text, 40)
+    if damaged_number(text):
+        raise ValueError("damaged")
+    if text and not (_PHONE.fullmatch(text) and re.search("[0-9]", text)):
+        raise ValueError("phone")
     return text
+
+
+def read_coordinates(text: str) -> str:
+    """Latitude and longitude in degrees ("19.432608, -99.133209"); the empty text stays."""
+    parts = [part for part in re.split(r"[,;\s]", text) if part]
+    if not parts:
+        return ""
+    if len(parts) != 2 or not all(_DEGREES.fullmatch(part) for part in parts):
+        raise ValueError("coordinates")
+    if abs(float(parts[0])) > 90 or abs(float(parts[1])) > 180:
+        raise ValueError("coordinates")
+    return ", ".join(parts)
+
+
+def read_networks(text: str) -> tuple[str, ...]:
+    """Addresses and prefixes, IPv4 and IPv6, separated by blanks, commas or semicolons: in canonical form, each once.
+
+    A prefix that has host bits is refused (``network_bits``): whoever writes 10.0.0.5/24 means one of two things.
+    """
+    return tuple(sorted({_network(part) for part in re.split(r"[;,\s]+", text) if part}))
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("network") from None
+    first = network.network_address
+    nobodys = (
+        first.is_unspecified
+        or first.is_loopback
+        or first.is_multicast
+        or (network.version == 6 and first.is_link_local)
+    )
+    if nobodys or network.prefixlen < SHORTEST_PREFIX[network.version] or "%" in text:
+        raise ValueError("network")
+    if str(first) != str(ipaddress.ip_address(text.partition("/")[0])):
+        raise ValueError("network_bits")
+    return str(first if network.prefixlen == network.max_prefixlen else network)
 
 
 def read_address(text: str) -> str | None:
@@ -127,12 +185,17 @@ def read_choice(text: str, choices: Iterable[str]) -> str:
 READERS: dict[str, Callable[[str], Any]] = {
     "code": read_code,
     "name": lambda text: read_text(text, 120, required=True),
-    "email": read_email,
-    "phone": lambda text: read_text(text, 40),
+    "email": read_emails,
+    "phone": read_phone,
+    "phone2": read_phone,
     "language": lambda text: read_choice(text, LANGUAGES),
     "legal_name": lambda text: read_text(text, 160),
     "tax_id": lambda text: read_text(text, 40),
     "fiscal_address": lambda text: read_text(text, 300),
+    "service_address": lambda text: read_text(text, 300),
+    "coordinates": read_coordinates,
+    "note": read_note,
+    "networks": read_networks,
     "connection": lambda text: read_choice(text, CONNECTIONS),
     "address": read_address,
     "address6": read_address6,
@@ -180,15 +243,17 @@ def fold(text: str) -> str:
 
 
 def search_terms(
-    name: str, code: str, address: str | None, phone: str, username: str, email: str = "", address6: str | None = None
-) -> set[str]:
-    """Everything by whose beginning a client is found: the words of the name, the code (whole and its parts), both
-    addresses, the phone (whole and without the country's or area's digits), the user and the e-mail."""
+    name: str, code: str, address: str | None, phone: str, username: str, email: str = "", address6: str | None = None,
+    phone2: str = "", networks: Iterable[str] = (),
+) -> set[str]:  # fmt: skip
+    """Everything by whose beginning a client is found: the words of the name, the code (whole and its parts), all its
+    addresses, the phones (whole and without the country's or area's digits), the user and the e-mails."""
     terms = {word.strip(_EDGES) for word in fold(name).split()} | set(_WORD.findall(fold(name)))
     for whole in (code, username):
         terms |= {fold(whole), *_WORD.findall(fold(whole))}
-    digits = re.sub(r"[^0-9]", "", phone)
-    terms |= {digits, digits[-10:], digits[-7:], address or "", address6 or "", fold(email)}
+    for digits in (re.sub(r"[^0-9]", "", number) for number in (phone, phone2)):
+        terms |= {digits, digits[-10:], digits[-7:]}
+    terms |= {address or "", address6 or "", *networks, *map(fold, split_emails(email))}
     return {term[:TERM_LENGTH] for term in terms if term}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import BooleanField, PasswordField, RadioField, SelectField, StringField
+from wtforms import BooleanField, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from wisp.clients import domain, texts
@@ -30,8 +30,9 @@ class DataForm(FlaskForm):
     """Who the client is, in which zone and on which plan (tab "Datos")."""
 
     name = StringField(texts.FIELDS["name"], [InputRequired(), rule("name")])
-    email = StringField(texts.FIELDS["email"], [rule("email")], render_kw={"type": "email"})
+    email = StringField(texts.FIELDS["email"], [rule("email")], render_kw={"inputmode": "email"})
     phone = StringField(texts.FIELDS["phone"], [rule("phone")], render_kw={"type": "tel"})
+    phone2 = StringField(texts.FIELDS["phone2"], [rule("phone2")], render_kw={"type": "tel"})
     language = SelectField(texts.FIELDS["language"], choices=LANGUAGE_NAMES)
     zone = SelectField(texts.FIELDS["zone"], coerce=int)
     plan = SelectField(texts.FIELDS["plan"], coerce=int)
@@ -41,6 +42,9 @@ class DataForm(FlaskForm):
     legal_name = StringField(texts.FIELDS["legal_name"], [rule("legal_name")])
     tax_id = StringField(texts.FIELDS["tax_id"], [rule("tax_id")], render_kw=_PLAIN)
     fiscal_address = StringField(texts.FIELDS["fiscal_address"], [rule("fiscal_address")])
+    service_address = StringField(texts.FIELDS["service_address"], [rule("service_address")])
+    coordinates = StringField(texts.FIELDS["coordinates"], [rule("coordinates")], render_kw=_PLAIN)
+    note = TextAreaField(texts.FIELDS["note"], [rule("note")])
 
     def values(self) -> dict[str, Any]:
         """The plain values, without zone and plan. An emptied field is empty, not unchanged."""
@@ -55,6 +59,19 @@ class DataForm(FlaskForm):
 _DATES = ("installed_on", "billed_through", "no_cut_until")
 
 
+class NetworksField(StringField):
+    """Addresses and networks with blanks between; its data are a tuple once they are read."""
+
+    data: Any
+
+    def process_data(self, value: Any) -> None:
+        """Begin with the text of what is stored."""
+        self.data = value if isinstance(value, str) else " ".join(value or ())
+
+    def _value(self) -> str:
+        return self.data if isinstance(self.data, str) else " ".join(self.data or ())
+
+
 class ConnectionForm(FlaskForm):
     """How the client is attached (tab "Conexión"). The stored password is never sent to the browser."""
 
@@ -63,6 +80,7 @@ class ConnectionForm(FlaskForm):
     )
     address = StringField(texts.FIELDS["address"], [rule("address")], render_kw=_PLAIN)
     address6 = StringField(texts.FIELDS["address6"], [rule("address6")], render_kw=_PLAIN)
+    networks = NetworksField(texts.FIELDS["networks"], [rule("networks")], render_kw=_PLAIN)
     mac = StringField(texts.FIELDS["mac"], [rule("mac")], render_kw=_PLAIN)
     username = StringField(texts.FIELDS["username"], [rule("username")], render_kw=_PLAIN)
     password = PasswordField(
@@ -71,7 +89,8 @@ class ConnectionForm(FlaskForm):
 
     def connection_values(self) -> dict[str, Any]:
         """The values; the password only where one was typed."""
-        values = {name: self[name].data for name in ("connection", "address", "address6", "mac", "username")}
+        names = ("connection", "address", "address6", "networks", "mac", "username")
+        values = {name: self[name].data for name in names}
         password = typed(self.password)
         return values | ({"password": password} if password else {})
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from wisp.clients import domain
+from wisp.clients import domain, networks
 from wisp.clients.models import Client, ClientTerm
 from wisp.core.db import Base, session
 
@@ -13,6 +13,7 @@ CHUNK = 5_000
 COMMON = 40_000
 _COLUMNS = (
     Client.id, Client.name, Client.code, Client.address, Client.phone, Client.username, Client.email, Client.address6,
+    Client.phone2,
 )  # fmt: skip
 
 
@@ -21,12 +22,13 @@ def index(client_ids: Sequence[int]) -> None:
     for start in range(0, len(client_ids), CHUNK):
         ids = client_ids[start : start + CHUNK]
         session().execute(sa.delete(ClientTerm).where(ClientTerm.client_id.in_(ids)))
+        further = networks.of(ids)
         rows = session().execute(sa.select(*_COLUMNS).where(Client.id.in_(ids)))
-        insert_terms(rows)
+        insert_terms((*row, further.get(row.id, ())) for row in rows)
 
 
 def insert_terms(rows: Iterable[Sequence[Any]]) -> None:
-    """Write the terms of clients that have none: (id, name, code, address, phone, username, email, address6) each."""
+    """Write the terms of clients that have none: the id and the arguments of domain.search_terms of each."""
     terms = sorted(
         (term, client_id) for client_id, *values in rows for term in domain.search_terms(*values)
     )  # in the order of the index: fewer pages are touched

@@ -1,6 +1,6 @@
 """Use cases of clients: add, edit, move, cancel, own billing. Lists are in listing, files in csvcheck, csvimport."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
-from wisp.clients import domain, search
+from wisp.clients import domain, networks, search
 from wisp.clients.models import Client, Plan
 from wisp.core import audit, clock, crypto, events
 from wisp.core.db import session
@@ -20,10 +20,11 @@ from wisp.schedules.domain import Kind, Timetable, month_of
 from wisp.schedules.models import BillingSchedule
 
 EDITABLE = (
-    "name", "email", "phone", "language", "legal_name", "tax_id", "fiscal_address", "connection", "address", "address6",
-    "mac", "username", "password", "installed_on", "billed_through", "free", "no_notice", "no_cut", "no_cut_until",
+    "name", "email", "phone", "phone2", "language", "legal_name", "tax_id", "fiscal_address", "service_address",
+    "coordinates", "note", "connection", "address", "address6", "networks", "mac", "username", "password",
+    "installed_on", "billed_through", "free", "no_notice", "no_cut", "no_cut_until",
 )  # fmt: skip
-_SEARCHED = {"name", "address", "address6", "phone", "username", "email"}
+SEARCHED = {"name", "address", "address6", "networks", "phone", "phone2", "username", "email"}
 
 
 def find(code: str, scope: Scope = EVERYTHING) -> Client:
@@ -50,15 +51,16 @@ def add(*, code: str, zone: Zone, plan: Plan, **values: Any) -> Client:
     """
     code = _read("code", code)
     values = _read_all({"name": "", "connection": "", **values})
+    further = values.pop("networks", ())
     client = Client(code=code, zone=zone, router_id=zone.router_id, plan=plan, created_at=clock.now())
     for name, value in values.items():
         setattr(client, name, crypto.encrypt(value) if name == "password" else value)
     if session().scalar(sa.select(Client.id).where(Client.code == code)):
         raise Refused("clients.code_taken", client=code)
     check_connection(values["connection"], values.get("username", ""))
-    _check_free(zone.router_id, None, values)
+    _check_free(zone.router_id, None, {**values, "networks": further})
     session().add(client)
-    _flush()
+    _flush(client, further)
     search.index([client.id])
     audit.record("client.add", f"client:{code}", None, describe(client))
     events.client_saved.emit(client_ids=[client.id])
@@ -75,13 +77,17 @@ def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, 
     values = _read_all(values)
     old_router_id, before = client.router_id, describe(client)
     password = values.pop("password", None)
+    present = networks.of([client.id]).get(client.id, ())
+    further = values.pop("networks", present)
     changed = {name for name, value in values.items() if getattr(client, name) != value}
     router_id = zone.router_id if zone is not None else client.router_id
     future = {
         name: values.get(name, getattr(client, name)) for name in ("connection", "address", "address6", "username")
     }
     check_connection(future["connection"], future["username"])
-    _check_free(router_id, client.id, future)
+    further_changed = further != present
+    if changed & set(future) or further_changed or router_id != client.router_id:
+        _check_free(router_id, client.id, {**future, "networks": further})
     for name in changed:
         setattr(client, name, values[name])
     if password and not crypto.is_same(client.password, password):
@@ -93,10 +99,12 @@ def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, 
     if zone is not None and zone.id != client.zone_id:
         client.zone, client.router_id = zone, zone.router_id
         changed.add("zone")
+    if further_changed:
+        changed.add("networks")
     if not changed:
         return changed
-    _flush()
-    if changed & _SEARCHED:
+    _flush(client, further if "networks" in changed else None)
+    if changed & SEARCHED:
         search.index([client.id])
     after = describe(client) | ({"password": "… (changed)"} if "password" in changed else {})
     audit.record("client.edit", f"client:{client.code}", before, after)
@@ -120,6 +128,7 @@ def cancel(client: Client) -> None:
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     client.cancelled_at = clock.now()
+    networks.release(client.id)
     if client.own_billing and client.schedule is not None:
         schedules.archive([client.schedule])
     session().flush()
@@ -241,7 +250,8 @@ def check_connection(connection: str, username: str) -> None:
 
 def describe(client: Client) -> dict[str, Any]:
     """The client's values, plain, for the audit log; never the password."""
-    values = {name: getattr(client, name) for name in EDITABLE if name != "password"}
+    values = {name: getattr(client, name) for name in EDITABLE if name not in ("password", "networks")}
+    values["networks"] = list(networks.of([client.id]).get(client.id, ()))
     dates = {name: value.isoformat() for name, value in values.items() if isinstance(value, date)}
     return {**values, **dates, "zone": client.zone.name, "plan": client.plan.name}
 
@@ -277,11 +287,15 @@ def _check_free(router_id: int, own_id: int | None, values: Mapping[str, Any]) -
         other = session().execute(same).first()
         if other:
             raise Refused("clients.username_taken", username=values["username"], client=other.code, name=other.name)
+    networks.check_free(router_id, own_id, values)
 
 
-def _flush() -> None:
-    """Write; where another transaction took code, address or user a moment ago the database says so."""
+def _flush(client: Client, further: Iterable[str] | None) -> None:
+    """Write, with the client's networks where they are given; where another transaction took code, address, network or
+    user a moment ago the database says so."""
     try:
         session().flush()
+        if further is not None:
+            networks.replace(client, further)
     except IntegrityError:
         raise Refused("clients.conflict") from None

@@ -16,15 +16,20 @@ FIELDS: dict[str, Any] = {
     "name": _l("Name"),
     "email": _l("E-mail"),
     "phone": _l("Phone"),
+    "phone2": _l("Second phone"),
     "language": _l("Language"),
     "legal_name": _l("Legal name"),
     "tax_id": TAX_ID,
     "fiscal_address": _l("Fiscal address"),
+    "service_address": _l("Service address"),
+    "coordinates": _l("Coordinates"),
+    "note": _l("Note"),
     "zone": _l("Billing zone"),
     "plan": _l("Plan"),
     "connection": _l("Connection"),
     "address": _l("IP address"),
     "address6": _l("IPv6 address or prefix"),
+    "networks": _l("Further addresses and networks"),
     "mac": _l("MAC address"),
     "username": _l("User"),
     "password": _l("Password"),
@@ -65,8 +70,18 @@ VALUES: dict[str, Any] = {
     "required": _l("This must not be empty."),
     "too_long": _l("This is too long."),
     "control": _l("This holds characters that cannot be printed."),
+    "invisible": _l("This holds characters that nobody sees. Delete all of it and type it again."),
+    "damaged": _l("A spreadsheet has cut this number short. Write it out, in a column formatted as text."),
+    "phone": _l("A phone number has only digits, blanks and + ( ) - . signs."),
+    "coordinates": _l("These are not coordinates: write latitude and longitude like 19.432608, -99.133209."),
+    "network": _l(
+        "Write addresses or networks like 10.0.0.9 203.0.113.8/29 2001:db8:0:4000::/56, with blanks between."
+    ),
+    "network_bits": _l(
+        "This network has an address inside it instead of its first one: write 10.0.0.0/24 or 10.0.0.5."
+    ),
     "code": _l("A code is 1 to 64 of the letters A–Z and a–z, digits and . _ @ - (no spaces or accents)."),
-    "email": _l("This is not an e-mail address."),
+    "email": _l("This is no e-mail address that can be sent to. Separate several with a semicolon."),
     "address": _l("This is not the IP address of one device (10.0.0.5, without a mask)."),
     "address6": _l("This is not an IPv6 address (2001:db8::5) or prefix (2001:db8:0:40::/56)."),
     "mac": _l("This is not a MAC address (AA:BB:CC:DD:EE:FF)."),
@@ -109,6 +124,9 @@ REFUSALS: dict[str, Any] = {
     "clients.code_taken": _l("The code “%(client)s” is taken. Codes of cancelled clients are not used again either."),
     "clients.address_taken": _l("The address %(address)s belongs to %(name)s (%(client)s) on the same router."),
     "clients.address6_taken": _l("The address %(address)s belongs to %(name)s (%(client)s) on the same router."),
+    "clients.network_taken": _l(
+        "%(network)s and %(other)s of %(name)s (%(client)s), on the same router, have addresses in common."
+    ),
     "clients.username_taken": _l("The user %(username)s belongs to %(name)s (%(client)s) on the same router."),
     "clients.username_required": _l("PPPoE and hotspot connections need a user."),
     "clients.no_own_billing": _l(

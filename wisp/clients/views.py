@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
-from wisp.clients import changeover, csvexport, listing, plans, service, texts
+from wisp.clients import changeover, csvexport, listing, networks, plans, service, texts
 from wisp.clients.forms import BillingForm, ConnectionForm, DataForm, ExclusionsForm, NewClientForm
 from wisp.clients.listing import Filters
 from wisp.clients.models import Client
@@ -36,6 +36,7 @@ FIELD_OF = {
     "clients.code_taken": "code",
     "clients.address_taken": "address",
     "clients.address6_taken": "address6",
+    "clients.network_taken": "networks",
     "clients.username_taken": "username",
     "clients.username_required": "username",
 }
@@ -129,7 +130,7 @@ def _just_added(form: NewClientForm) -> bool:
 def show(code: str) -> Response:
     """The client's file."""
     client = _client(code)
-    return _page("clients/show.html", client, "file")
+    return _page("clients/show.html", client, "file", networks=networks.of([client.id]).get(client.id, ()))
 
 
 @bp.route("/<code>/datos/", methods=["GET", "POST"])
@@ -158,7 +159,7 @@ def data(code: str) -> Response:
 def connection(code: str) -> Response:
     """Tab "Conexión"."""
     client = _client(code)
-    form = ConnectionForm(obj=client)
+    form = ConnectionForm(obj=client, networks=networks.of([client.id]).get(client.id, ()))
     if not _submitted(form):
         return _page("clients/connection.html", client, "connection", form)
     try:

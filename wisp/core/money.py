@@ -20,6 +20,7 @@ from wisp.core.locales import DEFAULT_LANGUAGE, formatting_locale
 MAX_MINOR = 99_999_999_999_999
 """The largest amount accepted: the integer formulas of tax and proration stay far inside 64 bits."""
 
+_LONGEST = 60
 _BLANKS = "\u0020\u00a0\u2009\u202f"
 _MARKS = ".," + _BLANKS + "'\u2019"
 _NUMBER = re.compile(rf"[0-9]+(?:[{_MARKS}][0-9]+)*")
@@ -72,6 +73,8 @@ def parse_money(
     Raises NotAnAmount, also for a sign unless ``allow_negative``.
     """
     locale = locale or formatting_locale(DEFAULT_LANGUAGE, currency)
+    if len(text) > _LONGEST:
+        raise NotAnAmount("amount")
     bare, negative = _bare(text, currency, locale)
     if negative and not allow_negative:
         raise NotAnAmount("negative")
@@ -96,12 +99,15 @@ def refusal(error: NotAnAmount, text: str, currency: str, locale: Locale) -> Ref
 
 def decimal_mark(text: str) -> str | None:
     """The mark that can only be the decimal one in this amount; None where there is none, or nobody could say."""
-    found = re.fullmatch(r".*?([.,])([0-9]+)[^0-9]*", text, re.DOTALL)
-    if found is None:
+    core = text[:_LONGEST].rstrip()
+    while core and not core[-1].isdigit():
+        core = core[:-1]
+    at = max(core.rfind("."), core.rfind(","))
+    rest, mark, digits = core[: max(at, 0)], core[at : at + 1], core[at + 1 :]
+    if at < 0 or not digits.isdecimal():
         return None
-    mark, rest = found[1], text[: found.start(1)]
     mixed = any(other in rest for other in ".," if other != mark)
-    return mark if (len(found[2]) != 3 or mixed) and mark not in rest else None
+    return mark if (len(digits) != 3 or mixed) and mark not in rest else None
 
 
 def example(currency: str, locale: Locale) -> str:

@@ -85,7 +85,7 @@ def format_tax(points: int) -> str:
 def check_address(text: str) -> str:
     """An e-mail address, trimmed."""
     address = text.strip()
-    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+    if len(address) > 254 or not address.isascii() or not _ADDRESS.fullmatch(address):
         raise Invalid("settings.address", value=text.strip())
     return address
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wtforms import Field
+from flask_babel import gettext as _
+from wtforms import Field, PasswordField
 from wtforms.validators import StopValidation, ValidationError
 from wtforms.widgets import TextInput
 
 from wisp.core import money
 from wisp.core.errors import Refused
+from wisp.core.text import format_characters, without_format
 from wisp.web.formats import facts, locale
+from wisp.web.pages import toast
 
 
 class MoneyField(Field):
@@ -53,10 +56,25 @@ class Checked:
         """Replace the field's data by the stored form, or stop with the sentence."""
         if field.errors or field.data is None:
             return
+        _leave_out_invisible(field)
         try:
             field.data = self.rule(field.data)
         except ValueError as error:
             raise StopValidation(str(self.refuse(error))) from None
+
+
+def _leave_out_invisible(field: Field) -> None:
+    """Drop format characters, which come with what is pasted, and say so; from a password nothing is dropped."""
+    if not isinstance(field.data, str) or isinstance(field, PasswordField):
+        return
+    found = format_characters(field.data)
+    if found:
+        field.data = without_format(field.data)
+        toast(
+            _("“%(field)s” held characters that nobody sees (%(found)s): they were left out.",
+              field=field.label.text, found=found),
+            "info",
+        )  # fmt: skip
 
 
 def put_error(form: Any, refused: Refused, field_of: Mapping[str, str]) -> None:
