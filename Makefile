@@ -22,7 +22,7 @@ demo: $(MADE) ## The demo company with a simulated router and a local mail box; 
 	@PORT=$(PORT) $(FIND) python -m wisp.demo.launch
 
 run: $(MADE) ## The program with the environment's settings; PORT=8000 WORKERS=2
-	@$(FIND) flask redis sh -c 'flask db upgrade && exec honcho start -p $(PORT) -c worker=$(WORKERS) web worker scheduler'
+	@PORT=$(PORT) WORKERS=$(WORKERS) $(FIND) python -m wisp.core.supervision
 
 test: $(MADE) .venv/made-dev ## The whole suite; TESTS=tests/unit for a part
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(TESTS)

@@ -6,12 +6,13 @@ client comes on a connection of its own, as phones do; the first look of each is
 
 import http.client
 import json
+import os
 import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,17 +21,21 @@ from flask import Flask
 from tests.bench.figures import Figure
 from tests.bench.ground import KINDS, Ground, ground, running, session, until
 from tests.factories import make_clients, make_company, make_router, make_zone
+from tests.support import slow
 from tests.support.access import owe
 from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core.db import session as database
 from wisp.core.db import transaction
+from wisp.core.process import SUPERVISOR
+from wisp.core.processes import serve_command
 
 CLIENTS = 2_000
 CALLERS = 32
 SLOWEST = 0.99
 PAGE, PROBE = "/aviso/", "/generate_204"
 bare = Flask("bare")
+bare.cli.add_command(serve_command)
 
 
 @bare.get("/")
@@ -52,15 +57,16 @@ def _provide(place: Ground) -> list[str]:
 
 @contextmanager
 def _served(place: Ground, application: str) -> Iterator[int]:
-    """The application as in production, two processes of eight threads; its port."""
+    """The application as in production, two processes that share a port; the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = place.start(
-        "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--workers", 2, "--threads", 8, "--log-level", "error",
-        "--backlog", 4096, "--no-control-socket", quiet=True, WISP_PROXIES="127.0.0.1",
-    )  # fmt: skip
-    with running(process):
+    settings = {"WISP_PROXIES": "127.0.0.1", "PORT": str(port), SUPERVISOR: str(os.getpid())}
+    with ExitStack() as processes:
+        for _ in range(2):
+            processes.enter_context(
+                running(place.start("flask", "--app", application, "serve", quiet=True, **settings))
+            )
         until(lambda: _answers(port), 60, 0.1)
         yield port
 
@@ -108,7 +114,9 @@ def _measure(place: Ground) -> dict[str, Any]:
         first = storm(port, PAGE, addresses)
         again = storm(port, PAGE, addresses)
         probe = storm(port, PROBE, addresses)
-    return {"floor": floor, "first": first, "again": again, "probe": probe}
+        with slow.visitors(port):
+            beside = storm(port, PAGE, addresses)
+    return {"floor": floor, "first": first, "again": again, "probe": probe, "beside": beside}
 
 
 def run() -> list[Figure]:
@@ -123,6 +131,7 @@ def run() -> list[Figure]:
             ("first", "first look at the page"),
             ("again", "the page again"),
             ("probe", "phones' probe"),
+            ("beside", f"the page beside {len(slow.KINDS) * slow.EACH} slow connections"),
         ):
             rate, slowest = found[what]["rate"], found[what]["p99"] * 1000
             figures += [
@@ -134,7 +143,7 @@ def run() -> list[Figure]:
     return figures
 
 
-SHARE = {"first": 20, "again": 12, "probe": 12}
+SHARE = {"first": 20, "again": 12, "probe": 12, "beside": 12}
 """The rate must be at least this part of the bare response's."""
 SLOWER = 6
 """The slowest of a hundred may take so many times as long as that of the bare response."""

@@ -118,7 +118,7 @@ def test_a_view_without_a_mark_stops_the_start(app: Flask) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_slice_with_an_unmarked_view_stops_the_start(environment: dict[str, str]) -> None:
-    """The real start, as gunicorn and every command make it: it ends, names the view, and serves nothing."""
+    """The real start, as the web server and every command make it: it ends, names the view, and serves nothing."""
 
     def start(view: str) -> subprocess.CompletedProcess[str]:
         code = BOOT.format(view=view)

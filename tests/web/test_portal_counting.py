@@ -1,14 +1,11 @@
 """Looks at the client pages are counted beside them: together, each once, and never at the cost of the page."""
 
-import runpy
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from threading import Event
-from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -16,12 +13,11 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from tests.factories import make_clients, make_company, make_zone
-from wisp import portal
 from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core import clock
 from wisp.core.db import session, transaction
-from wisp.portal import counting, service, views
+from wisp.portal import counting, service
 from wisp.portal.models import PortalVisit
 from wisp.portal.service import Glance
 
@@ -142,53 +138,3 @@ def test_a_process_that_ends_has_written_its_looks(
     code = f"from app import app; app.test_client().get('/aviso/', environ_base={{'REMOTE_ADDR': '{address}'}})"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, timeout=60)
     assert counted(app) == {min(addresses): 1}
-
-
-def test_a_web_process_has_made_its_statements_before_the_first_client(app: Flask, addresses: dict[int, str]) -> None:
-    made = (service._whole, service._kinds)
-    for each in made:
-        each.cache_clear()
-    hook = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["post_worker_init"]
-    hook(SimpleNamespace(wsgi=app))
-    before = [each.cache_info().misses for each in made]
-    assert before == [1, 1]
-    assert look(app, addresses[min(addresses)]) == 200
-    assert [each.cache_info().misses for each in made] == before
-    assert counted(app) == {min(addresses): 1}
-
-
-def test_a_web_process_begins_without_a_database(
-    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def away() -> None:
-        raise OperationalError("SELECT", {}, Exception("the database is away"))
-
-    monkeypatch.setattr(views, "company", away)
-    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["post_worker_init"](SimpleNamespace(wsgi=app))
-    assert "the client pages were not rehearsed" in caplog.text
-
-
-def test_a_web_process_does_not_wait_for_a_database_that_says_nothing(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered, entered = Event(), Event()
-
-    def mute() -> None:
-        entered.set()
-        answered.wait(30)
-
-    monkeypatch.setattr(views, "rehearse", mute)
-    monkeypatch.setattr(portal, "REHEARSAL", 0.2)
-    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["post_worker_init"](SimpleNamespace(wsgi=app))
-    assert entered.wait(10)
-    assert not answered.is_set()
-    answered.set()
-
-
-def test_gunicorn_itself_imports_nothing_of_the_program() -> None:
-    """Else a reload would serve a mixture of what was and what is."""
-    code = (
-        "import runpy, sys; runpy.run_path('gunicorn.conf.py');"
-        "sys.exit(any(name.partition('.')[0] == 'wisp' for name in sys.modules))"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -74,7 +74,8 @@ def _boolean(env: dict[str, str], name: str, default: bool) -> bool:
     raise ConfigError(f"{name} must be 1, 0, true or false, not {raw!r}")
 
 
-def _port(env: dict[str, str], name: str, default: int) -> int:
+def port_of(env: dict[str, str], name: str, default: int) -> int:
+    """The port number that the variable ``name`` holds."""
     raw = env.get(name, "").strip() or str(default)
     if not raw.isdigit() or not 1 <= int(raw) <= 65535:
         raise ConfigError(f"{name} must be a port number from 1 to 65535, not {raw!r}")
@@ -197,7 +198,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         proxies=_proxies(env),
         log_level=level,
         mail_server=env.get("MAIL_SERVER", "").strip(),
-        mail_port=_port(env, "MAIL_PORT", 25),
+        mail_port=port_of(env, "MAIL_PORT", 25),
         mail_use_tls=_boolean(env, "MAIL_USE_TLS", False),
         mail_username=env.get("MAIL_USERNAME", ""),
         mail_password=env.get("MAIL_PASSWORD", ""),

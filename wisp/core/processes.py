@@ -1,16 +1,15 @@
-"""The commands that are processes of their own: worker, scheduler, and the embedded Redis around another command."""
+"""The commands that are processes of their own: web server, worker, scheduler."""
 
-import signal
-import subprocess
-import threading
+import os
 from contextlib import suppress
 
 import click
 from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
 
-from wisp.core.embedded_redis import EmbeddedRedis, RedisInUse
-from wisp.core.process import following
+from wisp.core.commands import fail
+from wisp.core.config import told_in_one_line
+from wisp.core.process import supervised
 
 
 @click.command("worker")
@@ -23,6 +22,7 @@ def worker_command(queues: tuple[str, ...]) -> None:
     unknown = set(queues) - set(QUEUES)
     if unknown:
         raise click.BadParameter(f"no queue {', '.join(sorted(unknown))}; there are {', '.join(QUEUES)}")
+    supervised()
     work(current_app._get_current_object(), queues or QUEUES)  # type: ignore[attr-defined]
 
 
@@ -32,48 +32,26 @@ def scheduler_command() -> None:
     from wisp.core.crypto import report_unreadable
     from wisp.core.scheduler import run
 
+    supervised()
     with suppress(DBAPIError):  # not there yet: every job will say so
         report_unreadable()
     run(current_app._get_current_object())  # type: ignore[attr-defined]
 
 
-@click.command("redis", context_settings={"ignore_unknown_options": True})
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def redis_command(command: tuple[str, ...]) -> None:
-    """Start the embedded Redis where REDIS_URL is not set, and run COMMAND beside it (default: until stopped)."""
-    settings = current_app.config["WISP"]
-    if not settings.redis_embedded:
-        raise SystemExit(_beside(command))
+@click.command("serve")
+def serve_command() -> None:
+    """Serve the pages at HOST (default: this machine alone) and PORT (8000) until stopped."""
+    from wisp.core import serving
+
+    with told_in_one_line():
+        host, port = serving.address(os.environ)
     try:
-        with EmbeddedRedis(settings.data / "redis"):
-            raise SystemExit(_beside(command))
-    except RedisInUse as folder:
-        raise SystemExit(f"another copy of the program uses {folder}; set WISP_DATA to another folder") from None
-
-
-def _beside(command: tuple[str, ...]) -> int:
-    """Run the command to its end and return its exit code; it ends with this process.
-
-    Ctrl-C reaches it without our help (it shares the terminal); SIGTERM is passed on.
-    """
-    if not command:
-        return _until_stopped()
-    child = subprocess.Popen(command, preexec_fn=following())  # noqa: S603 - what the caller typed
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    return child.wait()
-
-
-def _until_stopped() -> int:
-    stopped = threading.Event()
-    for which in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(which, lambda *_: stopped.set())
-    while not stopped.wait(3600):
-        pass
-    return 0
+        serving.serve(current_app._get_current_object(), host, port, shared=supervised())  # type: ignore[attr-defined]
+    except OSError as error:
+        fail(f"{host}:{port} cannot be used: {error.strerror or error}")
 
 
 def setup(app: Flask) -> None:
     """Add the commands."""
-    for command in (worker_command, scheduler_command, redis_command):
+    for command in (serve_command, worker_command, scheduler_command):
         app.cli.add_command(command)

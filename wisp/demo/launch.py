@@ -22,8 +22,7 @@ from wisp.core.embedded_redis import EmbeddedRedis, RedisInUse
 from wisp.core.process import follow_parent, following
 
 OWN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "WISP_KEY", "WISP_ENV", "WISP_PROXIES", "WISP_URL")
-WORKERS = 2
-PATIENCE = 8.0
+PATIENCE = 12.0
 
 
 class Stopped(Exception):
@@ -47,6 +46,8 @@ class Demo:
             "FLASK_APP": "app.py",
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
             "PYTHONUNBUFFERED": "1",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
         }
 
     def start(self, name: str, *command: str, answers: bool = False) -> Mapping[str, Any]:
@@ -88,14 +89,8 @@ class Demo:
         return logins
 
     def serve(self) -> None:
-        """Start web, workers and scheduler; returns once pages are served."""
-        self.start(
-            "web", "gunicorn", "app:app", "--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "8",
-            "--graceful-timeout", "2", "--no-control-socket",
-        )  # fmt: skip
-        self.start("scheduler", "flask", "scheduler")
-        for number in range(1, WORKERS + 1):
-            self.start(f"worker-{number}", "flask", "worker")
+        """Start the program as ``make run`` does; returns once pages are served."""
+        self.start("program", "wisp.core.supervision")
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
@@ -155,20 +150,20 @@ def announce(port: int, logins: list[list[str]]) -> None:
 
 
 def run(folder: Path, port: int) -> None:
-    """Run the demo in ``folder`` until stopped."""
+    """Run the demo in ``folder`` until stopped. What dies of the program is started anew by its supervisor."""
     demo = Demo(folder, port)
-    with EmbeddedRedis(folder / "redis"):
-        try:
+    try:
+        with EmbeddedRedis(folder / "redis"):  # later the supervisor's; what waits in it is in its file by then
             logins = demo.prepare()
-            demo.serve()
-            announce(port, logins)
-            while True:
-                time.sleep(0.5)
-                demo.check()
-        finally:
-            for which in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(which, signal.SIG_IGN)  # the end is under way
-            demo.stop()
+        demo.serve()
+        announce(port, logins)
+        while True:
+            time.sleep(0.5)
+            demo.check()
+    finally:
+        for which in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(which, signal.SIG_IGN)  # the end is under way
+        demo.stop()
 
 
 def main() -> int:

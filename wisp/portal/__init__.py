@@ -1,37 +1,10 @@
 """The pages that clients see on their screens: payment notice and cut, by their address or a signed link."""
 
-import logging
-from threading import Thread
-
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
 from wisp.core.permissions import Permission
 from wisp.web import access, registry
-
-NOBODY = "192.0.2.1"
-"""An address that no client has (RFC 5737)."""
-REHEARSAL = 5.0
-"""Seconds that a web process waits for its rehearsal at most."""
-log = logging.getLogger(__name__)
-
-
-def rehearse(app: Flask) -> None:
-    """Make the page once, for nobody: else the threads of a process that begins in a storm all make the same statements
-    and templates, and its first clients wait for that. Without a database it begins all the same."""
-    rehearsal = Thread(target=_rehearse, args=(app,), name="rehearsal", daemon=True)
-    rehearsal.start()
-    rehearsal.join(REHEARSAL)
-
-
-def _rehearse(app: Flask) -> None:
-    from wisp.portal import views
-
-    try:
-        with app.test_request_context(views.PAGE, environ_base={"REMOTE_ADDR": NOBODY}):
-            views.rehearse()
-    except Exception as error:
-        log.warning("the client pages were not rehearsed: %s", error)
 
 
 def setup(app: Flask) -> None:

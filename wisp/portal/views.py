@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, make_response, redirect, request
 
 from wisp.access.rules import service as rules
-from wisp.core import clock
 from wisp.core.db import transaction
 from wisp.core.extensions import csrf
 from wisp.core.locales import language_or
@@ -31,14 +30,6 @@ PAGE = "/aviso/"
 def page() -> Response:
     """The page of the client that has the visitor's address."""
     return _page(company())
-
-
-def rehearse() -> None:
-    """Make what the present visitor would get, and the page of a client."""
-    firm = company()
-    _page(firm)
-    service.listed(_address())
-    presenters.sample("notice", language_or(firm.language), firm, clock.now().date())
 
 
 @bp.get(f"{PAGE}c/<token>/")
