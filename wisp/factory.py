@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from wisp.core import config, db, extensions, processes
-from wisp.web import access, frame
+from wisp.web import access, frame, health_views
 
 ROOT = Path(__file__).resolve().parent.parent
 CONNECTIONS = 16
@@ -48,6 +48,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     wisp.data.mkdir(parents=True, exist_ok=True)
     _bind(app)
     frame.init_app(app)
+    app.register_blueprint(health_views.bp)
     _slices(app)
     _wire()
     access.check(app)

@@ -158,7 +158,7 @@ def test_every_view_of_the_program_says_who_may_open_it(app: Flask) -> None:
         endpoint for endpoint, mark in marks.items() if mark == access.PUBLIC and not endpoint.startswith("portal.")
     }
     expected = {"static", "auth.start", "auth.login", "auth.logout", "auth.language"}
-    expected |= {"auth.code", "auth.forgotten", "auth.by_link"}
+    expected |= {"auth.code", "auth.forgotten", "auth.by_link", "health.alive", "health.ready"}
     ours = {"boom", "refused", "gone", "toasting", "plain_toast", "actor"}
     assert open_to_all == expected | ours
 

@@ -52,7 +52,7 @@ ROUTES: dict[str, Row] = {
     # what anybody may open
     "static": FREE, "auth.start": FREE, "auth.login": FREE, "auth.code": FREE, "auth.forgotten": FREE,
     "auth.by_link": FREE, "auth.language": FREE, "auth.logout": FREE,
-    "portal.page": FREE, "portal.by_link": FREE, "portal.confirm": FREE,
+    "health.alive": FREE, "health.ready": FREE, "portal.page": FREE, "portal.by_link": FREE, "portal.confirm": FREE,
     # one's own account
     "account.password": FREE, "account.second_factor": FREE, "account.new_codes": FREE,
     "account.remove_second_factor": FREE, "account.devices": FREE, "account.end": FREE, "account.end_others": FREE,

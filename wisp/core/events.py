@@ -36,4 +36,5 @@ router_returned = Event("router_returned")  # router_id, outage_id
 router_synced = Event("router_synced")  # router_id, report: access.service.SyncReport
 lists_applied = Event("lists_applied")  # router_id, lists: of "cut", "cut6", "notice", those that its rules apply now
 account_changed = Event("account_changed")  # client_ids: list[int]; debt may have fallen
+background_silent = Event("background_silent")  # part: "queue", "worker" or "scheduler"; since: moment
 settings_changed = Event("settings_changed")  # changed: set[str]

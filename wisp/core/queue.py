@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar, cast
 
 import redis
@@ -20,6 +21,7 @@ from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.timeouts import TimerDeathPenalty, UnixSignalDeathPenalty
+from rq.utils import str_to_date
 
 from wisp.core import audit
 from wisp.core.db import after_commit, repeated, session, transaction
@@ -384,6 +386,15 @@ def connection() -> "redis.Redis":
         known = app.extensions["wisp_redis"] = (url, client)
     found: redis.Redis = known[1]
     return found
+
+
+def worker_seen(client: "redis.Redis") -> datetime | None:
+    """When a worker last gave a sign of life; None where there is none."""
+    with client.pipeline(transaction=False) as pipeline:
+        for key in client.smembers("rq:workers"):
+            pipeline.hget(key, "last_heartbeat")
+        found = [str_to_date(text) for text in pipeline.execute() if text]
+    return max(found, default=None)
 
 
 def perform(name: str, *args: Any) -> None:

@@ -6,8 +6,11 @@ Several may run: a lock in Redis lets one look at a time, and what two enqueue i
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import NoReturn
@@ -16,10 +19,15 @@ import redis
 from flask import Flask
 from rq.job import Job
 from rq_scheduler import Scheduler
+from sqlalchemy.exc import DBAPIError
 
+from wisp.core import health
+from wisp.core.process import following
 from wisp.core.queue import ENTRY, OurJob, enqueue, wanted
 
 POLL = 1.0
+LOOK = 15.0
+"""Seconds between two looks at who is there."""
 GIVE_UP = 5.0
 PAUSE = 2.0
 
@@ -39,6 +47,19 @@ class AppScheduler(Scheduler):
     """
 
     job_class = OurJob
+    looked = -LOOK
+
+    def look(self, answers: bool = True) -> None:
+        """Every few seconds: write down who is there; where that tells of a silence, send the mail from here, as no
+        worker may be there to do it. ``answers``: the queue does."""
+        if time.monotonic() < type(self).looked + LOOK:
+            return
+        type(self).looked = time.monotonic()
+        try:
+            if health.look(self.connection if answers else None):
+                subprocess.Popen([sys.executable, "-m", "flask", "outbox", "deliver"], preexec_fn=following())
+        except DBAPIError as error:
+            log.warning("the database cannot be used: %s", error)
 
     def reconcile(self) -> None:
         """Make the timers in Redis equal to the list: stale and changed ones go, missing ones come."""
@@ -50,6 +71,7 @@ class AppScheduler(Scheduler):
 
     def enqueue_jobs(self) -> list[Job]:
         """One look: first put back what is missing, then enqueue what is due."""
+        self.look()
         for id, known in wanted.items():
             if id not in self:
                 self.schedule(_moment(), ENTRY, args=[known.job], interval=known.seconds, id=id, description=known.job)
@@ -85,14 +107,17 @@ def run(app: Flask) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     url = app.config["WISP"].redis_url
+    with app.app_context(), suppress(DBAPIError):
+        health.begin()
     while not stopping.is_set():
-        try:
-            with app.app_context():
-                scheduler = AppScheduler(connection=redis.Redis.from_url(url, socket_timeout=GIVE_UP), interval=POLL)
+        with app.app_context():
+            scheduler = AppScheduler(connection=redis.Redis.from_url(url, socket_timeout=GIVE_UP), interval=POLL)
+            try:
                 scheduler.reconcile()
                 scheduler.run()
-        except (redis.exceptions.RedisError, OSError) as error:
-            if stopping.is_set():  # signing off failed
-                return
-            log.warning("Redis is away, trying again every %d seconds (%s)", PAUSE, error)
-            time.sleep(PAUSE)
+            except (redis.exceptions.RedisError, OSError) as error:
+                if stopping.is_set():  # signing off failed
+                    return
+                log.warning("Redis is away, trying again every %d seconds (%s)", PAUSE, error)
+                scheduler.look(answers=False)
+        time.sleep(PAUSE)

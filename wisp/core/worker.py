@@ -32,8 +32,9 @@ from rq.utils import now
 
 from wisp.core import audit
 from wisp.core.db import db
+from wisp.core.health import WATCH
 from wisp.core.process import follow_parent
-from wisp.core.queue import QUEUES, SERIALIZER, OurJob, TimeLimit, rehearse
+from wisp.core.queue import QUEUES, SERIALIZER, OurJob, TimeLimit, enqueue, rehearse
 
 PAUSE = 1.0  # seconds between two attempts to reach Redis
 JOBS = 500
@@ -44,6 +45,7 @@ GRACE = 60
 """Seconds after its time limit at which a job that cannot even be interrupted is killed with its child."""
 QUIET = 1.0
 """Seconds after a sign of life in which another one is no news; each holds for 15 at least."""
+WATCH_EVERY = 60.0
 COLLECT = (100_000, 10, 10)
 """Thresholds of the child's garbage collector: jobs make thousands of rows that live as long as the job."""
 REHEARSAL = 15.0
@@ -68,6 +70,7 @@ class AppWorker(Worker):
         self._line: Connection | None = None
         self._order = b""
         self._quiet_until = 0.0
+        self._watch_at = time.monotonic() + WATCH_EVERY
 
     def bootstrap(self, *args: Any, **options: Any) -> None:
         """Announce the worker, once there is a child that is ready for a job."""
@@ -107,6 +110,14 @@ class AppWorker(Worker):
         """Note what the worker does, where that is news."""
         if pipeline is not None or state != self._state:
             super().set_state(state, pipeline)
+
+    def run_maintenance_tasks(self) -> None:
+        """Now and then, between two jobs; here also: see whether there is a scheduler."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        if time.monotonic() >= self._watch_at:
+            self._watch_at = time.monotonic() + WATCH_EVERY
+            with self.app.app_context():
+                enqueue(WATCH, key=WATCH)
 
     def subscribe(self) -> None:
         """No commands are taken over Redis: no thread beside the fork, and none to wait for at the end."""

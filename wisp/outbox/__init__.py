@@ -1,5 +1,6 @@
 """Every e-mail as a row before it is sent; delivery with retries; the page and the commands that show it."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Flask
@@ -20,10 +21,18 @@ def setup(app: Flask) -> None:
     texts.register()
     hooks.mail_trial = views.mail_trial
     events.settings_changed.connect(_settings_changed)
+    events.background_silent.connect(_background_silent)
     app.register_blueprint(views.bp)
     app.cli.add_command(cli.group)
     app.cli.add_command(cli.mail)
     navigation.add("system", _l("E-mails"), "outbox.index", Permission.OUTBOX_VIEW, "mail", 40)
+
+
+def _background_silent(part: str, since: datetime, **_: Any) -> None:
+    """The alert addresses are told that background work stands still."""
+    from wisp.outbox import service
+
+    service.alert("alert_background", {"part": part, "since": since.isoformat()})
 
 
 def _settings_changed(changed: set[str], **_: Any) -> None:

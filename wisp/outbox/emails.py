@@ -241,6 +241,23 @@ def mail_refused(message: Message) -> Rendered:
     )  # fmt: skip
 
 
+def background(message: Message) -> Rendered:
+    """Background work stands still. ``part`` (queue, worker, scheduler), ``since`` (ISO moment)."""
+    data = message.data or {}
+    names = {"queue": _("The queue (Redis)"), "worker": _("Workers"), "scheduler": _("The scheduler")}
+    facts: Facts = [
+        (_("Not seen"), names.get(data.get("part", ""), data.get("part"))),
+        (_("Since"), _Formats(message).moment("since")),
+    ]
+    return compose(
+        "alert", message, _("Background work stands still"),
+        lead=_("Invoices, notices, cuts, e-mails and orders to routers wait."),
+        sections=[(facts, [])],
+        next=_("Look at the machine on which the program runs: are all its processes there? Nothing is lost."),
+        link=_link("/"),
+    )  # fmt: skip
+
+
 def _link(path: str) -> str:
     return f"{current_app.config['WISP'].url}{path}"
 
@@ -277,3 +294,4 @@ def register() -> None:
     register_kind("alert_router_back", router_back)
     register_kind("alert_run_failed", run_failed)
     register_kind("alert_mail_refused", mail_refused)
+    register_kind("alert_background", background)

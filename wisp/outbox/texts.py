@@ -26,6 +26,7 @@ KINDS: dict[str, Any] = {
     "alert_router_back": _l("Alert: router back"),
     "alert_run_failed": _l("Alert: task with an error"),
     "alert_mail_refused": _l("Alert: the mail server refuses"),
+    "alert_background": _l("Alert: background work stands still"),
 }
 ERRORS: dict[str, Any] = {
     "unknown": _l("The connection broke before the mail server confirmed it, so it may have arrived. Tried once more."),

@@ -7,7 +7,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, current_app, make_response, redirect, request
+from flask import Blueprint, Response, abort, current_app, make_response, redirect, request
+from sqlalchemy.exc import DBAPIError
 
 from wisp.access.rules import service as rules
 from wisp.core.db import transaction
@@ -77,6 +78,8 @@ def gate() -> Response | None:
     """
     if (request.endpoint or "").startswith("portal."):
         return None
+    if request.blueprint == "health":
+        return _for_machines()
     host, address = _host(request.host), _address()
     if address is None or host == _own() or not ("." in host or ":" in host):
         return None
@@ -87,6 +90,18 @@ def gate() -> Response | None:
     if not _is_strange(host) or not (request.endpoint is None or request.path == "/"):
         return None
     return _page(company())
+
+
+def _for_machines() -> Response | None:
+    """What watches the program asks at our address; at the clients' there is no such page. Without a database there is
+    no telling, and no harm."""
+    try:
+        theirs = company().page_servers.split()
+    except DBAPIError:
+        return None
+    if _host(request.host) in theirs:
+        abort(404)
+    return None
 
 
 def _own() -> str:

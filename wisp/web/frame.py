@@ -1,8 +1,11 @@
 """Binds the frame to the application: language, log-in, headers, error pages, what templates may call."""
 
 from flask import Flask, request, url_for
+from flask_babel import gettext as _
 from flask_login import AnonymousUserMixin
+from sqlalchemy.exc import DBAPIError
 
+from wisp.core import health
 from wisp.core.extensions import babel, login_manager
 from wisp.core.locales import LANGUAGES
 from wisp.core.permissions import Permission
@@ -37,6 +40,7 @@ def init_app(app: Flask) -> None:
         navigation=navigation.sections,
         registry=registry,
         facts=formats.facts,
+        standstill=standstill,
         language=formats.language,
         languages=LANGUAGES,
         theme=theme,
@@ -53,6 +57,22 @@ def theme() -> str:
     """``light`` or ``dark`` where the person chose one, else ``auto``: as the system prefers."""
     chosen = request.cookies.get(THEME_COOKIE, "auto")
     return chosen if chosen in THEMES else "auto"
+
+
+def standstill() -> str:
+    """One sentence where background work stands still; empty where it goes on, or nobody can say."""
+    try:
+        found = health.silent()
+    except DBAPIError:
+        return ""
+    if found is None:
+        return ""
+    since = formats.format_since(found.since) if found.since else _("never")
+    if found.part == health.QUEUE:
+        return str(_("Background work stands still: the queue (Redis) was last reached %(since)s.", since=since))
+    if found.part == health.WORKER:
+        return str(_("Background work stands still: a worker was last seen %(since)s.", since=since))
+    return str(_("Periodic work stands still: the scheduler was last seen %(since)s.", since=since))
 
 
 def with_args(**changes: object) -> str:
