@@ -60,7 +60,7 @@ class Copy:
 
     def ready(self) -> "Copy":
         """Wait until it says where it is."""
-        until(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, 60)
+        until(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, 180)
         assert self.process.poll() is None, self.output.read_text()
         return self
 
