@@ -133,6 +133,7 @@ def app(database: Database, redis: Redis, redis_server: EmbeddedRedis) -> Iterat
     """The application on a fresh migrated database and an empty Redis. No context is pushed: requests of a test
     client inside one would share its session.
     """
+    from wisp.core import health
     from wisp.core.db import db
     from wisp.core.extensions import limiter
     from wisp.factory import create_app
@@ -147,6 +148,7 @@ def app(database: Database, redis: Redis, redis_server: EmbeddedRedis) -> Iterat
     audit.act_as(audit.SYSTEM)
     with app.app_context():
         limiter.reset()
+        health.begin()  # as if a scheduler had just started: else every page says that there is none
     yield app
     app.config.clear()
     app.config.update(settings)

@@ -42,6 +42,12 @@ def look(redis: Redis | None, seconds: int) -> bool:
         return health.look(redis)
 
 
+def forget() -> None:
+    """Nobody has ever been seen."""
+    with transaction() as s:
+        s.execute(sa.delete(health.Heartbeat))
+
+
 def silent(seconds: int) -> str:
     with clock.frozen(START + timedelta(seconds=seconds)):
         found = health.silent()
@@ -93,6 +99,8 @@ class TestSilence:
 
 def test_every_page_says_so_in_one_line(app: Flask) -> None:
     client = signed_in(app)
+    with app.app_context():
+        forget()
     assert "el programador de tareas fue nunca" not in client.get("/entrar/").text
     assert "la última señal del programador de tareas fue nunca" in client.get("/").text
     with app.app_context():
@@ -106,6 +114,8 @@ def test_every_page_says_so_in_one_line(app: Flask) -> None:
 def test_machines_are_told_what_does_not_answer(
     app: Flask, client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with app.app_context():
+        forget()
     assert client.get("/salud").status_code == 200
     answer = client.get("/salud/listo")
     assert (answer.status_code, answer.text) == (503, "scheduler does not answer\nworker does not answer\n")
