@@ -12,7 +12,7 @@ from redis import Redis
 
 from tests.factories import make_company
 from tests.support.staff import signed_in
-from wisp.core import clock, health
+from wisp.core import clock, health, queue, scheduler, worker
 from wisp.core.db import session, transaction
 from wisp.outbox.models import Message
 from wisp.settings.models import Company
@@ -153,3 +153,25 @@ def test_none_of_it_stands_at_the_clients_address(app: Flask, client: FlaskClien
             s.execute(sa.update(Company).values(page_servers="198.51.100.10"))
     for path in ("/salud", "/salud/listo"):
         assert client.get(path, base_url="http://198.51.100.10:8081").status_code == 404
+
+
+def test_the_scheduler_looks_and_sends_the_alert_itself(
+    ctx: Flask, begun: None, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker may be there to do it: a process of its own, so that a slow mail server keeps nobody waiting."""
+    sent: list[list[str]] = []
+    monkeypatch.setattr(scheduler.subprocess, "Popen", lambda command, **_: sent.append(command))
+    ours = scheduler.AppScheduler(connection=redis)
+    for seconds, answers in ((30, True), (100, False), (120, False)):
+        monkeypatch.setattr(scheduler.AppScheduler, "looked", -scheduler.LOOK)
+        with clock.frozen(START + timedelta(seconds=seconds)):
+            ours.look(answers)
+    assert alerts() == ["queue"]
+    assert [command[-2:] for command in sent] == [["outbox", "deliver"]]
+
+
+def test_a_worker_has_the_scheduler_looked_for(ctx: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "WATCH_EVERY", 0.0)
+    ours = worker.AppWorker(queue.QUEUES, app=ctx, connection=redis, serializer="json", job_class=queue.OurJob)
+    ours.run_maintenance_tasks()
+    assert queue.drain() == 1
