@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from tests.factories import make_client, make_company, make_invoice, make_zone
-from tests.support.staff import signed_in, token, token_of
+from tests.support.staff import PASSWORD, make_staff, signed_in, token, token_of
 from wisp.access import service as access
 from wisp.access.models import Access
 from wisp.clients import search
@@ -103,6 +103,22 @@ def test_zones_out_of_scope_do_not_exist(paid: Flask, monkeypatch: pytest.Monkey
     assert "Ruiz" not in browser.get("/pagos/nuevo/?q=ana").text
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_cashier_types_and_presses_enter(provider: Flask, page: Any) -> None:
+    make_staff(provider)
+    page.goto("/entrar/?next=/pagos/nuevo/")
+    page.fill("#email", "ana@example.com")
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pagos/nuevo/")
+    page.wait_for_selector("#q:focus")
+    page.keyboard.type("ana")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**client=C1")
+    page.wait_for_selector("#amount:focus")
+
+
 def test_the_client_is_found_and_its_debt_shown(provider: Flask) -> None:
     browser = signed_in(provider)
     found = browser.get("/pagos/nuevo/?q=ana", headers=PARTIAL)
@@ -110,6 +126,10 @@ def test_the_client_is_found_and_its_debt_shown(provider: Flask) -> None:
     assert "/pagos/nuevo/?client=C1" in found.text
     assert "$700.00" in found.text
     assert "C2" not in found.text
+    assert "Centro" in found.text
+    taken = browser.get("/pagos/nuevo/?q=ana&take=1")
+    assert (taken.status_code, taken.location) == (303, "/pagos/nuevo/?client=C1")
+    assert browser.get("/pagos/nuevo/?q=C&take=1").status_code == 200  # two of them
     form = browser.get(FORM).text
     assert 'value="700.00"' in form
     assert "A-000001" in form

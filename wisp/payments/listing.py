@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import selectinload
 
 from wisp.clients import listing as client_listing
 from wisp.clients import search
@@ -110,7 +111,8 @@ def candidates(scope: Scope, text: str) -> list[Found]:
     if not text.strip():
         return []
     wanted = client_listing.query(scope, client_listing.Filters(text=text, state="all"))
-    clients = session().scalars(wanted.order_by(Client.name_key, Client.id).limit(FOUND)).all()
+    first = wanted.order_by(Client.name_key, Client.id).limit(FOUND).options(selectinload(Client.zone))
+    clients = session().scalars(first).all()
     ids = [client.id for client in clients]
     table = invoices.debts(clock.now(), Client.id.in_(ids))
     debts = {row.client_id: row for row in session().execute(sa.select(table))}

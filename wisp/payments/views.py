@@ -90,9 +90,12 @@ def new() -> Response:
     code = request.args.get("client", "")
     if not code:
         text = tables.search_text()
+        found = lists.candidates(scope(), text)
+        if request.args.get("take") and len(found) == 1:  # Enter takes the only one
+            return go(url_for("payments.new", client=found[0].client.code))
         return render(
-            "payments/choose.html", partial="payments/_candidates.html", text=text,
-            found=lists.candidates(scope(), text), client_texts=client_texts,
+            "payments/choose.html", partial="payments/_candidates.html", text=text, found=found,
+            client_texts=client_texts,
         )  # fmt: skip
     client = _client(code)
     form = PaymentForm(paid_on=settings.today())
