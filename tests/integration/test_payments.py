@@ -15,7 +15,7 @@ from wisp.core.errors import Refused
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Allocation, Invoice, Payment, Promise
 from wisp.outbox.models import Message
-from wisp.payments import service
+from wisp.payments import promises, service
 
 pytestmark = pytest.mark.usefixtures("ctx")
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
@@ -339,13 +339,13 @@ def test_a_promise_lifts_cut_and_takes_the_place_of_an_earlier_one():
     client = owing()
     cut(client)
     with transaction():
-        first = service.grant(client, date(2026, 11, 25))
+        first = promises.grant(client, date(2026, 11, 25))
         assert first.reactivated
     assert not access_of(client).suspended
     with transaction():
-        second = service.grant(client, date(2026, 11, 30))
+        second = promises.grant(client, date(2026, 11, 30))
         assert not second.reactivated
-    assert service.promise_of(client.id).until == date(2026, 11, 30)
+    assert promises.promise_of(client.id).until == date(2026, 11, 30)
     assert session().scalar(sa.select(sa.func.count()).where(Promise.ended_at.is_(None))) == 1
     entries = session().scalars(sa.select(AuditEntry.after).where(AuditEntry.action == "promise.grant")).all()
     assert [entry["until"] for entry in entries] == ["2026-11-25", "2026-11-30"]
@@ -354,8 +354,8 @@ def test_a_promise_lifts_cut_and_takes_the_place_of_an_earlier_one():
 def test_a_promise_in_the_past_or_without_debt_is_refused():
     client = owing()
     with transaction(), pytest.raises(Refused) as refused:
-        service.grant(client, date(2026, 11, 24))
+        promises.grant(client, date(2026, 11, 24))
     assert refused.value.code == "promises.past"
     with transaction(), pytest.raises(Refused) as refused:
-        service.grant(make_client(), date(2026, 11, 26))
+        promises.grant(make_client(), date(2026, 11, 26))
     assert refused.value.code == "promises.no_debt"

@@ -300,8 +300,8 @@ def test_morosos_taken_over_the_old_entries_stay_unless_ticked(work: Import) -> 
     queue.drain()
     clients = work.clients()
     ana, luis = work.site.access(clients["ana"].id), work.site.access(clients["Luis"].id)
-    assert (ana.suspended, ana.reason, ana.basis, ana.applied_suspended) == (True, "debt", "open", True)
-    assert (luis.suspended, luis.reason, luis.applied_suspended) == (True, "manual", True)
+    assert (ana.suspended, ana.reason, ana.basis, ana.applied_suspended) == (True, "imported", "open", True)
+    assert (luis.suspended, luis.reason, luis.applied_suspended) == (True, "imported", True)
     ours = {("10.1.0.5", "wisp:ana"), ("10.1.0.6", "wisp:Luis")}
     assert work.entries(CUT) == {("10.1.0.250", "ajeno"), *ours}
     mine = [row for row in work.snapshot()[LISTS] if not row.get("comment", "").startswith("wisp:")]

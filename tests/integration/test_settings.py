@@ -23,6 +23,7 @@ from wisp.settings.models import Company, CompanyLogo
 BILLING = {
     "tax_bp": "16", "tax_mode": "added", "document_title": "receipt", "min_days_to_pay": "5", "late_days": "7",
     "prorate": "y", "notice_minimum": "50.00", "tolerance": "1,020.50", "how_to_pay": "En caja",
+    "promise_days": "10", "promises_a_year": "4",
 }  # fmt: skip
 
 LISTS = {

@@ -68,6 +68,7 @@ ROUTES: dict[str, Row] = {
     "invoices.index": FREE, "invoices.export": FREE, "invoices.show": ZONED, "invoices.void": ZONED,
     "invoices.of_client": ZONED, "payments.index": FREE, "payments.export": FREE, "payments.new": FREE,
     "payments.show": ZONED, "payments.void": ZONED, "payments.of_client": ZONED, "payments.promise": ZONED,
+    "holds.suspend": ZONED, "holds.pause": ZONED, "holds.reactivate": ZONED,
     # periodic tasks
     "tasks.index": FREE, "tasks.export": FREE, "tasks.row": ZONED, "tasks.detail": ZONED, "tasks.run": ZONED,
     "tasks.run_export": ZONED, "tasks.client_history": ZONED, "tasks.simulate": ZONED, "tasks.apply_page": ZONED,

@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext as _l
 
 def setup(app: Flask) -> None:
     """Wire the receivers of events, the texts and the commands."""
-    from wisp.access import cli, history, importing, provision, service, texts, views
+    from wisp.access import cli, history, holds, importing, provision, service, texts, views
     from wisp.access.rules import jobs, verdicts  # noqa: F401  (registers its jobs)
     from wisp.core import events
     from wisp.core.permissions import Permission
@@ -40,6 +40,7 @@ def setup(app: Flask) -> None:
     router_tools.add(Tab("difference", _l("Difference between router and program"), "access.difference", sync, 20))
     router_tools.add(Tab("rules", _l("Firewall rules"), "access.rules", edit, 30))
     router_tools.add(Tab("log", _l("Log of the last synchronisations"), "access.log", sync, 40))
+    holds.setup(app)
     importing.setup(app)
     provision.setup(app)
     router_tools.add(Tab("sessions", _l("Active sessions of a client"), "access.client_sessions", sync, 50))

@@ -20,6 +20,7 @@ from wisp.access.models import Access, RouterSync, RouterVerdict
 from wisp.access.ordering import SYNC, SYNC_AWAY, enqueue_syncs, enqueue_syncs_after_commit, silent
 from wisp.access.outages import note_waiting
 from wisp.access.waiting import Waiting, unsettled, waiting
+from wisp.access.warrant import FOR_DEBT, cut_settled, notice_settled, spared, within_tolerance
 from wisp.clients import csvimport
 from wisp.clients import listing as client_lists
 from wisp.clients.models import Client
@@ -31,17 +32,24 @@ from wisp.schedules.models import BillingSchedule
 from wisp.settings import service as settings
 
 __all__ = [
-    "SYNC", "SYNC_AWAY", "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved", "client_saved",
-    "clients_cancelled", "clients_imported", "concerned", "due_syncs", "enqueue_syncs", "enqueue_syncs_after_commit",
-    "ensure_rows", "ensure_sync", "keep_suspended", "lift", "lock", "note_waiting", "recheck", "request_sync",
-    "request_sync_of", "router_returned", "routers_of", "settings_changed", "silent", "state_of", "states", "unsettled",
-    "unwarranted", "waiting", "want_notice", "want_suspended",
+    "FOR_DEBT", "SYNC", "SYNC_AWAY", "Lifted", "Outcome", "State", "SyncReport", "Waiting", "client_moved",
+    "client_saved", "clients_cancelled", "clients_imported", "concerned", "cut_settled", "due_syncs", "enqueue_syncs",
+    "enqueue_syncs_after_commit", "ensure_rows", "ensure_sync", "keep_suspended", "lift", "lock", "note_waiting",
+    "notice_settled", "recheck", "request_sync", "request_sync_of", "router_returned", "routers_of", "settings_changed",
+    "silent", "spared", "state_of", "states", "unsettled", "unwarranted", "waiting", "want_notice", "want_suspended",
+    "within_tolerance",
 ]  # fmt: skip
 
 ClientIds = Collection[int] | sa.Select[Any]
 """Clients by id, or a query of one column that gives the ids."""
 
 _Condition = ColumnElement[bool] | InstrumentedAttribute[bool]
+SUSPENSIONS = (*FOR_DEBT, "manual", "pause")
+FREE: dict[str, Any] = {
+    "suspended": False, "reason": "", "basis": "overdue", "keep": False, "suspended_at": None, "why": "",
+    "pause_until": None, "resume": "",
+}  # fmt: skip
+"""A client whom nothing suspends."""
 _CHUNK = 5_000  # ids in one statement: both databases limit the number of parameters
 
 
@@ -57,7 +65,8 @@ def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str
     """Suspend these clients, except the cancelled; returns how many were not suspended before.
 
     ``basis``: the debt that justifies it, ``overdue`` or ``open``. A suspension takes the notice off. One for another
-    reason than debt takes the place of the one that stands; one for debt leaves it, and only ends a ``keep``.
+    reason than debt takes the place of the one that stands; one for debt, also one taken over (``imported``), leaves
+    it, and only ends a ``keep``.
     """
     new = _change(
         client_ids,
@@ -67,9 +76,12 @@ def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str
     if reason == "debt":
         kept = (Access.suspended, Access.reason == "debt", Access.keep)
         _change(client_ids, kept, version=False, locked=True, keep=False, basis=basis)
-    else:
+    elif reason not in FOR_DEBT:
         other = (Access.suspended, Access.reason != reason)
-        _change(client_ids, other, version=False, locked=True, reason=reason, keep=False)
+        _change(
+            client_ids, other, version=False, locked=True,
+            reason=reason, keep=False, why="", pause_until=None, resume="",
+        )  # fmt: skip
     return new
 
 
@@ -93,10 +105,7 @@ def lift(
     """
     cut = notices = 0
     if suspended:
-        cut = _change(
-            client_ids, [Access.suspended, Access.reason.in_(reasons)],
-            suspended=False, reason="", basis="overdue", keep=False, suspended_at=None,
-        )  # fmt: skip
+        cut = _change(client_ids, [Access.suspended, Access.reason.in_(reasons)], **FREE)
     if notice:
         notices = _change(client_ids, [Access.notice], notice=False)
     return Lifted(cut, notices)
@@ -104,7 +113,13 @@ def lift(
 
 def keep_suspended(client_ids: ClientIds) -> int:
     """Paid with "solo registrar": these clients stay suspended until ``lift`` is called again; how many."""
-    return _change(client_ids, [Access.suspended, Access.reason == "debt", ~Access.keep], version=False, keep=True)
+    for_debt = Access.reason.in_(FOR_DEBT)
+    return _change(client_ids, [Access.suspended, for_debt, ~Access.keep], version=False, keep=True)
+
+
+def forget_imported(client_ids: ClientIds) -> int:
+    """A suspension taken over, which would come back after a pause, is settled; how many."""
+    return _change(client_ids, [Access.resume == "imported"], version=False, resume="")
 
 
 def _change(
@@ -213,17 +228,6 @@ def due_syncs(now: datetime) -> list[int]:
     return list(session().scalars(query))
 
 
-def cut_settled(owed: invoices.Owed) -> ColumnElement[bool]:
-    """True for a suspension for debt that the debt of its basis no longer justifies, being within the tolerance."""
-    amount = sa.case((Access.basis == "open", owed.open_debt), else_=owed.overdue_debt)
-    return sa.and_(Access.suspended, Access.reason == "debt", amount <= settings.company().tolerance)
-
-
-def notice_settled(owed: invoices.Owed) -> ColumnElement[bool]:
-    """True for a notice that the open debt no longer justifies."""
-    return sa.and_(Access.notice, owed.open_debt < max(1, settings.company().notice_minimum))
-
-
 def unwarranted(router_id: int) -> list[tuple[int, bool, bool]]:
     """(client, cut, notice) of those on this router whose suspension for debt, or whose notice, what they owe no longer
     justifies. Only reads.
@@ -236,15 +240,8 @@ def unwarranted(router_id: int) -> list[tuple[int, bool, bool]]:
     today = invoices.local_today(now)
     cut = sa.and_(Access.suspended, Access.reason == "debt", ~Access.keep)
     owed = invoices.owed(Access.client_id, today)
-    promised = invoices.promised(Access.client_id, today)
-    spared = sa.or_(
-        Client.free,
-        promised,
-        sa.and_(Client.no_cut, Client.no_cut_until.is_(None)),
-        sa.and_(Client.no_cut_until.is_not(None), Client.no_cut_until >= today),
-    )
-    unwarned = sa.or_(Client.free, promised, Client.no_notice)
-    no_cut = sa.and_(cut, sa.or_(cut_settled(owed), sa.and_(~Access.applied_suspended, spared)))
+    unwarned = sa.or_(Client.free, invoices.promised(Client.id, today), Client.no_notice)
+    no_cut = sa.and_(cut, sa.or_(cut_settled(owed), sa.and_(~Access.applied_suspended, spared(today))))
     no_notice = sa.and_(Access.notice, sa.or_(notice_settled(owed), sa.and_(~Access.applied_notice, unwarned)))
     query = (
         sa.select(Access.client_id, no_cut, no_notice)
@@ -333,7 +330,7 @@ def client_moved(client_ids: Collection[int], old_router_id: int, new_router_id:
 
 def clients_cancelled(client_ids: Collection[int], **_: Any) -> None:
     """Receiver: cancelled clients want nothing on any router, whatever the reason of their suspension was."""
-    lift(client_ids, reasons=("debt", "manual", "pause"))
+    lift(client_ids, reasons=SUSPENSIONS)
     _change(client_ids, [sa.or_(Access.applied_suspended, Access.applied_notice, Access.lever != "")])
     request_sync_of(client_ids)
 
@@ -341,16 +338,17 @@ def clients_cancelled(client_ids: Collection[int], **_: Any) -> None:
 def clients_imported(rows: Iterable[csvimport.Imported], **_: Any) -> None:
     """Receiver: who was suspended in the system that the provider comes from is suspended here too.
 
-    With a balance it is for debt and ends when that is paid; without one no payment could lift it, so it is ``manual``.
+    It is ``imported``: for a debt that may come into these books only later. A balance that comes in counts for it
+    whether or not it is due yet: there it was.
     """
-    suspended = [row for row in rows if row.state == "suspended"]
-    owing = [row.client_id for row in suspended if (row.balance or 0) > 0]
-    others = [row.client_id for row in suspended if (row.balance or 0) <= 0]
+    rows = list(rows)
+    suspended = [row.client_id for row in rows if row.state == "suspended"]
+    owing = [row.client_id for row in rows if (row.balance or 0) > 0]
+    lock_all({*suspended, *owing})
     if suspended:
-        lock_all(owing + others)
-        want_suspended(owing, basis="open")
-        want_suspended(others, reason="manual")
-        request_sync_of(owing + others)
+        want_suspended(suspended, reason="imported")
+        request_sync_of(suspended)
+    _change(owing, [Access.reason == "imported"], version=False, locked=True, basis="open")
 
 
 def settings_changed(changed: Collection[str], **_: Any) -> None:

@@ -167,7 +167,10 @@ def explain(detail: str) -> str:
 
 def reason(code: str) -> str:
     """Why a client is suspended, in words."""
-    names: dict[str, str] = {"debt": _("for debt"), "manual": _("by hand"), "pause": _("temporary pause")}
+    names: dict[str, str] = {
+        "debt": _("for debt"), "imported": _("for debt (previous system)"), "manual": _("by hand"),
+        "pause": _("temporary pause"),
+    }  # fmt: skip
     return names.get(code, "")
 
 

@@ -86,7 +86,12 @@ more: list[Callable[[Sequence[Client], bool], dict[int, dict[str, Any]]]] = []
 
 
 def _add(clients: Sequence[Client], answers: list[dict[str, Any]], whole: bool = False) -> None:
-    """Add what higher slices know of these clients to their documents."""
+    """Add to the documents of these clients what holds them, and what higher slices know of them."""
+    holds = listing.holds(clients)
+    for client, answer in zip(clients, answers, strict=True):
+        hold = holds[client.id]
+        answer |= {"suspension": hold.reason or None, "since": hold.since, "pause_until": hold.until}
+        answer["promise"] = hold.promise
     for known in more:
         found = known(clients, whole)
         for client, answer in zip(clients, answers, strict=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -128,6 +129,28 @@ def _standing(client: Client, row: Any) -> Standing:
         return Standing(state, row.reason, row.error)
     perhaps = row.applied_version < row.sent_version < row.wanted_version
     return Standing("reactivating" if row.applied_suspended or perhaps else "active", "", row.error)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What suspends a client, since when, until when (of a pause), and until when it has promised to pay."""
+
+    reason: str = ""
+    since: datetime | None = None
+    until: date | None = None
+    promise: date | None = None
+
+
+def holds(clients: Iterable[Client]) -> dict[int, Hold]:
+    """What holds these clients, by id; one statement for up to CHUNK of them, of tables of higher slices."""
+    ids = [client.id for client in clients]
+    access, promise = Base.metadata.tables["access"], Base.metadata.tables["promise"]
+    alive = sa.and_(promise.c.client_id == access.c.client_id, promise.c.ended_at.is_(None))
+    query = sa.select(
+        access.c.client_id, access.c.reason, access.c.suspended_at, access.c.pause_until,
+        sa.select(sa.func.max(promise.c.until)).where(alive).scalar_subquery(),
+    ).where(access.c.client_id.in_(ids))  # fmt: skip
+    return dict.fromkeys(ids, Hold()) | {client_id: Hold(*values) for client_id, *values in session().execute(query)}
 
 
 def everything(scope: Scope = EVERYTHING, filters: Filters = Filters(state="all")) -> Iterator[Client]:

@@ -64,7 +64,12 @@ STATE_LOOKS = {
     "cancelled": "off",
 }
 
-SUSPENSIONS: dict[str, Any] = {"debt": _l("for debt"), "manual": _l("by hand"), "pause": _l("temporary pause")}
+SUSPENSIONS: dict[str, Any] = {
+    "debt": _l("for debt"),
+    "imported": _l("for debt (previous system)"),
+    "manual": _l("by hand"),
+    "pause": _l("temporary pause"),
+}
 
 VALUES: dict[str, Any] = {
     "required": _l("This must not be empty."),

@@ -32,6 +32,7 @@ router_changed = Event("router_changed")  # router_id, changed: names of what di
 clients_imported = Event("clients_imported")  # rows: list of clients.service.Imported
 client_moved = Event("client_moved")  # client_ids, old_router_id, new_router_id
 client_cancelled = Event("client_cancelled")  # client_ids
+client_reactivated = Event("client_reactivated")  # client_ids: a person gives the service back
 router_returned = Event("router_returned")  # router_id, outage_id
 router_synced = Event("router_synced")  # router_id, report: access.service.SyncReport
 lists_applied = Event("lists_applied")  # router_id, lists: of "cut", "cut6", "notice", those that its rules apply now

@@ -151,6 +151,20 @@ def promised(client_id: Any, today: ColumnElement[date] | date) -> ColumnElement
     )
 
 
+def note_spared(client_ids: Iterable[int] | sa.Select[Any]) -> None:
+    """The promises of these clients that are alive have kept a cut away, which follows should they be broken."""
+    alive = update(Promise).where(Promise.client_id.in_(client_ids), Promise.ended_at.is_(None))
+    session().execute(alive.values(spared=True).execution_options(synchronize_session=False))
+
+
+def forgive_promises(client_ids: Iterable[int]) -> None:
+    """No cut follows any more on what these clients have promised so far."""
+    mine = update(Promise).where(Promise.client_id.in_(client_ids))
+    spared = or_(Promise.spared, Promise.follow_on.is_not(None))
+    none = {"spared": False, "follow_on": None}
+    session().execute(mine.where(spared).values(none).execution_options(synchronize_session=False))
+
+
 def lock_account(client_id: int) -> None:
     """Settle one client's account alone until the end of the transaction; to be taken before anything is read.
 

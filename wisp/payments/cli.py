@@ -13,7 +13,7 @@ from wisp.core.commands import command, emit, json_option, wait_option
 from wisp.core.db import session, transaction
 from wisp.core.money import plain
 from wisp.invoices.models import Payment
-from wisp.payments import service
+from wisp.payments import promises, service
 from wisp.settings import service as settings
 
 group = AppGroup("payments", help="Payments and payment promises.")
@@ -65,7 +65,7 @@ def promise(code: str, until: date, wait: bool, as_json: bool) -> None:
     """Grant a promise to pay: until that day the client is neither notified nor cut, and a cut for debt is lifted."""
     with queue.inline() if wait else nullcontext(), transaction():
         client = clients.find(code)
-        granted, client_id = service.grant(client, until), client.id
+        granted, client_id = promises.grant(client, until), client.id
         number, lifted = granted.promise.id, granted.reactivated
     session().rollback()
     reactivated = service.reactivation(client_id, lifted)

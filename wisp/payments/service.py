@@ -1,7 +1,6 @@
-"""Payments and promises: settling a client's account, giving the service back, taking a payment back."""
+"""Payments: settling a client's account, giving the service back, taking a payment back."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -16,7 +15,7 @@ from wisp.core.errors import Refused
 from wisp.core.money import MAX_MINOR
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.invoices import service as invoices
-from wisp.invoices.models import Allocation, Invoice, Payment, Promise
+from wisp.invoices.models import Allocation, Invoice, Payment
 from wisp.outbox import service as outbox
 from wisp.payments import doubts
 from wisp.settings import service as settings
@@ -63,7 +62,7 @@ def register(
     )  # fmt: skip
     used = invoices.allocate(payment, first=invoice_id)
     if activate:
-        payment.reactivated = reactivate([client.id], even_kept=True).suspended > 0
+        payment.reactivated = reactivate([client.id], paid=True).suspended > 0
     else:
         access.keep_suspended([client.id])
         reactivate([client.id], suspended=False)
@@ -164,15 +163,16 @@ def void(payment: Payment, reason: str) -> None:
 # Giving the service back --------------------------------------------------------------------------------
 
 
-def reactivate(client_ids: Collection[int], *, suspended: bool = True, even_kept: bool = False) -> access.Lifted:
+def reactivate(client_ids: Collection[int], *, suspended: bool = True, paid: bool = False) -> access.Lifted:
     """Lift what the debt of these clients no longer justifies, and order their routers to do so.
 
     A suspension for debt goes where the debt of its basis is within the tolerance; one that was to be kept
-    ("solo registrar") only with ``even_kept``. A notice goes where the open debt is below the notice minimum.
+    ("solo registrar") and one taken over from another system only where they have just ``paid``. A notice goes where
+    the open debt is below the notice minimum.
     """
-    cut_ids, notice_ids = _settled(client_ids, even_kept)
+    cut_ids, notice_ids = _settled(client_ids, paid)
     lifted = access.Lifted(
-        access.lift(cut_ids, notice=False).suspended if suspended else 0,
+        access.lift(cut_ids, notice=False, reasons=access.FOR_DEBT).suspended if suspended else 0,
         access.lift(notice_ids, suspended=False).notice,
     )
     if lifted.suspended or lifted.notice:
@@ -180,8 +180,9 @@ def reactivate(client_ids: Collection[int], *, suspended: bool = True, even_kept
     return lifted
 
 
-def _settled(client_ids: Collection[int], even_kept: bool) -> tuple[list[int], list[int]]:
+def _settled(client_ids: Collection[int], paid: bool) -> tuple[list[int], list[int]]:
     """Those suspended for debt, and those with a notice, whose debt no longer justifies it."""
+    reasons = access.FOR_DEBT if paid else ("debt",)
     cuts: list[int] = []
     notices: list[int] = []
     ids = sorted(client_ids)
@@ -189,8 +190,11 @@ def _settled(client_ids: Collection[int], even_kept: bool) -> tuple[list[int], l
         debt = invoices.debts(clock.now(), Client.id.in_(ids[at : at + CHUNK]))
         owed = invoices.Owed(debt.c.open_debt, debt.c.overdue_debt)
         query = sa.select(Access.client_id).join(debt, debt.c.client_id == Access.client_id)
-        cut = query.where(access.cut_settled(owed))
-        cuts += session().scalars(cut if even_kept else cut.where(~Access.keep))
+        cut = query.where(access.cut_settled(owed, reasons))
+        cuts += session().scalars(cut if paid else cut.where(~Access.keep))
+        if paid:  # what would come back after a pause
+            settled = query.where(Access.resume == "imported", access.within_tolerance(owed))
+            access.forget_imported(session().scalars(settled).all())
         notices += session().scalars(query.where(access.notice_settled(owed)))
     return cuts, notices
 
@@ -221,50 +225,9 @@ def outcome(payment: Payment) -> str:
     standing = access.state_of(payment.client_id)
     if standing.kind != "suspended":
         return "no"
-    if standing.reason != "debt":
+    if standing.reason not in access.FOR_DEBT:
         return "suspended"
     return "kept" if standing.keep else "debt"
-
-
-# Promises -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Granted:
-    """A promise, and whether it lifted a suspension."""
-
-    promise: Promise
-    reactivated: bool
-
-
-def grant(client: Client, until: date) -> Granted:
-    """A promise to pay until a date (included): till then the client is neither notified nor cut; takes the place of
-    an earlier one. Lifts suspension for debt and notice. Refused("promises.past"), Refused("promises.no_debt")."""
-    if until < settings.today():
-        raise Refused("promises.past")
-    invoices.lock_account(client.id)
-    if invoices.debt_of(client.id).open <= 0:
-        raise Refused("promises.no_debt", client=client.code)
-    now = clock.now()
-    alive = sa.update(Promise).where(Promise.client_id == client.id, Promise.ended_at.is_(None))
-    session().execute(alive.values(ended_at=now).execution_options(synchronize_session="fetch"))
-    promise = Promise(client_id=client.id, until=until, actor=audit.actor().name, created_at=now)
-    session().add(promise)
-    session().flush()
-    lifted = access.lift([client.id])
-    if lifted.suspended or lifted.notice:
-        access.request_sync_of([client.id])
-    after = {"client": client.code, "until": until.isoformat(), "reactivated": lifted.suspended > 0}
-    audit.record("promise.grant", f"client:{client.code}", None, after)
-    return Granted(promise, lifted.suspended > 0)
-
-
-def promise_of(client_id: int) -> Promise | None:
-    """The client's promise that is alive today."""
-    query = sa.select(Promise).where(
-        Promise.client_id == client_id, Promise.ended_at.is_(None), Promise.until >= settings.today()
-    )
-    return session().scalars(query.order_by(Promise.id.desc()).limit(1)).one_or_none()
 
 
 # Queries ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ REACTIVATED: dict[str, Any] = {
     "suspended": _l("Payment %(number)s was registered. %(client)s stays suspended: the suspension is not for debt."),
     "no": _l("Payment %(number)s of %(client)s was registered."),
 }
+ENDED: dict[str, Any] = {"kept": _l("Kept"), "broken": _l("Broken"), "replaced": _l("Replaced by another one")}
+"""How a promise ended."""
+ENDED_LOOKS = {"kept": "success", "broken": "danger", "replaced": "muted"}
 MESSAGES: dict[str, Any] = {
     "payments.amount": _l("The amount must be more than zero."),
     "payments.method": _l("There is no payment method “%(method)s”. Known: %(known)s."),
@@ -38,5 +41,9 @@ MESSAGES: dict[str, Any] = {
     "payments.void_reason": _l("Say why, in at most 200 characters."),
     "payments.unknown": _l("There is no payment %(number)s."),
     "promises.past": _l("A promise cannot end in the past."),
+    "promises.too_long": _l("A promise ends at the latest on %(last)s: at most %(days)s days are promised."),
+    "promises.too_many": _l(
+        "Client %(client)s has promised %(limit)s times in %(year)s; no more are granted this year."
+    ),
     "promises.no_debt": _l("Client %(client)s owes nothing, so there is nothing to promise."),
 }

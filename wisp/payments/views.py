@@ -20,11 +20,11 @@ from wisp.core.permissions import Permission
 from wisp.invoices import listing as invoice_lists
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Payment
-from wisp.payments import doubts, service
+from wisp.payments import doubts, promises, service
 from wisp.payments import listing as lists
 from wisp.payments.doubts import Doubts
 from wisp.payments.forms import PaymentForm, PromiseForm, VoidForm
-from wisp.payments.texts import METHODS, REACTIVATED, STATES
+from wisp.payments.texts import ENDED, ENDED_LOOKS, METHODS, REACTIVATED, STATES
 from wisp.settings import service as settings
 from wisp.web import close_dialog, formats, go, render, render_dialog, requires, scope, tables, toast
 from wisp.web.forms import put_error
@@ -223,7 +223,7 @@ def of_client(code: str) -> Response:
         "payments/client.html", partial="payments/_table.html", client=client, tab="payments", only=only,
         listing=listing, rows=lists.rows(listing.rows), methods=METHODS,
         debt=invoices.debt_of(client.id), state=access.state_of(client.id), reason=access_texts.reason,
-        promise=service.promise_of(client.id),
+        promise=promises.promise_of(client.id),
     )  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def promise(code: str) -> Response:
     if form.validate_on_submit() and form.until.data is not None:
         try:
             with transaction():
-                granted = service.grant(_client(code), form.until.data)
+                granted = promises.grant(_client(code), form.until.data)
                 lifted = granted.reactivated
         except Refused as refused:
             form.form_errors.append(str(refused))
@@ -254,7 +254,8 @@ def promise(code: str) -> Response:
             return go(url_for("payments.of_client", code=code))
     return render_dialog(
         "payments/_promise.html", _("Payment promise"), status=422 if form.errors else 200, form=form, client=client,
-        debt=invoices.debt_of(client.id),
+        debt=invoices.debt_of(client.id), allowed=promises.allowance(client), earlier=promises.earlier(client.id),
+        ended=ENDED, looks=ENDED_LOOKS,
     )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ def shown() -> dict[str, Any]:
         "alerts": service.alert_addresses(),
         "min_days_to_pay": firm.min_days_to_pay,
         "late_days": firm.late_days,
+        "promise_days": firm.promise_days,
+        "promises_a_year": firm.promises_a_year,
         "prorate": firm.prorate,
         "invoice_suspended": firm.invoice_suspended,
         "tolerance": money.plain(firm.tolerance, firm.currency),

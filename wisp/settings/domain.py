@@ -242,6 +242,8 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "alert_addresses": parse_addresses,
     "min_days_to_pay": whole(0, 60),
     "late_days": whole(0, 31),
+    "promise_days": whole(1, 90),
+    "promises_a_year": whole(0, 100),
     "prorate": _yes_no,
     "invoice_suspended": _yes_no,
     "tolerance": whole(0, 10**12),

@@ -128,6 +128,8 @@ class BillingForm(Panel):
     document_title = SelectField(_l("Title of the document"), [rule("document_title")], choices=_choices(texts.TITLES))
     min_days_to_pay = _number(_l("Minimum days to pay"), "min_days_to_pay")
     late_days = _number(_l("Days after which a missed task no longer runs by itself"), "late_days")
+    promise_days = _number(_l("Longest payment promise"), "promise_days")
+    promises_a_year = _number(_l("Payment promises for one client in a year, at most"), "promises_a_year")
     prorate = BooleanField(_l("Prorate a shortened first month"))
     invoice_suspended = BooleanField(_l("Invoice suspended clients too"))
     notice_minimum = MoneyField(

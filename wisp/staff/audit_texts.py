@@ -50,14 +50,14 @@ _CLIENT = {
     "own_billing": _l("Own billing"), "phone": _l("Phone"), "plan": _l("Plan"), "tax_id": TAX_ID,
     "username": _l("User"), "zone": _l("Billing zone"), "zone_id": _l("Billing zone (number)"),
     "plan_id": _l("Plan (number)"), "router_id": _l("Router (number)"), "cancelled": _l("Cancelled"),
-    "notice": _l("Notice"),
+    "notice": _l("Notice"), "suspension": _l("Suspended"), "why": _l("Reason"),
 }  # fmt: skip
 _BILLING = {
     "activate": _l("Give the service back"), "again": _l("Invoice this month again"), "amount": _l("Amount"),
     "client": _l("Client"), "credit": _l("Credit"), "credits": _l("Credits"), "invoices": _l("Invoices"),
     "method": _l("Method"), "paid": _l("Paid so far"), "paid_on": _l("Date"), "price": _l("Price"),
-    "reactivated": _l("Reactivated"), "reason": _l("Reason"), "reference": _l("Reference"),
-    "promise_days": _l("Longest promise in days"), "promises_a_year": _l("Promises a year"),
+    "outcome": _l("How it ended"), "reactivated": _l("Reactivated"), "reason": _l("Reason"),
+    "reference": _l("Reference"),
     "settled": _l("Applied to invoices"), "state": _l("State"), "taken_back": _l("Open again"),
     "total": _l("Total"), "until": _l("Until"),
     "void": _l("Voided"), "down": _l("Download"), "up": _l("Upload"), "router_profile": _l("Profile on the router"),
@@ -77,6 +77,8 @@ _COMPANY = {
     "hold_mail_days": _l("Days after which an unsent e-mail waits for a person"), "how_to_pay": _l("How to pay"),
     "invoice_suspended": _l("Invoice suspended clients too"), "language": _l("Language"),
     "late_days": _l("Days after which a missed task no longer runs by itself"),
+    "promise_days": _l("Longest payment promise"),
+    "promises_a_year": _l("Payment promises for one client in a year, at most"),
     "list_allowed": _l("List of what stays open"), "list_dns": _l("List of name servers"),
     "list_notice": _l("List of payment notices"), "list_overdue": _l("List of suspended clients"),
     "logo": _l("Logo"),
@@ -126,6 +128,11 @@ VALUES: dict[str, dict[Any, Any]] = {
     "pppoe_cut": {"profile": _l("Profile of the cut"), "disable": _l("Secret switched off")},
     "recovery_codes": {"one used": _l("one was used"), "renewed": _l("made anew")},
     "role": ROLES,
+    "outcome": {"kept": _l("Kept"), "broken": _l("Broken")},
+    "suspension": {
+        "debt": _l("for debt"), "imported": _l("for debt (previous system)"), "manual": _l("by hand"),
+        "pause": _l("temporary pause"),
+    },
     "state": {
         "pending": _l("Pending"), "partial": _l("Partial"), "paid": _l("Paid"), "void": _l("Voided"),
         "done": _l("Carried out"), "undoing": _l("Being undone"),

@@ -24,6 +24,7 @@ def setup(app: Flask) -> None:
     schedules.concerns_answered_by(planning.concerns)
     events.router_synced.connect(ledger.on_router_synced)
     events.lists_applied.connect(ledger.on_lists_applied)
+    events.client_reactivated.connect(ledger.on_client_reactivated)
     navigation.add("system", _l("Periodic tasks"), "tasks.index", Permission.PERIODIC_TASKS_VIEW, "calendar-event", 10)
     registry.client_heads["head"] = client_head.of_client
     client_commands.more.append(client_head.as_json)

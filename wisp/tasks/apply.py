@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Subquery, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, and_, case, cast, func, literal, or_, select
 
 from wisp.access import service as access
 from wisp.clients.models import Client
 from wisp.core.db import NOBODY, insert_into, session
 from wisp.invoices import issuing
+from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice
 from wisp.schedules.domain import Kind
 from wisp.tasks import own_scope
@@ -163,7 +164,19 @@ def _access_chunk(spec: Spec, run_id: int, after: int, last: int, clients: int) 
     waiting = states.count(ItemState.WAITING.value)
     if waiting:
         _want(spec, run_id, after, last)
+    if spec.kind == Kind.cut and len(states) > waiting:
+        invoices.note_spared(_promised(run_id, after, last))
     return Chunk(last=last, clients=clients, skipped=len(states) - waiting, waiting=waiting)
+
+
+def _promised(run_id: int, after: int, last: int) -> Select[int]:
+    """The clients whom the run passed over because of a promise."""
+    return select(RunItem.client_id).where(
+        RunItem.run_id == run_id,
+        RunItem.reason == Reason.PROMISE.value,
+        RunItem.client_id > after,
+        RunItem.client_id <= last,
+    )
 
 
 def _want(spec: Spec, run_id: int, after: int, last: int) -> None:

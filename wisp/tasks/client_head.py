@@ -18,7 +18,7 @@ from wisp.core.db import session
 from wisp.core.permissions import Permission
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Payment, Promise
-from wisp.payments import service as payments
+from wisp.payments import promises
 from wisp.settings import service as settings
 from wisp.tasks import outlook
 from wisp.web import can
@@ -68,7 +68,7 @@ def of_client(client: Client) -> Head:
 
 
 def _head(client: Client) -> Head:
-    state, promise = access.state_of(client.id), payments.promise_of(client.id)
+    state, promise = access.state_of(client.id), promises.promise_of(client.id)
     debt = invoices.debt_of(client.id)
     sees_money = can(Permission.INVOICES_VIEW)
     return Head(
@@ -100,6 +100,6 @@ def as_json(clients: Sequence[Client], whole: bool) -> dict[int, dict[str, Any]]
         amounts = {"debt": debt.open, "overdue": debt.overdue, "credit": debt.credit}
         found[client.id] = {name: money.plain(minor, settings.company().currency) for name, minor in amounts.items()}
         if whole:
-            following = outlook.of_client(client, payments.promise_of(client.id))
+            following = outlook.of_client(client, promises.promise_of(client.id))
             found[client.id]["next"] = {name: getattr(following, name) for name in ("invoice", "due", "notice", "cut")}
     return found

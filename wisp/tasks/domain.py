@@ -10,6 +10,10 @@ CHUNK = 5000
 """Clients in one transaction of a run: the longest lock stays near a tenth of a second on SQLite."""
 
 
+FOLLOWUP = "followup"
+"""TaskRun.trigger of the cut that follows broken promises."""
+
+
 class Action(StrEnum):
     """What a run does to one client."""
 
@@ -50,6 +54,7 @@ class Reason(StrEnum):
     ROUTER_OFF = "router_off"
     ROUTER_REFUSED = "router_refused"
     NO_ADDRESS = "no_address"  # nothing that could stand on a list
+    REACTIVATED = "reactivated"  # a person gave the service back after the run was planned
     PAID = "paid"  # settled between the order and the router
     CANCELLED = "cancelled"  # between the order and the router
     TAKEN_OVER = "taken_over"  # a later run of the task does it

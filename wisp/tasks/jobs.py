@@ -3,10 +3,12 @@
 import logging
 
 from wisp.access import service as access
+from wisp.access.holds import service as holds
 from wisp.core import queue
 from wisp.core.db import session, transaction
+from wisp.payments import promises
 from wisp.schedules.models import PeriodicTask
-from wisp.tasks import ledger, planning, queueing, runner, tick
+from wisp.tasks import followups, ledger, planning, queueing, runner, tick
 from wisp.tasks.models import TaskRun
 
 log = logging.getLogger(__name__)
@@ -14,12 +16,18 @@ log = logging.getLogger(__name__)
 
 @queue.job("tasks.tick", queue="runs", timeout=300)
 def run_tick() -> list[int]:
-    """Claim what is due, take up what was abandoned; the ids of the runs handed to workers.
+    """End pauses and promises, claim what is due, take up what was abandoned; the ids of the runs handed to workers.
 
-    Repeatable: a claim is one conditional write per (task, month), and a run that is being worked on is not
-    claimed by a second worker while its lease lasts.
+    Repeatable: a claim is one conditional write per (task, month), or per (task, day) after broken promises, and a run
+    that is being worked on is not claimed by a second worker while its lease lasts.
     """
+    with transaction():
+        holds.end_pauses()  # before the tasks that are due now look at the clients
+    with transaction():
+        promises.end_due()
     claimed = tick.claim_due()
+    with transaction():
+        claimed += followups.claim()
     known = set(claimed)
     again = [i for i in tick.abandoned() if i not in known]
     queueing.enqueue_runs(claimed)

@@ -22,7 +22,17 @@ from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.settings import service as settings
 from wisp.tasks import own_scope
-from wisp.tasks.domain import CHUNK, UNSETTLED_RUNS, ItemState, Reason, RunState, end_state
+from wisp.tasks.domain import (
+    CHUNK,
+    FOLLOWUP,
+    OPEN_ITEMS,
+    OPEN_RUNS,
+    UNSETTLED_RUNS,
+    ItemState,
+    Reason,
+    RunState,
+    end_state,
+)
 from wisp.tasks.models import RunItem, TaskRun
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """After these pauses the failed items of an invoice run are tried again; the last one is repeated for a day."""
 GIVE_UP_AFTER = 24
+_OPEN = [state.value for state in OPEN_RUNS]
 _UNSETTLED = [state.value for state in UNSETTLED_RUNS]
 _KEY = ("run_id", "client_id")
 _WAITING: ColumnElement[str] = literal_column("'waiting'")
@@ -38,19 +49,23 @@ _WAITING: ColumnElement[str] = literal_column("'waiting'")
 
 
 def started(run: TaskRun) -> None:
-    """A run starts for the first time: it is the task's latest run and counts once in the present period."""
+    """A run starts for the first time: it is the task's latest run and counts once in the present period, unless it
+    only follows broken promises."""
     now = clock.now()
     run.started_at = now
     task = session().get_one(PeriodicTask, run.task_id)
     until = calendar.state_until(now, schedules.timezone_of(task.schedule))
     fresh = (PeriodicTask.applied_until.is_(None)) | (PeriodicTask.applied_until <= now)
+    counted = {
+        "applied": case((fresh, 1), else_=PeriodicTask.applied + 1),
+        "applied_until": case((fresh, until), else_=PeriodicTask.applied_until),
+        "applied_ever": PeriodicTask.applied_ever + 1,
+    }
     session().execute(
         update(PeriodicTask)
         .where(PeriodicTask.id == run.task_id)
         .values(
-            applied=case((fresh, 1), else_=PeriodicTask.applied + 1),
-            applied_until=case((fresh, until), else_=PeriodicTask.applied_until),
-            applied_ever=PeriodicTask.applied_ever + 1,
+            **({} if run.trigger == FOLLOWUP else counted),
             last_run_id=run.id,
             last_applied_at=run.planned_for or run.created_at,
         )
@@ -61,7 +76,10 @@ def started(run: TaskRun) -> None:
 
 
 def take_over(run: TaskRun) -> None:
-    """The open items of earlier runs of the task become this run's matter; those runs end with it."""
+    """The open items of earlier runs of the task become this run's matter; those runs end with it. Not of one that only
+    follows broken promises: it acts on few of their clients."""
+    if run.trigger == FOLLOWUP:
+        return
     task = session().get_one(PeriodicTask, run.task_id)
     earlier = session().scalars(own_scope.earlier(run, task)).all()
     if not earlier:
@@ -82,6 +100,31 @@ def take_over(run: TaskRun) -> None:
         .values(taken_by=run.id, waiting=0, failed=0, retry_at=None)
         .execution_options(synchronize_session="fetch")
     )
+
+
+def on_client_reactivated(client_ids: Collection[int], **_: Any) -> None:
+    """Receiver: a person gives these clients the service back. What cut runs have still open for them is off, and no
+    retry takes it up. A run that is still writing is waited for, and finds them reactivated from then on."""
+    cuts = select(PeriodicTask.id).where(PeriodicTask.kind == Kind.cut.value)
+    open_items = RunItem.state.in_([state.value for state in OPEN_ITEMS])
+    theirs = select(RunItem.run_id).where(RunItem.client_id.in_(client_ids), open_items)
+    at_work = select(PeriodicTask.id).join(Zone, Zone.schedule_id == PeriodicTask.schedule_id)
+    at_work = at_work.join(Client, Client.zone_id == Zone.id).where(Client.id.in_(client_ids))
+    own = select(PeriodicTask.id).join(Client, Client.schedule_id == PeriodicTask.schedule_id)
+    working = TaskRun.task_id.in_(at_work.union(own.where(Client.id.in_(client_ids))))
+    runs = select(TaskRun).where(
+        TaskRun.task_id.in_(cuts), or_(TaskRun.id.in_(theirs), working & TaskRun.state.in_(_OPEN))
+    )
+    locked = (
+        session().scalars(runs.order_by(TaskRun.id).with_for_update().execution_options(populate_existing=True)).all()
+    )
+    ids = [run.id for run in locked]
+    changed = update(RunItem).where(RunItem.run_id.in_(ids), RunItem.client_id.in_(client_ids), open_items)
+    values = {"state": ItemState.SUPERSEDED.value, "reason": Reason.REACTIVATED.value, "detail": ""}
+    session().execute(changed.values(**values, updated_at=clock.now()).execution_options(synchronize_session=False))
+    for run in locked:
+        if run.state in _UNSETTLED and run.taken_by is None:
+            finish(run)
 
 
 def recount(run: TaskRun) -> None:

@@ -22,19 +22,21 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
 )
 
 from wisp.access.models import Access
-from wisp.clients.models import Client, Plan
+from wisp.access.service import FOR_DEBT
+from wisp.clients.models import Client, ClientPause, Plan
 from wisp.core import clock
 from wisp.core.db import Rows, session
 from wisp.core.errors import Refused
 from wisp.core.sql import COLUMNS
 from wisp.invoices import domain as invoicing
 from wisp.invoices import service as invoices
-from wisp.invoices.models import Invoice
+from wisp.invoices.models import Invoice, Promise
 from wisp.routers.models import Zone
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
@@ -87,6 +89,8 @@ class Spec:
     manual: bool = True
     options: Options = field(default_factory=Options)
     plan_id: int | None = None
+    planned_at: datetime | None = None  # of a run: who got the service back by hand since then is left alone
+    followup: int | None = None  # the run that follows broken promises: it acts on those who gave them alone
 
     @property
     def today(self) -> date:
@@ -107,10 +111,13 @@ class Spec:
     def clients(self) -> ColumnElement[bool]:
         """The clients that the task acts on: the zone's zone-billed ones (or those with own billing, where that was
         chosen), or the one client of an own schedule."""
+        here: ColumnElement[bool] = Client.cancelled_at.is_(None)
+        if self.followup is not None:
+            here = and_(here, Client.id.in_(select(Promise.client_id).where(Promise.run_id == self.followup)))
         if self.client_id is not None:
-            return and_(Client.id == self.client_id, Client.own_billing, Client.cancelled_at.is_(None))
+            return and_(Client.id == self.client_id, Client.own_billing, here)
         own = Client.own_billing if self.options.own else Client.own_billing.is_(False)
-        return and_(Client.zone_id == self.zone_id, own, Client.cancelled_at.is_(None))
+        return and_(Client.zone_id == self.zone_id, own, here)
 
 
 def spec_of(
@@ -120,6 +127,8 @@ def spec_of(
     manual: bool = True,
     options: Options | None = None,
     plan_id: int | None = None,
+    planned_at: datetime | None = None,
+    followup: int | None = None,
 ) -> Spec:
     """The Spec of one run of ``task`` for ``month``, now."""
     schedule = task.schedule
@@ -139,6 +148,8 @@ def spec_of(
         manual=manual,
         options=options or Options(),
         plan_id=plan_id,
+        planned_at=planned_at,
+        followup=followup,
     )
 
 
@@ -224,6 +235,19 @@ def _last_billed(cycle: invoicing.Cycle) -> ScalarSelect[date | None]:
     )
 
 
+def _last_paused(cycle: invoicing.Cycle) -> Any:
+    """The last day of a client's pauses, NULL where there are none: no day of them is charged, and the next period
+    begins the day after. Looked up only where anybody was on a pause at all."""
+    if not session().scalar(select(select(ClientPause.id).exists())):
+        return null()
+    return (
+        select(func.max(ClientPause.last_day))
+        .where(ClientPause.client_id == Client.id, ClientPause.last_day >= ClientPause.first_day)
+        .where(ClientPause.first_day <= cycle.period_to)
+        .scalar_subquery()
+    )
+
+
 def _fenced(query: Rows, name: str) -> Subquery:
     """A subquery that is worked out once for each row. Merged into the query around it, as both databases would do,
     its look-ups and dates would be worked out anew for each use of them: measured, half the time of a big run."""
@@ -249,6 +273,7 @@ def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     """What decides on a client's invoice, and ``last``: until when it has been billed (year 1 where never)."""
     of_month = _billed(spec)
     before = literal(date.min, Date)
+    paused = func.coalesce(_last_paused(spec.cycle), before)
     query = (
         select(
             Client.id.label("client_id"),
@@ -265,8 +290,9 @@ def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             .exists()
             .label("exempt"),
             COLUMNS.latest(
-                func.coalesce(_last_billed(spec.cycle), before), func.coalesce(Client.billed_through, before)
+                func.coalesce(_last_billed(spec.cycle), before), func.coalesce(Client.billed_through, before), paused
             ).label("last"),
+            paused.label("paused"),
             func.coalesce(Access.reason, "").label("suspension"),
         )
         .join(Plan, Plan.id == Client.plan_id)
@@ -281,7 +307,7 @@ def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     base = _billing_base(spec, *where)
     start = invoicing.period_start(first, base.c.last, base.c.installed_on, COLUMNS)
     b = _fenced(select(*base.c, start.label("start")), "dated").c
-    suspended = b.suspension.in_(["debt", "manual"])
+    suspended = b.suspension.in_([*FOR_DEBT, "manual"])
     reason = case(
         (b.has_invoice, Reason.ALREADY_INVOICED.value),
         (b.exempt, Reason.EXEMPT.value),
@@ -289,6 +315,7 @@ def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
         (b.suspension == "pause", Reason.PAUSED.value),
         *([] if spec.company.invoice_suspended else [(suspended, Reason.SUSPENDED.value)]),
         (b.price == 0, Reason.NO_PRICE.value),
+        (and_(b.last >= last_day, b.paused == b.last), Reason.PAUSED.value),
         else_=invoicing.period_reason(spec.cycle, spec.today, b.start, b.last, b.installed_on, COLUMNS),
     )  # fmt: skip
     detail = case((b.last >= last_day, cast(b.last, String)), (b.start > first, cast(b.start, String)), else_="")
@@ -335,6 +362,7 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             func.coalesce(Access.notice, false()).label("notice"),
             func.coalesce(Access.applied_suspended, false()).label("is_cut"),
             func.coalesce(Access.applied_notice, false()).label("is_notified"),
+            _reactivated(spec).label("reactivated"),
         )
         .outerjoin(Access, Access.client_id == Client.id)
         .where(spec.clients(), *where)
@@ -357,6 +385,13 @@ def _debt_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     ).subquery("candidates")  # fmt: skip
 
 
+def _reactivated(spec: Spec) -> ColumnElement[bool]:
+    """A person gave the service back after the run was planned: only the next one may cut again."""
+    if spec.planned_at is None:
+        return literal(False)
+    return func.coalesce(Access.reactivated_at > spec.planned_at, False)
+
+
 def _debt(spec: Spec, today: ColumnElement[date]) -> ColumnElement[int]:
     """What counts of a client's debt: for the cut what is overdue, unless it is told otherwise, for the notice all."""
     only_due = spec.kind == Kind.cut and not spec.options.include_not_due
@@ -370,20 +405,26 @@ def _cut_reason(spec: Spec, b: Any) -> ColumnElement[str]:
     return case(
         (and_(b.debt <= tolerance, open_too), Reason.NOT_DUE.value),
         (b.debt <= tolerance, Reason.NOTHING_OWED.value),
-        (b.suspension.in_(["manual", "pause"]), Reason.SUSPENDED_BY_HAND.value),
+        *_by_hand(b),
         (b.free, Reason.FREE.value),
         (b.no_cut, Reason.EXCLUDED.value),
         (b.promise, Reason.PROMISE.value),
-        (and_(b.suspension == "debt", b.is_cut), Reason.ALREADY_CUT.value),
-        (b.suspension == "debt", Reason.ORDERED.value),
+        (and_(b.suspension.in_(FOR_DEBT), b.is_cut), Reason.ALREADY_CUT.value),
+        (b.suspension.in_(FOR_DEBT), Reason.ORDERED.value),
+        (b.reactivated, Reason.REACTIVATED.value),
         else_=Reason.NONE.value,
     )
+
+
+def _by_hand(b: Any) -> list[tuple[ColumnElement[bool], str]]:
+    """Whom a person suspended or paused is no candidate of a notice or a cut."""
+    return [(b.suspension == "pause", Reason.PAUSED.value), (b.suspension == "manual", Reason.SUSPENDED_BY_HAND.value)]
 
 
 def _notice_reason(company: Company, b: Any) -> ColumnElement[str]:
     return case(
         (b.debt < max(company.notice_minimum, 1), Reason.NOTHING_OWED.value),
-        (b.suspension.in_(["manual", "pause"]), Reason.SUSPENDED_BY_HAND.value),
+        *_by_hand(b),
         (and_(b.suspension != "", b.is_cut), Reason.ALREADY_CUT.value),
         (b.suspension != "", Reason.CUT_ORDERED.value),
         (b.no_notice, Reason.EXCLUDED.value),

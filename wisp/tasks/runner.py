@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import or_, select, update
 
@@ -16,8 +17,8 @@ from wisp.outbox import service as outbox
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
 from wisp.tasks import apply, ledger, planning
-from wisp.tasks.domain import CHUNK, LEASE, ItemState, Reason, RunState
-from wisp.tasks.models import RunItem, TaskRun
+from wisp.tasks.domain import CHUNK, FOLLOWUP, LEASE, ItemState, Reason, RunState
+from wisp.tasks.models import RunItem, TaskPlan, TaskRun
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,15 @@ def _spec(run: TaskRun) -> planning.Spec:
         manual=run.trigger == "manual",
         options=planning.Options.from_json(run.options),
         plan_id=run.plan_id,
+        planned_at=_planned_at(run),
+        followup=run.id if run.trigger == FOLLOWUP else None,
     )
+
+
+def _planned_at(run: TaskRun) -> datetime:
+    """When it was decided on whom the run acts: with the simulation that was handed over, else with the order."""
+    plan = session().get(TaskPlan, run.plan_id) if run.plan_id is not None else None
+    return plan.created_at if plan is not None else run.created_at
 
 
 def _is_retry(run: TaskRun) -> bool:

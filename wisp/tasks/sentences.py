@@ -12,7 +12,7 @@ from wisp.core import clock
 from wisp.routers.texts import cause
 from wisp.schedules.domain import Kind
 from wisp.tasks import queries, texts
-from wisp.tasks.domain import ItemState, Reason
+from wisp.tasks.domain import FOLLOWUP, ItemState, Reason
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web.formats import format_moment, format_money
 
@@ -114,6 +114,7 @@ class Answer:
 
 SUSPENDED_WHY: dict[str, Any] = {
     "debt": _l("Suspended: payment overdue"),
+    "imported": _l("Suspended: payment overdue in the previous system"),
     "manual": _l("Suspended by hand"),
     "pause": _l("Suspended: temporary pause"),
 }
@@ -134,6 +135,8 @@ def why(state: Any, debt: Any, cut: Any, timezone: ZoneInfo) -> Answer | None:
         if run.trigger == "manual":
             by = texts.actor_text(run.actor)
             lines.append(_("The cut was ordered by %(actor)s; %(amount)s were overdue then.", actor=by, amount=amount))
+        elif run.trigger == FOLLOWUP:
+            lines.append(_("It followed a promise that was not kept; %(amount)s were overdue then.", amount=amount))
         else:
             lines.append(_("It was the automatic cut of its day; %(amount)s were overdue then.", amount=amount))
     if debt.open:

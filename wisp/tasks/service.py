@@ -19,7 +19,7 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.tasks import own_scope, planning, queueing
-from wisp.tasks.domain import ACTION_OF, NOTHING_TO_DO, OPEN_RUNS, STANDING, Action, RunState
+from wisp.tasks.domain import ACTION_OF, FOLLOWUP, NOTHING_TO_DO, OPEN_RUNS, STANDING, Action, RunState
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
 
 
@@ -121,7 +121,9 @@ def _open_run(task: PeriodicTask, token: str | None, scope: str) -> TaskRun:
     ).one_or_none()  # fmt: skip
     if found is None:  # it ended between the insert and this look
         raise Refused("tasks.try_again")
-    if found.scope != scope:  # it acts on others: to answer with it would say that this order is under way
+    if (
+        found.scope != scope or found.trigger == FOLLOWUP
+    ):  # it acts on others: to answer with it would say that this order is under way
         raise Refused("tasks.other_run", run=found.id)
     return found
 

@@ -53,6 +53,7 @@ TRIGGERS: dict[str, Any] = {
     "late": _l("Automatic, late"),
     "manual": _l("By hand"),
     "undo": _l("Undo"),
+    "followup": _l("After a broken promise"),
 }
 
 DONE: dict[str, Any] = {Kind.invoices: _l("Invoiced"), Kind.notice: _l("Notified"), Kind.cut: _l("Was cut")}
@@ -94,7 +95,7 @@ REASONS: dict[str, Any] = {
     Reason.EXEMPT: _l("Exempt this month: the invoice was voided without invoicing again"),
     Reason.PAUSED: _l("Temporary pause"),
     Reason.SUSPENDED: _l("Suspended: the settings say not to invoice suspended clients"),
-    Reason.SUSPENDED_BY_HAND: _l("Suspended by hand or on a temporary pause"),
+    Reason.SUSPENDED_BY_HAND: _l("Suspended by hand"),
     Reason.NOT_INSTALLED: _l("Not installed yet"),
     Reason.ALREADY_BILLED: _l("The period was billed already"),
     Reason.SHORTENED: _l("The period begins later, after what was billed already"),
@@ -112,6 +113,7 @@ REASONS: dict[str, Any] = {
     Reason.ROUTER_REFUSED: _l("The router did not take it"),
     Reason.NO_ADDRESS: _l("The client has no address to put on the list"),
     Reason.CANCELLED: _l("Cancelled before the router was reached"),
+    Reason.REACTIVATED: _l("Given the service back by hand"),
     Reason.PAID: _l("No longer owed when the router was reached"),
     Reason.TAKEN_OVER: _l("A later run took it over"),
     Reason.FOREIGN: _l("Another entry, not ours, already holds the address"),

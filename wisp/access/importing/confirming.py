@@ -163,8 +163,8 @@ def _takes(review: RouterImport, row_ids: Sequence[int]) -> dict[int, str]:
 def confirm(review: RouterImport, scope: Scope) -> Done | None:
     """Write the ticked rows, all or nothing, and end the review; None where a row has a problem (nothing is written).
 
-    A client on a list that is taken over is suspended: for debt where it owes, else by hand, since no payment could
-    lift a suspension for a debt that is not there. A notice is put on only where there is a debt.
+    A client on a list that is taken over is suspended for the debt that it has in the other system (``imported``): it
+    may not be here yet, so no synchronisation may lift that. A notice is put on only where there is a debt.
     """
     checked = check(review, scope)
     if checked.review.problem_count or checked.problems:
@@ -197,12 +197,8 @@ def _take_over(cut_ids: Collection[int], notice_ids: Collection[int]) -> tuple[i
     tolerance = settings.company().tolerance
     owing = [client for client in cut_ids if debts.get(client, 0) > tolerance]
     others = [client for client in cut_ids if debts.get(client, 0) <= tolerance]
-    already = sa.select(Access.client_id).where(Access.suspended)
-    suspended: set[int] = set()
-    for part in service.parts(others):
-        suspended |= set(session().scalars(already.where(Access.client_id.in_(part))))
-    cut = access.want_suspended(owing, basis="open")
-    cut += access.want_suspended([client for client in others if client not in suspended], reason="manual")
+    cut = access.want_suspended(owing, reason="imported", basis="open")
+    cut += access.want_suspended(others, reason="imported")
     least = max(1, settings.company().notice_minimum)
     noticed = {client for client in notice_ids if debts.get(client, 0) >= least}
     return cut, access.want_notice(noticed), {*notice_ids} - noticed
