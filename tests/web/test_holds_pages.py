@@ -87,7 +87,7 @@ def test_nobody_is_held_without_a_button_beside_the_reason(provider: Flask, hold
         if hold != "debt":
             payments.register(client, 35_000 if hold == "kept" else 100, method="cash", activate=hold != "kept")
     words = {
-        "debt": "Suspendido por adeudo", "kept": "Pagado, sigue suspendido", "manual": "equipo &lt;robado&gt;",
+        "debt": "por adeudo", "kept": "Pagado, sigue suspendido", "manual": "equipo &lt;robado&gt;",
         "imported": "sistema anterior", "pause": "Pausa temporal hasta el 10 dic 2026",
     }[hold]  # fmt: skip
     browser = signed_in(provider)

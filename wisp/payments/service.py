@@ -181,7 +181,8 @@ def reactivate(client_ids: Collection[int], *, suspended: bool = True, paid: boo
 
 
 def _settled(client_ids: Collection[int], paid: bool) -> tuple[list[int], list[int]]:
-    """Those suspended for debt, and those with a notice, whose debt no longer justifies it."""
+    """Those suspended for debt, and those with a notice, whose debt no longer justifies it. What is settled of a
+    suspension taken over is forgotten, where it would come back after a pause."""
     reasons = access.FOR_DEBT if paid else ("debt",)
     cuts: list[int] = []
     notices: list[int] = []
@@ -190,11 +191,13 @@ def _settled(client_ids: Collection[int], paid: bool) -> tuple[list[int], list[i
         debt = invoices.debts(clock.now(), Client.id.in_(ids[at : at + CHUNK]))
         owed = invoices.Owed(debt.c.open_debt, debt.c.overdue_debt)
         query = sa.select(Access.client_id).join(debt, debt.c.client_id == Access.client_id)
-        cut = query.where(access.cut_settled(owed, reasons))
-        cuts += session().scalars(cut if paid else cut.where(~Access.keep))
-        if paid:  # what would come back after a pause
-            settled = query.where(Access.resume == "imported", access.within_tolerance(owed))
-            access.forget_imported(session().scalars(settled).all())
+        cut = access.cut_settled(owed, reasons)
+        resumes = sa.and_(sa.literal(paid), Access.resume == "imported", access.within_tolerance(owed))
+        found = query.add_columns(Access.resume).where(sa.or_(cut if paid else sa.and_(cut, ~Access.keep), resumes))
+        rows = session().execute(found).all()
+        cuts += [client_id for client_id, resume in rows if not resume]
+        if over := [client_id for client_id, resume in rows if resume]:
+            access.forget_imported(over)
         notices += session().scalars(query.where(access.notice_settled(owed)))
     return cuts, notices
 

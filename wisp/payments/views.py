@@ -222,8 +222,6 @@ def of_client(code: str) -> Response:
     return render(
         "payments/client.html", partial="payments/_table.html", client=client, tab="payments", only=only,
         listing=listing, rows=lists.rows(listing.rows), methods=METHODS,
-        debt=invoices.debt_of(client.id), state=access.state_of(client.id), reason=access_texts.reason,
-        promise=promises.promise_of(client.id),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
+from wisp.access.service import FOR_DEBT
 from wisp.core import clock, money
 from wisp.core.locales import formatting_locale
 from wisp.portal import domain, links
@@ -99,7 +100,7 @@ def _said(visitor: Visitor | None, language: str, firm: Company) -> Said:
             facts.append((_("Due date"), values["due"]))
     own = _own_text(visitor, language, firm, values)
     if visitor.state == "cut":
-        lead = own or (_cut_by_debt() if visitor.reason == "debt" else _("Your service is paused. Please call us."))
+        lead = own or (_cut_by_debt() if visitor.reason in FOR_DEBT else _("Your service is paused. Please call us."))
         return Said(_("Your service is suspended"), lead, facts)
     if visitor.state == "notice":
         lead = own or _("You have a payment to make. Please pay in time, so that your service goes on.")
@@ -121,7 +122,7 @@ def _cut_by_debt() -> str:
 
 def _own_text(visitor: Visitor, language: str, firm: Company, values: Mapping[str, str]) -> str:
     """The company's own text for this page, where it fits: it may speak of money and name the client."""
-    if not visitor.personal or (visitor.state == "cut" and visitor.reason != "debt"):
+    if not visitor.personal or (visitor.state == "cut" and visitor.reason not in FOR_DEBT):
         return ""
     texts = {
         ("notice", "es"): firm.notice_text_es, ("notice", "en"): firm.notice_text_en,

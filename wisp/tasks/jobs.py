@@ -1,6 +1,8 @@
 """Jobs of the tasks slice: the tick and the runs. Both may run twice, and at once, without doing anything twice."""
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from wisp.access import service as access
 from wisp.access.holds import service as holds
@@ -11,6 +13,7 @@ from wisp.schedules.models import PeriodicTask
 from wisp.tasks import followups, ledger, planning, queueing, runner, tick
 from wisp.tasks.models import TaskRun
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -21,13 +24,10 @@ def run_tick() -> list[int]:
     Repeatable: a claim is one conditional write per (task, month), or per (task, day) after broken promises, and a run
     that is being worked on is not claimed by a second worker while its lease lasts.
     """
-    with transaction():
-        holds.end_pauses()  # before the tasks that are due now look at the clients
-    with transaction():
-        promises.end_due()
+    _apart(holds.end_pauses)  # before the tasks that are due now look at the clients
+    _apart(promises.end_due)
     claimed = tick.claim_due()
-    with transaction():
-        claimed += followups.claim()
+    claimed += _apart(followups.claim) or []
     known = set(claimed)
     again = [i for i in tick.abandoned() if i not in known]
     queueing.enqueue_runs(claimed)
@@ -35,6 +35,17 @@ def run_tick() -> list[int]:
     with transaction():
         tick.forget_old_plans()
     return claimed + again
+
+
+def _apart(step: Callable[[], T]) -> T | None:
+    """A step of the tick in a transaction of its own: where it fails, the tasks that are due are claimed all the same,
+    and the next tick tries it again."""
+    try:
+        with transaction():
+            return step()
+    except Exception:
+        log.exception("a step of the tick failed: %s", step.__name__)
+        return None
 
 
 def push(run: TaskRun) -> None:

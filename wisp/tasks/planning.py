@@ -22,7 +22,6 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    null,
     or_,
     select,
 )
@@ -237,9 +236,7 @@ def _last_billed(cycle: invoicing.Cycle) -> ScalarSelect[date | None]:
 
 def _last_paused(cycle: invoicing.Cycle) -> Any:
     """The last day of a client's pauses, NULL where there are none: no day of them is charged, and the next period
-    begins the day after. Looked up only where anybody was on a pause at all."""
-    if not session().scalar(select(select(ClientPause.id).exists())):
-        return null()
+    begins the day after."""
     return (
         select(func.max(ClientPause.last_day))
         .where(ClientPause.client_id == Client.id, ClientPause.last_day >= ClientPause.first_day)

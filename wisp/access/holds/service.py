@@ -212,7 +212,8 @@ def end_pauses() -> int:
     _end_pauses(list(after))
     for reason in sorted(set(after.values())):
         ids = [client_id for client_id, found in after.items() if found == reason]
-        values = access.FREE if not reason else {"reason": reason, "resume": "", "why": "", "pause_until": None}
+        again = {"reason": reason, "resume": "", "why": "", "pause_until": None, "suspended_at": now}
+        values = again if reason else access.FREE
         _write(ids, **values)
     invoices.note_spared([row.client_id for row in rows if row.resume == "debt" and row.again and row.spared])
     for row in rows:

@@ -21,14 +21,12 @@ def held(hold: Hold) -> str:
     if hold.paid:
         return str(_("Paid, still suspended"))
     if hold.reason == "pause" and hold.until is not None:
-        text = _("Temporary pause until %(day)s", day=format_day(hold.until))
-    else:
-        text = {
-            "debt": _("Suspended for debt"),
-            "imported": _("Suspended for debt (previous system)"),
-            "manual": _("Suspended by hand"),
-        }.get(hold.reason, "")
-    return f"{text}: {hold.why}" if hold.why else str(text)
+        return str(_("Temporary pause until %(day)s", day=format_day(hold.until)))
+    return {
+        "debt": str(_("Suspended for debt")),
+        "imported": str(_("Suspended for debt (previous system)")),
+        "manual": str(_("Suspended by hand")),
+    }.get(hold.reason, "")
 
 
 def lifts(hold: Hold) -> str:

@@ -67,7 +67,7 @@ def reactivate(code: str) -> Response:
         return _back(code, _("The service of %(name)s comes back as soon as the router answers.", name=name))
     client = _client(code)
     return _dialog(
-        "reactivate", _("Give the service back"), client, form, debt=invoices.debt_of(client.id),
+        "reactivate", _("Reactivate"), client, form, debt=invoices.debt_of(client.id),
         outlook=service.outlook(client), may_spare=can(Permission.CLIENTS_EDIT),
     )  # fmt: skip
 
