@@ -61,16 +61,22 @@ class Lifted:
     notice: int = 0
 
 
-def want_suspended(client_ids: ClientIds, *, basis: str = "overdue", reason: str = "debt") -> int:
+def want_suspended(
+    client_ids: ClientIds, *, basis: str = "overdue", reason: str = "debt", planned_at: datetime | None = None
+) -> int:
     """Suspend these clients, except the cancelled; returns how many were not suspended before.
 
     ``basis``: the debt that justifies it, ``overdue`` or ``open``. A suspension takes the notice off. One for another
     reason than debt takes the place of the one that stands; one for debt, also one taken over (``imported``), leaves
-    it, and only ends a ``keep``.
+    it, and only ends a ``keep``. ``planned_at``: when that was decided; who got the service back by hand since is left
+    alone.
     """
+    unheld: list[_Condition] = [~Access.suspended, _alive()]
+    if planned_at is not None:
+        unheld.append(sa.or_(Access.reactivated_at.is_(None), Access.reactivated_at <= planned_at))
     new = _change(
         client_ids,
-        [~Access.suspended, _alive()],
+        unheld,
         suspended=True, reason=reason, basis=basis, keep=False, suspended_at=clock.now(), notice=False,
     )  # fmt: skip
     if reason == "debt":

@@ -188,6 +188,7 @@ def _want(spec: Spec, run_id: int, after: int, last: int) -> None:
         RunItem.client_id <= last,
     )
     if spec.kind == Kind.cut:
-        access.want_suspended(waiting_ones, basis="open" if spec.options.include_not_due else "overdue")
+        basis = "open" if spec.options.include_not_due else "overdue"
+        access.want_suspended(waiting_ones, basis=basis, planned_at=spec.planned_at)
     else:
         access.want_notice(waiting_ones)
