@@ -1,17 +1,19 @@
 """The client CSV: all or nothing, every problem named, the same file again changes nothing."""
 
+import io
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import openpyxl
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
 from tests import factories
-from wisp.clients import csvcheck, csvexport, csvfile, csvimport, search, service
+from wisp.clients import csvcheck, csvexport, csvfile, csvimport, networks, search, service
 from wisp.clients.models import Client, ClientTerm
-from wisp.core import crypto, events
+from wisp.core import clock, crypto, events, sheets
 from wisp.core.audit import AuditEntry
 from wisp.core.db import db, session, transaction
 from wisp.core.errors import Refused
@@ -148,7 +150,7 @@ def test_any_error_writes_nothing_and_names_line_column_and_reason() -> None:
         row("I", address="10.0.0.300"),
         row("M", mac="zz"),
         row("U", connection="pppoe"),
-        row("D", installed_on="31/01/2026"),
+        row("D", installed_on="31/01/26"),
         row("L", language="fr"),
         "short,row",
     )
@@ -219,9 +221,10 @@ def test_a_code_twice_and_a_code_of_a_cancelled_client_are_refused() -> None:
         (b"code,name\nA,b\n", [(1, name, "column_missing") for name in csvfile.BASE[2:]]),
         (HEADER.encode() + b",colour\n", [(1, "colour", "column_unknown")]),
         (HEADER.encode() + b",code\n", [(1, "code", "column_twice")]),
-        (HEADER.encode() + b"\nA,Jos\xe9\n", [(2, "", "encoding")]),
+        (HEADER.encode() + b"\nA,Jos\x82\n", [(2, "", "encoding")]),
+        (b"PK\x03\x04 no spreadsheet", [(1, "", "spreadsheet_damaged")]),
         (HEADER.encode() + b"\nA,\0\n", [(2, "", "nul")]),
-        (b"x" * (csvfile.MAX_BYTES + 1), [(1, "", "too_large")]),
+        (b"x" * (sheets.MAX_BYTES + 1), [(1, "", "too_large")]),
         (HEADER.encode() + b'\nA,"never closed\n', [(2, "", "quoting")]),
     ],
 )
@@ -282,7 +285,7 @@ def test_a_client_without_an_account_can_still_be_given_its_balance(heard: list[
 
 def test_wrong_optional_values_are_named() -> None:
     data = file(row("A", balance="ten", state="dead", billed_through="soon"), extra=",balance,state,billed_through")
-    assert problems(data) == [(2, "billed_through", "date"), (2, "balance", "amount"), (2, "state", "choice")]
+    assert problems(data) == [(2, "billed_through", "date"), (2, "balance", "amount.amount"), (2, "state", "choice")]
 
 
 def test_moving_by_file_tells_the_routers() -> None:
@@ -377,3 +380,152 @@ def test_five_thousand_rows_cost_a_bounded_number_of_statements() -> None:
         sa.event.remove(bind, "before_cursor_execute", counted)
     assert count() == 5_000
     assert statements < 60
+
+
+MORE = {
+    "networks": "203.0.113.8/29 2001:db8:1::/56", "phone2": "55-2", "service_address": "Calle 5", "note": "azul",
+    "coordinates": "19.4 -99.1", "free": "no", "no_notice": "yes", "no_cut": "2027-01-31", "fiscal_address": "Calle 6",
+}  # fmt: skip
+
+
+def test_the_other_columns_come_and_go_without_a_change() -> None:
+    imported(file(row("A", email="a@x.mx;b@x.mx", **MORE), extra="," + ",".join(MORE)))
+    client = get("A")
+    assert (client.email, client.phone2, client.coordinates) == ("a@x.mx; b@x.mx", "55-2", "19.4, -99.1")
+    assert (client.free, client.no_notice, client.no_cut, client.no_cut_until) == (
+        False,
+        True,
+        False,
+        date(2027, 1, 31),
+    )
+    assert networks.of([client.id]) == {client.id: ("2001:db8:1::/56", "203.0.113.8/29")}
+    session().rollback()
+    text = "".join(csvexport.export(passwords=True))
+    for value in ("203.0.113.8/29", "2027-01-31", "Calle 6"):
+        assert value in text
+    review = csvcheck.check(text.encode())
+    assert (review.problems, review.unchanged, review.ignored, review.notes) == ([], 1, 0, [])
+    later = imported(file(row("A", networks="203.0.113.8/29", no_cut="si", free="x"), extra=",networks,no_cut,free"))
+    assert set(later.changed[:1][0].values) == {"email", "networks", "no_cut", "free"}
+    assert networks.of([client.id]) == {client.id: ("203.0.113.8/29",)}
+
+
+def test_networks_move_swap_and_never_overlap() -> None:
+    factories.make_zone(factories.make_router(name="Cerro"), name="Sur")
+    extra = ",networks"
+    rows = (row("A", address="10.1.0.1", networks="10.8.0.0/24"), row("B", address="10.1.0.2", networks="10.8.1.0/24"))
+    imported(file(*rows, extra=extra))
+    swapped = (
+        row("A", address="10.1.0.2", networks="10.8.1.0/24"),
+        row("B", address="10.1.0.1", networks="10.8.0.0/24"),
+    )
+    imported(file(*swapped, extra=extra))
+    imported(file(row("A", zone="Sur", address="10.1.0.2")))
+    assert networks.of([get("A").id]) == {get("A").id: ("10.8.1.0/24",)}
+    far = {(row.router_id, row.value) for row in session().execute(networks.everything())}
+    assert (get("A").router_id, "10.8.1.0/24") in far
+    session().rollback()
+    assert problems(file(row("C", address="10.8.0.9"))) == [(2, "address", "network_taken")]
+    inside = file(row("C", address="10.1.0.3", networks="10.8.0.16/28"), extra=extra)
+    assert problems(inside) == [(2, "networks", "network_taken")]
+    twice = file(
+        row("C", address="10.7.0.3", networks=""), row("D", address="10.1.0.4", networks="10.7.0.0/24"), extra=extra
+    )
+    assert problems(twice) == [(3, "networks", "network_twice")]
+
+
+def test_what_a_spreadsheet_has_damaged_is_refused_with_line_and_column() -> None:
+    imported(file(row("00123", phone="0155", connection="pppoe", username="a", password="00451")))
+    data = file(
+        row("N", phone="5.2155E+11"), row("123", address="10.1.9.9"),
+        row("00123", phone="155", connection="pppoe", username="a", password="451"),
+    )  # fmt: skip
+    assert problems(data) == [
+        (2, "phone", "damaged"), (3, "code", "zeros_lost"), (4, "phone", "zeros_lost"), (4, "password", "zeros_lost"),
+    ]  # fmt: skip
+
+
+def test_amounts_and_dates_are_read_as_the_column_writes_them() -> None:
+    factories.make_company(currency="ARS")
+    extra = ",balance"
+
+    def lines(*cells: str) -> bytes:
+        pairs = [cell.split("|") for cell in cells]
+        found = [row(f"C{n}", address=f"10.1.2.{n}", installed_on=day, balance=f'"{sum_}"')
+                 for n, (day, sum_) in enumerate(pairs, 1)]  # fmt: skip
+        return file(*found, extra=extra)
+
+    review = csvcheck.check(lines("01/02/2026|33.871", "31/01/2026|1.350,50", "2026-01-05|-1.350"))
+    assert review.problems == []
+    assert [plan.values["installed_on"] for plan in review.added] == [
+        date(2026, 2, 1),
+        date(2026, 1, 31),
+        date(2026, 1, 5),
+    ]
+    assert [plan.balance for plan in review.added] == [3_387_100, 135_050, -135_000]
+    assert problems(lines("01/02/2026|33,871", "2026-01-05|5")) == [
+        (2, "installed_on", "date_order"), (2, "balance", "amount.ambiguous"),
+    ]  # fmt: skip
+    assert problems(lines("2026-01-05|33.871", "2026-01-05|350.50")) == [(2, "balance", "amount.ambiguous")]
+
+
+def test_a_spanish_spreadsheet_is_imported() -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append([*(csvfile.SPANISH[name] for name in csvfile.BASE if name != "address"), "IP", "Dirección", "Saldo"])
+    cells = {"code": 7, "name": "José", "phone": 5215512345678, "zone": "Norte", "plan": "Casa 20",
+             "connection": "Estática", "language": "Español", "installed_on": date(2026, 1, 31)}  # fmt: skip
+    sheet.append([*(cells.get(name) for name in csvfile.BASE if name != "address"), "10.1.0.1", "Calle 5", 350.5])
+    saved = io.BytesIO()
+    book.save(saved)
+    review = imported(saved.getvalue())
+    (plan,) = review.added
+    assert (plan.line, plan.balance) == (2, 35_050)
+    client = get("7")
+    assert (client.phone, client.address, client.service_address) == ("5215512345678", "10.1.0.1", "Calle 5")
+    assert (client.connection, client.language, client.installed_on) == ("static", "es", date(2026, 1, 31))
+
+
+def test_the_review_counts_passwords_and_names_what_it_passes_over() -> None:
+    imported(file(row("A", connection="pppoe", username="a", password="one"), row("B", address="10.1.9.1")))
+    told = file(
+        row("A", connection="pppoe", username="a", password="two", state="suspended"),
+        row("B", address="10.1.9.1", phone="555\u200b", state="active"), extra=",state",
+    )  # fmt: skip
+    review = csvcheck.check(told)
+    assert (len(review.changed), review.passwords, review.ignored, review.dropped) == (2, 1, 1, 1)
+    assert {(note.line, note.column, note.reason) for note in review.notes} == {
+        (2, "state", "state_ignored"), (3, "phone", "dropped"),
+    }  # fmt: skip
+    hidden = file(row("A", connection="pppoe", username="a", password="two\u200b"))
+    assert problems(hidden) == [(2, "password", "invisible_in")]
+    later = file(row("A", price="5", payer="B"), extra=",price,payer")
+    assert problems(later) == [(2, "price", "not_yet"), (2, "payer", "not_yet")]
+
+
+def test_the_review_says_how_many_the_next_run_invoices() -> None:
+    with clock.frozen(factories.moment("2026-11-01 00:00")):
+        factories.make_zone(name="Oeste")  # invoices on the 15th, due on the 20th: 20 November to 19 December
+        with transaction():
+            billed = factories.make_client(service_zone(), factories.make_plan(), code="old")
+            factories.make_invoice(billed, month=date(2026, 11, 1))
+        data = file(
+            *(
+                row(f"C{n}", zone="Oeste", address=f"10.1.2.{n}", **values)
+                for n, values in enumerate(
+                    (
+                        {"free": ""}, {"free": "yes"}, {"free": "", "billed_through": "2026-12-19"},
+                        {"free": "", "billed_through": "2026-12-18"}, {"free": "", "installed_on": "2027-02-01"},
+                        {"free": "", "state": "cancelled"}, {"free": "", "state": "suspended"},
+                    ),
+                    1,
+                )
+                for values in [{"billed_through": "", "state": "", **values}]
+                for values in [{name: values[name] for name in ("free", "billed_through", "state")} | values]
+            ),
+            extra=",free,billed_through,state",
+        )  # fmt: skip
+        review = csvcheck.check(data)
+        assert review.problems == []
+        assert review.next_run == 3

@@ -59,6 +59,7 @@ ROUTES: dict[str, Row] = {
     "dashboard.index": FREE,
     # clients and plans
     "clients.index": FREE, "clients.export": FREE, "clients.add": FREE, "clients.import_upload": FREE,
+    "clients.import_template": FREE,
     "clients.import_review": FREE, "clients.import_confirm": FREE, "clients.show": ZONED, "clients.data": CLIENT_FORM,
     "clients.connection": CLIENT_FORM, "clients.billing": CLIENT_FORM, "clients.billing_dates": ZONED,
     "clients.own_billing": ZONED, "clients.switch": ZONED, "clients.cancel": ZONED,

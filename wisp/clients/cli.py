@@ -12,7 +12,6 @@ from wisp.clients import (
     changeover,
     csvcheck,
     csvexport,
-    csvfile,
     csvimport,
     domain,
     listing,
@@ -22,7 +21,7 @@ from wisp.clients import (
     texts,
 )
 from wisp.clients.models import Client, Plan
-from wisp.core import money, queue
+from wisp.core import money, queue, sheets
 from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
@@ -46,19 +45,24 @@ def following(wait: bool) -> AbstractContextManager[None]:
 @json_option
 @command
 def import_file(file: Path, wait: bool, as_json: bool) -> None:
-    """Import a CSV. All rows are checked first; any error writes nothing and is listed with line, column, reason."""
+    """Import a CSV or a spreadsheet (.xlsx, .xls, .ods). All rows are checked first; any error writes nothing and is
+    listed with line, column, reason."""
     with file.open("rb") as stream:
-        data = stream.read(csvfile.MAX_BYTES + 1)
+        data = stream.read(sheets.MAX_BYTES + 1)
     with following(wait), transaction():
         review = csvcheck.check(data)
         if not review.problem_count:
             csvimport.apply(review)
     errors = [{"line": found.line, "column": found.column, "reason": texts.problem(found)} for found in review.problems]
-    answer = {"added": len(review.added), "changed": len(review.changed), "unchanged": review.unchanged}
+    answer = {
+        "added": len(review.added), "changed": len(review.changed), "unchanged": review.unchanged,
+        "passwords": review.passwords, "ignored": review.ignored, "next_run": review.next_run,
+    }  # fmt: skip
+    notes = [{"line": note.line, "column": note.column, "reason": texts.problem(note)} for note in review.notes]
     if not errors:
-        emit({**answer, "errors": []}, as_json)
+        emit({**answer, "notes": notes, "errors": []}, as_json)
         return
-    nothing = dict.fromkeys(answer, 0)
+    nothing: dict[str, Any] = dict.fromkeys(answer, 0) | {"notes": []}
     emit({**nothing, "errors": errors}, as_json, "\n".join(_error_line(error) for error in errors))
     fail(f"nothing was written: {review.problem_count} errors, the first in line {errors[0]['line']}")
 

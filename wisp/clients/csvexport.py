@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 
-from wisp.clients import csvfile, listing, plans
+from wisp.clients import csvfile, listing, networks, plans
 from wisp.clients.listing import Filters
 from wisp.clients.models import Client
 from wisp.core import crypto
@@ -25,10 +26,11 @@ def export(scope: Scope = EVERYTHING, filters: Filters = ALL, *, passwords: bool
     return csvfile.write(_with_state(listing.everything(scope, filters), passwords), called, prices)
 
 
-def _with_state(clients: Iterator[Client], passwords: bool) -> Iterable[tuple[Client, str, str]]:
+def _with_state(clients: Iterator[Client], passwords: bool) -> Iterable[tuple[Client, dict[str, Any]]]:
     while part := list(islice(clients, listing.CHUNK)):
-        standings = listing.standings(part)
+        standings, further = listing.standings(part), networks.of([client.id for client in part])
         for client in part:
             state = standings[client.id].state
             password = crypto.decrypt(client.password) if passwords else ""
-            yield client, _STATES.get(state, state), password
+            more = {"state": _STATES.get(state, state), "password": password, "networks": further.get(client.id, ())}
+            yield client, more

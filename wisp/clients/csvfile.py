@@ -1,130 +1,108 @@
-"""The client CSV as a format: bytes to rows of text, and clients to text. It checks the file, not the values."""
+"""The client CSV as a format: what its columns are called, and clients to text. Reading files is core.sheets."""
 
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from wisp.clients import domain
 from wisp.clients.models import Client
+from wisp.core import sheets
+from wisp.core.sheets import Habits, Problem, Row, Table
 
+__all__ = ["BASE", "OPTIONAL", "Problem", "Row"]
 BASE = (
     "code", "name", "email", "phone", "zone", "plan", "connection", "address", "mac", "username", "password",
     "language", "installed_on",
 )  # fmt: skip
-OPTIONAL = ("balance", "billed_through", "state", "legal_name", "tax_id", "address6")
-EXPORTED = (*BASE, "billed_through", "state", "legal_name", "tax_id", "address6")
-MAX_BYTES = 16 * 1024 * 1024
-MAX_ROWS = 200_000
+OPTIONAL = (
+    "balance", "billed_through", "state", "legal_name", "tax_id", "address6", "networks", "phone2", "service_address",
+    "coordinates", "note", "free", "no_notice", "no_cut", "price", "payer", "fiscal_address",
+)  # fmt: skip
+EXPORTED = (*BASE, *(name for name in OPTIONAL if name not in ("balance", "price", "payer")))
+"""A balance belongs to the account, and is brought along once."""
+DATES = ("installed_on", "billed_through", "no_cut")
+AMOUNTS = ("balance",)
 MAX_PROBLEMS = 1_000
 """So many are listed; the rest is counted."""
 
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a file cannot be imported: ``reason`` is a code, ``values`` fill its sentence. Line 1 is the header."""
-
-    line: int
-    column: str
-    reason: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One client of the file: the line on which it begins, and its cells by column, trimmed."""
-
-    line: int
-    cells: dict[str, str]
-
-
-def read(data: bytes) -> tuple[tuple[str, ...], list[Row], list[Problem]]:
-    """Columns, rows and problems of a file. UTF-8, with or without a mark; separated by commas, or as spreadsheets
-    of many countries write it, by semicolons or tabs. Empty lines are passed over."""
-    text, problem = _decode(data)
-    if problem:
-        return (), [], [problem]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    columns: tuple[str, ...] = ()
-    try:
-        for line, cells in _records(reader):
-            if not columns:
-                columns = tuple(cell.lower() for cell in cells)
-                problems += _header_problems(columns)
-                if problems:
-                    return columns, [], problems
-            elif len(cells) != len(columns):
-                problems.append(Problem(line, "", "cells", {"found": len(cells), "expected": len(columns)}))
-            elif len(rows) >= MAX_ROWS:
-                return columns, [], [Problem(line, "", "too_many_rows", {"limit": MAX_ROWS})]
-            else:
-                unguarded = (domain.unguard_cell(cell) for cell in cells)
-                rows.append(Row(line, dict(zip(columns, unguarded, strict=True))))
-    except csv.Error as error:
-        problems.append(Problem(reader.line_num, "", "quoting", {"detail": str(error)}))
-    if not columns and not problems:
-        problems.append(Problem(1, "", "empty"))
-    return columns, rows, problems
+SPANISH = {
+    "code": "código", "name": "nombre", "email": "correo", "phone": "teléfono", "zone": "zona", "plan": "plan",
+    "connection": "conexión", "address": "dirección IP", "mac": "MAC", "username": "usuario", "password": "contraseña",
+    "language": "idioma", "installed_on": "fecha de instalación", "balance": "saldo",
+    "billed_through": "facturado hasta", "state": "estado", "legal_name": "razón social", "tax_id": "RFC",
+    "address6": "IPv6", "networks": "redes", "phone2": "segundo teléfono", "service_address": "domicilio",
+    "coordinates": "coordenadas", "note": "nota", "free": "servicio gratuito", "no_notice": "sin aviso",
+    "no_cut": "sin corte", "price": "precio", "payer": "pagador", "fiscal_address": "domicilio fiscal",
+}  # fmt: skip
+_ALSO = {
+    "code": ("clave", "no. de cliente", "número de cliente", "id"),
+    "name": ("nombre completo", "cliente", "nombre del cliente"),
+    "email": ("e-mail", "mail", "correo electrónico", "correos"),
+    "phone": ("tel", "tel.", "celular", "móvil", "teléfono 1"),
+    "zone": ("zona de facturación",), "plan": ("paquete",), "connection": ("tipo de conexión",),
+    "address": ("ip", "ipv4", "ip address", "dirección ipv4"), "mac": ("dirección mac", "mac address"),
+    "username": ("user", "usuario pppoe", "login"), "password": ("contraseña pppoe", "clave pppoe"),
+    "language": ("lengua",), "installed_on": ("instalado el", "instalación", "fecha instalación", "fecha de alta"),
+    "balance": ("adeudo", "deuda"), "state": ("estatus", "status"),
+    "tax_id": ("identificación fiscal", "cuit", "nit", "ruc", "rut", "rnc"),
+    "address6": ("dirección ipv6",), "networks": ("red",), "phone2": ("teléfono 2", "otro teléfono"),
+    "service_address": ("domicilio del servicio", "dirección del servicio", "calle"), "coordinates": ("gps",),
+    "note": ("notas", "observaciones", "comentarios"), "free": ("gratis", "cortesía"),
+    "no_cut": ("no cortar",), "fiscal_address": ("dirección fiscal",),
+}  # fmt: skip
+NAMES = {
+    sheets.folded(called): name for name in (*BASE, *OPTIONAL) for called in (name, SPANISH[name], *_ALSO.get(name, ()))
+}
+"""What a header may call a column, folded."""
+_STREET = sheets.folded("dirección")
+_VALUES = {
+    "connection": {"estatica": "static", "ipestatica": "static", "ipfija": "static", "fija": "static"},
+    "language": {"espanol": "es", "ingles": "en", "spanish": "es", "english": "en"},
+    "state": {"activo": "active", "suspendido": "suspended", "cancelado": "cancelled", "baja": "cancelled"},
+}
+_YES_NO = {"si": "yes", "x": "yes", "1": "yes", "true": "yes", "verdadero": "yes", "yes": "yes",
+           "no": "no", "0": "no", "false": "no", "falso": "no"}  # fmt: skip
 
 
-def _decode(data: bytes) -> tuple[str, Problem | None]:
-    if len(data) > MAX_BYTES:
-        return "", Problem(1, "", "too_large", {"limit": MAX_BYTES // (1024 * 1024)})
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return "", Problem(data[: error.start].count(b"\n") + 1, "", "encoding")
-    if "\0" in text:
-        return "", Problem(text[: text.index("\0")].count("\n") + 1, "", "nul")
-    return text, None
+def open_table(data: bytes) -> Table:
+    """The table in a file. "Dirección" alone is the IP address; beside a column with that, the street."""
+    table = sheets.read(data)
+    has_address = any(NAMES.get(sheets.folded(name)) == "address" for name in table.columns)
+    return table.renamed({**NAMES, _STREET: "service_address" if has_address else "address"})
 
 
-def _delimiter(text: str) -> str:
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    return max(",;\t", key=first.count)
+def habits(table: Table) -> Habits:
+    """How dates and amounts are written in it."""
+    return sheets.habits(table, DATES, AMOUNTS)
 
 
-def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """Records that hold something, each with the line on which it begins."""
-    line = 1
-    for cells in reader:
-        trimmed = [cell.strip() for cell in cells]
-        if any(trimmed):
-            yield line, trimmed
-        line = reader.line_num + 1
-
-
-def _header_problems(columns: tuple[str, ...]) -> list[Problem]:
-    problems = [Problem(1, name, "column_missing") for name in BASE if name not in columns]
-    problems += [
-        Problem(1, name, "column_unknown")
-        for name in dict.fromkeys(columns)
-        if name not in BASE and name not in OPTIONAL
-    ]
-    return problems + [Problem(1, name, "column_twice") for name in dict.fromkeys(columns) if columns.count(name) > 1]
+def said(column: str, cell: str) -> str:
+    """A cell of a fixed choice in the words of the format ("Sí" -> "yes", "Activo" -> "active"); others stay."""
+    words = _YES_NO if column in ("free", "no_notice", "no_cut") else _VALUES.get(column)
+    return words.get(sheets.folded(cell), cell) if words and cell else cell
 
 
 def write(
-    clients: Iterable[tuple[Client, str, str]], zones: Mapping[int, str], plans: Mapping[int, str]
+    clients: Iterable[tuple[Client, Mapping[str, Any]]], zones: Mapping[int, str], plans: Mapping[int, str]
 ) -> Iterator[str]:
-    """The file's lines for (client, state, clear password); ``zones`` and ``plans`` name the ids.
+    """The file's lines for clients, each with what is not on it (state, clear password, networks); ``zones`` and
+    ``plans`` name the ids.
 
     A cell that a spreadsheet would take for a formula is guarded; reading takes the guard off again.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(EXPORTED)
-    for client, state, password in clients:
+    for client, more in clients:
         cells = {
+            **more,
             "zone": zones.get(client.zone_id, ""),
             "plan": plans.get(client.plan_id, ""),
-            "password": password,
-            "state": state,
+            "no_cut": True if client.no_cut else client.no_cut_until or False,
         }
-        writer.writerow([domain.guard_cell(_cell(cells.get(name, getattr(client, name, "")))) for name in EXPORTED])
+        writer.writerow([domain.guard_cell(cell(cells.get(name, getattr(client, name, "")))) for name in EXPORTED])
         if buffer.tell() > 32_768:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -132,5 +110,18 @@ def write(
     yield buffer.getvalue()
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+def cell(value: Any) -> str:
+    """A value of a client as a cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def template(spanish: bool) -> str:
+    """A header alone, to be filled in."""
+    names = [name for name in (*BASE, *OPTIONAL) if name not in ("price", "payer")]
+    return ",".join(SPANISH[name] if spanish else name for name in names) + "\r\n"

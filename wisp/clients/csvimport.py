@@ -8,19 +8,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from wisp.clients import search
+from wisp.clients import networks, search
 from wisp.clients.csvcheck import Planned, Review, chunks
-from wisp.clients.models import Client, name_key
+from wisp.clients.models import Client, ClientNetwork, name_key
+from wisp.clients.service import SEARCHED
 from wisp.core import audit, clock, crypto, events
 from wisp.core.audit import AuditEntry
 from wisp.core.db import Base, session
 from wisp.core.errors import Refused
 
-_SEARCHED = {"name", "address", "address6", "phone", "username", "email"}
 _UNIQUE = {"address", "address6", "username", "connection", "router_id"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Imported:
     """One row that was written, for the slices that act on it in the same transaction.
 
@@ -44,21 +44,31 @@ def apply(review: Review) -> None:
     if review.problem_count:
         raise Refused("clients.import_problems", count=review.problem_count)
     now = clock.now()
+    rows: list[Imported] = []
     try:
-        _insert(review.added, now)
-        _update(review.changed)
+        for part in chunks(review.added):
+            _insert(part, now)
+            rows += [Imported(p.client_id, p.code, True, p.balance, p.state) for p in part if p.client_id]
+            _write_audit("client.add", part, now)
+        held = _let_go(review)
+        for part in chunks(review.changed):
+            _update(part, held)
+            rows += [Imported(p.client_id, p.code, False, p.balance, "") for p in part if p.client_id]
+            _write_audit("client.edit", part, now)
+        _take_up(held)
     except IntegrityError:
         raise Refused("clients.conflict") from None
-    search.index([plan.client_id for plan in review.changed if plan.client_id and _SEARCHED & set(plan.values)])
-    _write_audit(review, now)
-    _emit(review)
+    session().expire_all()
+    for part in chunks(review.changed):
+        search.index([plan.client_id for plan in part if plan.client_id and SEARCHED & set(plan.values)])
+    _emit(review, rows)
 
 
 def _insert(added: Sequence[Planned], now: Any) -> None:
     table = Base.metadata.tables["client"]
     rows = [
         {
-            **plan.values,
+            **{name: value for name, value in plan.values.items() if name != "networks"},
             "code": plan.code,
             "name_key": name_key(plan.values["name"]),
             "password": crypto.encrypt(plan.values["password"]),
@@ -67,87 +77,119 @@ def _insert(added: Sequence[Planned], now: Any) -> None:
         }
         for plan in added
     ]
-    for part in chunks(rows):
-        session().execute(table.insert(), part)
-    ids: dict[str, int] = {}
-    for codes in chunks([plan.code for plan in added]):
-        ids.update(session().execute(sa.select(Client.code, Client.id).where(Client.code.in_(codes))).all())
+    session().execute(table.insert(), rows)
+    codes = [plan.code for plan in added]
+    ids = dict(session().execute(sa.select(Client.code, Client.id).where(Client.code.in_(codes))).all())
     terms = []
     for plan in added:
         plan.client_id = ids[plan.code]
         v = plan.values
-        own = (v["name"], plan.code, v["address"], v["phone"], v["username"], v["email"], v.get("address6"),
-               v.get("phone2", ""), v.get("networks", ()))  # fmt: skip
-        terms.append((plan.client_id, *own))
+        own = (v["name"], plan.code, v["address"], v["phone"], v["username"], v["email"], v.get("address6"))
+        terms.append((plan.client_id, *own, v.get("phone2", ""), v.get("networks", ())))
     search.insert_terms(terms)
+    _add_networks(added)
 
 
-def _update(changed: Sequence[Planned]) -> None:
-    """Only the columns that change, in one statement for each set of columns. What must be unique is let go
-    first: two clients may swap their addresses."""
+def _add_networks(plans: Sequence[Planned]) -> None:
+    """The networks that these rows bring. Those of a cancelled client are on no router."""
+    networks.insert(
+        [
+            {
+                "client_id": plan.client_id,
+                "network": network,
+                "router_id": None if plan.state == "cancelled" else router,
+            }
+            for plan in plans
+            for router in [plan.values.get("router_id", plan.router_id)]
+            for network in plan.values.get("networks", ())
+        ]
+    )
+
+
+def _let_go(review: Review) -> dict[int, dict[str, Any]]:
+    """Free what must be unique, of all clients that change it, before anything is written: two clients may swap their
+    addresses. What they had, by client."""
     table = Base.metadata.tables["client"]
-    letting_go = [plan.client_id for plan in changed if plan.client_id and _UNIQUE & set(plan.values)]
-    keep: dict[int, dict[str, Any]] = {}
+    held: dict[int, dict[str, Any]] = {}
+    letting_go = (plan.client_id for plan in review.changed if plan.client_id and _UNIQUE & set(plan.values))
     for part in chunks(letting_go):
-        held = sa.select(Client.id, Client.address, Client.address6, Client.username).where(Client.id.in_(part))
-        for client_id, address, address6, username in session().execute(held):
-            keep[client_id] = {"address": address, "address6": address6, "username": username}
+        query = sa.select(Client.id, Client.address, Client.address6, Client.username).where(Client.id.in_(part))
+        for client_id, address, address6, username in session().execute(query):
+            held[client_id] = {"address": address, "address6": address6, "username": username}
         session().execute(table.update().where(table.c.id.in_(part)).values(address=None, address6=None, username=""))
+        session().execute(sa.update(ClientNetwork).where(ClientNetwork.client_id.in_(part)).values(router_id=None))
+    other_networks = (plan.client_id for plan in review.changed if plan.client_id and "networks" in plan.values)
+    for part in chunks(other_networks):
+        session().execute(sa.delete(ClientNetwork).where(ClientNetwork.client_id.in_(part)))
+    return held
+
+
+def _take_up(held: dict[int, dict[str, Any]]) -> None:
+    """Put the networks that were let go, and stay, on the routers of their clients."""
+    router = sa.select(Client.router_id).where(Client.id == ClientNetwork.client_id).scalar_subquery()
+    for part in chunks(held):
+        session().execute(
+            sa.update(ClientNetwork)
+            .where(ClientNetwork.client_id.in_(part), ClientNetwork.router_id.is_(None))
+            .values(router_id=router)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _update(changed: Sequence[Planned], held: dict[int, dict[str, Any]]) -> None:
+    """Only the columns that change, in one statement for each set of columns."""
+    table = Base.metadata.tables["client"]
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for plan in changed:
-        if not plan.values or plan.client_id is None:
+        if plan.client_id is None:
             continue
-        values = dict(plan.values)
-        values = {**keep.get(plan.client_id, {}), **values}
+        values = {**held.get(plan.client_id, {}), **plan.values}
+        values.pop("networks", None)
         if "name" in values:
             values["name_key"] = name_key(values["name"])
         if "password" in values:
             values["password"] = crypto.encrypt(values["password"])
-        groups[tuple(sorted(values))].append({"own_id": plan.client_id, **values})
+        if values:
+            groups[tuple(sorted(values))].append({"own_id": plan.client_id, **values})
     for names, rows in groups.items():
         statement = table.update().where(table.c.id == sa.bindparam("own_id"))
-        statement = statement.values({name: sa.bindparam(name) for name in names})
-        for some in chunks(rows):
-            session().connection().execute(statement, some)
-    session().expire_all()
+        session().connection().execute(statement.values({name: sa.bindparam(name) for name in names}), rows)
+    _add_networks(changed)
 
 
-def _write_audit(review: Review, now: Any) -> None:
+def _write_audit(action: str, plans: Sequence[Planned], now: Any) -> None:
     """One line for each client written; passwords never."""
     who = audit.actor()
-    common = {"at": now, "actor": who.name, "ip": who.ip}
     lines = [
-        {**common, "action": action, "target": f"client:{plan.code}", "before": before, "after": _plain(plan.values)}
-        for action, plans in (("client.add", review.added), ("client.edit", review.changed))
+        {
+            "at": now,
+            "actor": who.name,
+            "ip": who.ip,
+            "action": action,
+            "target": f"client:{plan.code}",
+            "before": _plain(plan.before) if action == "client.edit" else None,
+            "after": _plain(plan.values),
+        }
         for plan in plans
         if plan.values
-        for before in [_plain(plan.before) if action == "client.edit" else None]
     ]
-    table = Base.metadata.tables[AuditEntry.__tablename__]
-    for part in chunks(lines):
-        session().execute(table.insert(), part)
+    if lines:
+        session().execute(Base.metadata.tables[AuditEntry.__tablename__].insert(), lines)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     simple = (str, int, type(None))
-    return {k: v if isinstance(v, simple) else v.isoformat() for k, v in values.items() if k != "password"}
+    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {k: v if isinstance(v, (*simple, list)) else v.isoformat() for k, v in shown.items() if k != "password"}
 
 
-def _emit(review: Review) -> None:
+def _emit(review: Review, rows: list[Imported]) -> None:
     moves: dict[tuple[int, int], list[int]] = defaultdict(list)
     for plan in review.changed:
         if "zone_id" in plan.values and plan.client_id:
             moves[(plan.router_id, plan.values.get("router_id", plan.router_id))].append(plan.client_id)
     for (old, new), ids in moves.items():
         events.client_moved.emit(client_ids=ids, old_router_id=old, new_router_id=new)
-    written = [*review.added, *review.changed]
-    saved = [plan.client_id for plan in written if plan.client_id]
-    if saved:
-        events.client_saved.emit(client_ids=saved)
-        rows = [
-            Imported(plan.client_id, plan.code, new, plan.balance, plan.state)
-            for new, plans in ((True, review.added), (False, review.changed))
-            for plan in plans
-            if plan.client_id
-        ]
+    if rows:
+        events.client_saved.emit(client_ids=[row.client_id for row in rows])
         events.clients_imported.emit(rows=rows)

@@ -158,7 +158,10 @@ class PlanForm(FlaskForm):
     active = BooleanField(_l("Offered to new clients"), default=True)
 
 
-class UploadForm(FlaskForm):
-    """A CSV of clients."""
+ACCEPTED = ".csv,.txt,.tsv,.xlsx,.xlsm,.xls,.ods,text/csv"
 
-    file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))], render_kw={"accept": ".csv,text/csv"})
+
+class UploadForm(FlaskForm):
+    """A table of clients."""
+
+    file = FileField(_l("File"), [FileRequired(_l("Choose a file."))], render_kw={"accept": ACCEPTED})

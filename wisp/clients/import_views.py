@@ -7,10 +7,11 @@ from wisp.clients import csvcheck, csvfile, csvimport, texts, uploads
 from wisp.clients.csvcheck import Review
 from wisp.clients.forms import UploadForm
 from wisp.clients.views import bp
+from wisp.core import sheets
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
-from wisp.web import go, render, requires, scope, toast
+from wisp.web import formats, go, render, requires, scope, toast
 
 SHOWN = 20
 
@@ -22,11 +23,23 @@ def import_upload() -> Response:
     form = UploadForm()
     if not form.validate_on_submit():
         status = 422 if request.method == "POST" else 200
-        return render("clients/import.html", status=status, form=form, base=csvfile.BASE, optional=csvfile.OPTIONAL)
+        return render(
+            "clients/import.html", status=status, form=form, base=csvfile.BASE, optional=csvfile.OPTIONAL,
+            spanish=csvfile.SPANISH,
+        )  # fmt: skip
     upload = form.file.data
     with transaction():
-        token = uploads.keep(upload.read(csvfile.MAX_BYTES + 1), upload.filename or "")
+        token = uploads.keep(upload.read(sheets.MAX_BYTES + 1), upload.filename or "")
     return go(url_for("clients.import_review", token=token))
+
+
+@bp.get("/accion/plantilla/")
+@requires(Permission.CLIENTS_IMPORT)
+def import_template() -> Response:
+    """A file with the header alone, to be filled in: in Spanish where the page is."""
+    response = Response("\ufeff" + csvfile.template(formats.language() == "es"), mimetype="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=_("clients-template.csv"))
+    return response
 
 
 @bp.get("/accion/importar/<token>/")

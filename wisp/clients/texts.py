@@ -37,6 +37,10 @@ FIELDS: dict[str, Any] = {
     "billed_through": _l("Billed through"),
     "balance": _l("Balance"),
     "state": _l("State"),
+    "free": _l("Free service"),
+    "no_notice": _l("Excluded from the payment notice"),
+    "no_cut": _l("Excluded from the cut"),
+    "no_cut_until": _l("Excluded from the cut until"),
 }
 
 CONNECTIONS: dict[str, Any] = {
@@ -97,7 +101,13 @@ VALUES: dict[str, Any] = {
 """Why one value cannot be right; the codes of domain.READERS."""
 
 PROBLEMS: dict[str, Any] = {
-    "encoding": _l("The file is not UTF-8. Save it as “CSV UTF-8” and upload it again."),
+    "encoding": _l(
+        "The letters of this line are neither UTF-8 nor Windows-1252. Save the file as “CSV UTF-8” and upload it again."
+    ),
+    "spreadsheet_password": _l("The spreadsheet is protected with a password. Save it without one."),
+    "spreadsheet_damaged": _l("The spreadsheet is damaged, or it is no spreadsheet."),
+    "spreadsheet_too_large": _l("The spreadsheet holds too much: at most %(limit)s MB of text. Save it as CSV."),
+    "too_many_columns": _l("This line has more than %(limit)s columns."),
     "nul": _l("The file holds NUL bytes: it is not a text file."),
     "too_large": _l("The file is larger than %(limit)s MB."),
     "too_many_rows": _l("The file holds more than %(limit)s clients."),
@@ -107,6 +117,22 @@ PROBLEMS: dict[str, Any] = {
     "column_missing": _l("The header lacks this column."),
     "column_unknown": _l("The header has a column that this program does not know."),
     "column_twice": _l("The header has this column twice."),
+    "invisible_in": _l("This holds characters that nobody sees (%(found)s). Type it again."),
+    "dropped": _l("Characters that nobody sees were left out (%(found)s)."),
+    "zeros_lost": _l(
+        "%(value)s was %(present)s: a spreadsheet has taken off its first noughts. Format the column as text."
+    ),
+    "date_order": _l(
+        "“%(value)s” could be day and month or month and day, and no other date of the column tells. "
+        "Write it as 2026-01-31."
+    ),
+    "not_yet": _l("This cannot be imported yet. Leave the column empty."),
+    "network_twice": _l("%(value)s and %(other)s, on line %(line)s (client %(code)s), have addresses in common."),
+    "network_taken": _l("%(value)s and %(other)s of %(name)s (%(code)s) have addresses in common."),
+    "state_ignored": _l("%(code)s: the state is passed over, since it holds for new clients only."),
+    "balance_ignored": _l(
+        "%(code)s: the balance is passed over, since the account has an invoice or a payment already."
+    ),
     "code_twice": _l("The code %(code)s is on line %(line)s already."),
     "code_taken": _l("The code %(code)s belongs to another client."),
     "code_cancelled": _l("The code %(code)s belongs to a cancelled client; codes are never used again."),
@@ -120,7 +146,6 @@ PROBLEMS: dict[str, Any] = {
     "address6_taken": _l("The address %(value)s belongs to %(name)s (%(code)s) on the same router."),
     "username_twice": _l("The user %(value)s is on line %(line)s already (client %(code)s)."),
     "username_taken": _l("The user %(value)s belongs to %(name)s (%(code)s) on the same router."),
-    "amount": _l("“%(value)s” is not an amount: write 350.00 or -350.00."),
 }
 """Why a line of a CSV cannot be imported; the other codes are those of VALUES."""
 
@@ -155,7 +180,7 @@ REFUSALS: dict[str, Any] = {
 
 def problem(found: Problem) -> str:
     """The sentence of a problem of a CSV."""
-    text = PROBLEMS.get(found.reason) or VALUES.get(found.reason) or found.reason
+    text = PROBLEMS.get(found.reason) or VALUES.get(found.reason) or messages.get(found.reason) or found.reason
     return str(text) % dict(found.values) if found.values else str(text)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import zlib
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -13,8 +14,9 @@ from wisp.core.db import session
 from wisp.core.errors import Refused
 
 KEPT = timedelta(days=1)
-_MARK = "csv:"
-"""Before the content, so that an empty file is not taken for one that was emptied."""
+_MARK = "pressed:"
+"""Before the content, so that an empty file is not taken for one that was emptied, and that one which was kept before
+files were pressed is known."""
 
 
 def keep(data: bytes, filename: str) -> str:
@@ -24,7 +26,7 @@ def keep(data: bytes, filename: str) -> str:
     upload = ClientImport(
         token=secrets.token_urlsafe(32),
         filename=filename[-120:],
-        content=crypto.encrypt(_MARK + base64.b85encode(data).decode()),
+        content=crypto.encrypt(_MARK + base64.b85encode(zlib.compress(data, 1)).decode()),
         actor=audit.actor().name,
         created_at=clock.now(),
     )
@@ -45,9 +47,10 @@ def find(token: str, *, lock: bool = False) -> tuple[ClientImport, bytes]:
         raise Refused("clients.upload_gone")
     if upload.done_at is not None:
         raise Refused("clients.upload_done", added=upload.added, changed=upload.changed)
-    if not upload.content:
+    content = crypto.decrypt(upload.content) if upload.content else ""
+    if not content.startswith(_MARK):
         raise Refused("clients.upload_gone")
-    return upload, base64.b85decode(crypto.decrypt(upload.content).removeprefix(_MARK))
+    return upload, zlib.decompress(base64.b85decode(content.removeprefix(_MARK)))
 
 
 def finish(upload: ClientImport, review: Review) -> None:

@@ -12,8 +12,9 @@ def setup(app: Flask) -> None:
     """The pages, the commands, the receiver of the routers' answers, and the client's tab."""
     from wisp.clients import changeover as billing_changes
     from wisp.clients import cli as client_commands
+    from wisp.clients import nextrun as next_runs
     from wisp.schedules import service as schedules
-    from wisp.tasks import apply_views, changeover, cli, client_head, history, ledger, planning, texts
+    from wisp.tasks import apply_views, changeover, cli, client_head, history, ledger, nextrun, planning, texts
 
     app.register_blueprint(apply_views.bp)
     app.cli.add_command(cli.tasks)
@@ -22,6 +23,7 @@ def setup(app: Flask) -> None:
     history.register()
     billing_changes.answered_by(changeover.find)
     schedules.concerns_answered_by(planning.concerns)
+    next_runs.answered_by(nextrun.find)
     events.router_synced.connect(ledger.on_router_synced)
     events.lists_applied.connect(ledger.on_lists_applied)
     events.client_reactivated.connect(ledger.on_client_reactivated)
