@@ -13,7 +13,7 @@ from wisp.core import money
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
-from wisp.settings.service import company
+from wisp.settings.service import company, currency_is_fixed
 from wisp.web import go, render, requires, toast
 from wisp.web.tables import Listing, csv_response, search_text
 
@@ -103,7 +103,10 @@ def edit(plan_id: int) -> Response:
 
 
 def _page(form: PlanForm, plan: Plan | None) -> Response:
-    return render("plans/edit.html", status=422 if request.method == "POST" else 200, form=form, plan=plan)
+    return render(
+        "plans/edit.html", status=422 if request.method == "POST" else 200, form=form, plan=plan,
+        currency_is_fixed=currency_is_fixed(),
+    )  # fmt: skip
 
 
 def _plan(plan_id: int) -> Plan:

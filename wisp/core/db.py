@@ -20,6 +20,7 @@ from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Column,
     ColumnElement,
     DateTime,
     Engine,
@@ -79,7 +80,7 @@ Rows: TypeAlias = "Select[*tuple[Any, ...]]"
 """A query of any columns."""
 
 
-Minor: TypeAlias = Annotated[int, mapped_column(BigInteger)]
+Minor: TypeAlias = Annotated[int, mapped_column(BigInteger, info={"money": True})]
 """An amount of money in minor units: 64 bits, since a year of a large provider in a small currency needs them."""
 
 
@@ -87,6 +88,14 @@ class Base(DeclarativeBase):
     """Parent of every model."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+def money_columns() -> Iterator[tuple[Table, list[Column[int]]]]:
+    """Every table that keeps amounts of money, with the columns that do."""
+    for table in Base.metadata.sorted_tables:
+        columns = [column for column in table.c if column.info.get("money")]
+        if columns:
+            yield table, columns
 
 
 def one_of(name: str, *values: str) -> str:

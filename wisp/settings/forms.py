@@ -81,8 +81,10 @@ class CompanyForm(Panel):
     )
     language = SelectField(_l("Language"), [rule("language")], choices=_choices(LANGUAGE_NAMES))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, currency_is_fixed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if currency_is_fixed:  # a browser sends nothing for it, and what it shows stays
+            self.currency.render_kw = {"disabled": True}
         present = self.timezone.data
         listed = {choice.value for choice in _zones()}
         if present and present in domain.timezones() and present not in listed:

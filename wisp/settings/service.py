@@ -7,11 +7,11 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, inspect
+from sqlalchemy import Column, delete, inspect, literal, or_, select
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from wisp.core import audit, clock, crypto, events, money
-from wisp.core.db import session
+from wisp.core.db import money_columns, session
 from wisp.core.errors import Refused
 from wisp.core.locales import formatting_locale
 from wisp.settings import domain, pictures
@@ -94,6 +94,8 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
     except domain.Invalid as invalid:
         raise Refused(invalid.code) from None
     _check_mail(stored, wanted)
+    if wanted.get("currency", stored.currency) != stored.currency and currency_is_fixed():
+        raise Refused("settings.currency_fixed", currency=stored.currency)
     before, after = {}, {}
     for name, value in wanted.items():
         old = getattr(stored, name)
@@ -110,6 +112,22 @@ def save_company(values: Mapping[str, Any]) -> set[str]:
         audit.record("settings.save", "company", before, after)
         events.settings_changed.emit(changed=set(after))
     return set(after)
+
+
+def currency_is_fixed() -> bool:
+    """Whether any amount is kept: all of them are in the company's one currency, which therefore cannot change.
+
+    What counts is what differs from nothing, and from the limits that a new company has.
+    """
+    return any(
+        session().scalar(select(literal(1)).where(or_(*[column != _unset(column) for column in columns])).limit(1))
+        for _table, columns in money_columns()
+    )
+
+
+def _unset(column: Column[int]) -> int:
+    default = column.default
+    return default.arg if isinstance(default, ScalarElementColumnDefault) else 0
 
 
 def _check_mail(stored: Company, wanted: dict[str, Any]) -> None:

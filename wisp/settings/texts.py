@@ -38,6 +38,10 @@ MESSAGES = {
     "settings.name": _l("The company needs a name."),
     "settings.timezone": _l("There is no time zone “%(value)s”. They are named like America/Mexico_City."),
     "settings.currency": _l("The currency “%(value)s” is not known. Known: %(known)s."),
+    "settings.currency_fixed": _l(
+        "The currency stays %(currency)s: there are amounts in it already (prices, invoices, payments or limits), and "
+        "they would mean something else."
+    ),
     "settings.tax": _l("“%(value)s” is not a tax: write a percentage from 0 to 100, like 16 or 10.5."),
     "settings.address": _l("“%(value)s” is not an e-mail address."),
     "settings.too_many_addresses": _l("At most %(limit)s addresses."),

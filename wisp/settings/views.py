@@ -1,6 +1,7 @@
 """The settings page: one panel an address."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -28,7 +29,9 @@ def index() -> Response:
 @requires(Permission.SETTINGS_MANAGE)
 def company() -> Response:
     """Name, address, time zone, currency, language."""
-    return _panel("company", forms.CompanyForm, **_logo(forms.LogoForm()))
+    fixed = service.currency_is_fixed()
+    form = partial(forms.CompanyForm, currency_is_fixed=fixed)
+    return _panel("company", form, currency_is_fixed=fixed, **_logo(forms.LogoForm()))
 
 
 @bp.post("/empresa/logo/")
@@ -49,8 +52,9 @@ def company_logo() -> Response:
             return go(url_for("settings.company"))
     except Refused as refused:
         form.picture.errors = [str(refused)]
-    panel = forms.CompanyForm(obj=service.company(), formdata=None)
-    return _answer("company", panel, 422, **_logo(form))
+    fixed = service.currency_is_fixed()
+    panel = forms.CompanyForm(obj=service.company(), formdata=None, currency_is_fixed=fixed)
+    return _answer("company", panel, 422, currency_is_fixed=fixed, **_logo(form))
 
 
 @bp.route("/facturacion/", methods=["GET", "POST"])
@@ -121,7 +125,7 @@ def _logo(form: forms.LogoForm) -> dict[str, Any]:
 
 
 def _panel(
-    key: str, form_class: type[forms.Panel], after: Callable[[set[str]], None] | None = None, **context: Any
+    key: str, form_class: Callable[..., forms.Panel], after: Callable[[set[str]], None] | None = None, **context: Any
 ) -> Response:
     """Show a panel, or save it: invalid is 422 with the reason at the field, saved goes back to the panel."""
     form = form_class(obj=service.company())
