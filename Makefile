@@ -13,7 +13,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard wisp/translations/*/LC_MESSAGES/*.
 MADE := .venv/made-packages static/vendor/made $(CATALOGUES)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo run test check bench lock clean
+.PHONY: help setup demo run test check mutants bench lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -27,13 +27,17 @@ run: $(MADE) ## The program with the environment's settings; PORT=8000 WORKERS=2
 test: $(MADE) .venv/made-dev ## The whole suite; TESTS=tests/unit for a part
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(TESTS)
 
-check: $(MADE) .venv/made-dev ## Format, lint, types, import contracts, migrations, catalogues
+check: $(MADE) .venv/made-dev ## Format, lint, types, import contracts, migrations, catalogues, rules of money
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(FIND) lint-imports
 	$(BIN)/python -m wisp.build.catalogues
 	$(BIN)/python -m pytest -n 0 -q tests/migrations/test_models.py
+	@$(FIND) python -m tests.mutants wisp.invoices.domain
+
+mutants: $(MADE) .venv/made-dev ## Whether the tests notice each changed rule of money and dates
+	@$(FIND) python -m tests.mutants
 
 bench: $(MADE) .venv/made-dev ## The figures beside their floors; B=P1 for one
 	@$(FIND) python -m tests.bench $(B)
@@ -46,7 +50,7 @@ lock: .venv/made-dev ## Renew the locks from requirements*.in and package.json
 	$(FIND) npm install --package-lock-only
 
 clean: ## Away with what was made (not with data/)
-	rm -rf .venv node_modules static/vendor .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis bench.json
+	rm -rf .venv node_modules static/vendor .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis mutants bench.json
 	find wisp/translations -name '*.mo' -delete
 
 # uv installs in seconds; where it cannot, pip does the same in a minute. Both verify every hash.

@@ -6,9 +6,12 @@ from itertools import pairwise, product
 from math import floor
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
+from wisp.core.sql import COLUMNS
 from wisp.invoices import domain
 from wisp.invoices.domain import (
     Cycle,
@@ -26,6 +29,7 @@ from wisp.invoices.domain import (
     period_reason,
     period_start,
     prorated,
+    settle,
     state_of,
     tax_split,
 )
@@ -243,6 +247,7 @@ def test_without_proration_a_shortened_period_is_charged_whole() -> None:
         (35000, 0, "included", (35000, 0, 35000)),
         (0, 1600, "included", (0, 0, 0)),
         (1, 1600, "included", (1, 0, 1)),
+        (5001, 1, "included", (5000, 1, 5001)),  # 5000.49995
         (3, 10000, "included", (2, 1, 3)),  # 1.5 is rounded up
         (5, 1000, "added", (5, 1, 6)),  # 0.5 is rounded up
         (4, 1000, "added", (4, 0, 4)),
@@ -282,16 +287,17 @@ def test_a_whole_period_costs_the_price_and_none_costs_nothing() -> None:
     assert prorated(5, 1, 2) == 3
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: tax_split(1, 1600, "free"),
-        lambda: allocate(-1, []),
-    ],
-)
-def test_amounts_that_cannot_be_are_refused(call: object) -> None:
-    with pytest.raises(ValueError):
-        call()  # type: ignore[operator]
+def test_amounts_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="not a tax mode: 'free'"):
+        tax_split(1, 1600, "free")
+    with pytest.raises(ValueError, match="negative: -1"):
+        allocate(-1, [])
+
+
+def test_what_is_asked_of_columns_is_never_asked_of_plain_values() -> None:
+    price, start = sa.column("price", sa.BigInteger), sa.column("start", sa.Date)
+    part = charged(price, start, NOVEMBER, True, COLUMNS)
+    assert str(part.compile(dialect=sqlite.dialect())).count("julianday(start)") == 1
 
 
 # --- states and payments
@@ -320,6 +326,15 @@ def test_a_payment_settles_the_oldest_first_and_leaves_the_rest_as_credit() -> N
     assert allocate(250, invoices) == ([("a", 100), ("b", 50), ("c", 70)], 30)
     assert allocate(0, invoices) == ([], 0)
     assert allocate(10, []) == ([], 10)
+    assert allocate(1, [("a", 1), ("b", 1)]) == ([("a", 1)], 0)
+
+
+def test_payments_settle_one_after_the_other() -> None:
+    assert settle([("p", 120), ("q", 50)], [("a", 100), ("b", 50)]) == [
+        ("p", "a", 100), ("p", "b", 20), ("q", "b", 30),
+    ]  # fmt: skip
+    assert settle([("p", 0), ("q", 7)], [("a", 0), ("b", 3)]) == [("q", "b", 3)]
+    assert settle([("p", 1)], [("a", 1), ("b", 1)]) == [("p", "a", 1)]
 
 
 @settings(max_examples=300, deadline=None)
