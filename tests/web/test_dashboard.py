@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from tests.factories import make_client, make_clients, make_company, make_invoice, make_router, make_zone, moment
+from tests.support.outbox import queued
 from tests.support.staff import signed_in
 from wisp.access.models import Access, RouterDifference, RouterSync
 from wisp.core import clock
@@ -71,7 +72,13 @@ def test_what_runs_next_comes_together_by_moment(app: Flask) -> None:
     words = home(app)
     assert "Creación de facturas · Centro 11 nov 2026 12:00" in words
     assert "Creación de facturas · 3 clientes con facturación propia 12 nov 2026 08:00" in words
-    assert "Avisos en pantalla · 1 zona, 3 clientes con facturación propia 18 nov 2026 09:00" in words
+    assert "Avisos en pantalla · Centro y 3 clientes 18 nov 2026 09:00" in words
+    with app.app_context():
+        for name in ("Abajo", "Sur"):
+            make_zone(name=name, moments={"invoices": (11, 720), "notice": (18, 540), "cut": (22, 480)})
+    words = text_of(signed_in(app, "eva@example.com").get("/").text)
+    assert "Avisos en pantalla · Abajo, 2 zonas más y 3 clientes 18 nov 2026 09:00" in words
+    assert "Creación de facturas · Abajo y 2 zonas más 11 nov 2026 12:00" in words
 
 
 def test_all_is_well_is_said_when_it_is(app: Flask) -> None:
@@ -80,6 +87,28 @@ def test_all_is_well_is_said_when_it_is(app: Flask) -> None:
         make_client()
     words = home(app)
     assert "Todo en orden" in words
+    assert "Requiere atención" not in words
+    with app.app_context():
+        queued(3)
+    words = text_of(signed_in(app, "eva@example.com").get("/").text)
+    assert "Todo en orden" not in words
+    assert "Nada falló 3 correos en camino" in words
+
+
+def test_a_failed_test_or_one_that_was_sent_again_needs_nobody(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red", alert_addresses="jefe@example.com")
+        make_client()
+        queued(1, kind="test", state="failed")
+        gone, lost = queued(2, kind="receipt", state="failed")
+        with transaction() as s:
+            row = {"kind": "receipt", "recipient": "a@example.com", "state": "sent", "resend_of": gone}
+            s.add(Message(**row, created_at=clock.now(), sent_at=clock.now()))
+    assert "1 correo no se pudo entregar" in home(app)
+    with app.app_context(), transaction() as s:
+        s.execute(sa.delete(Message).where(Message.id == lost))
+    words = text_of(signed_in(app, "eva@example.com").get("/").text)
+    assert "no se pudo entregar" not in words
     assert "Requiere atención" not in words
 
 

@@ -157,7 +157,7 @@ def missed(scope: Scope, limit: int = 5) -> Sequence[Any]:
 @dataclass(frozen=True)
 class Moment:
     """What runs at one moment: tasks of one kind; ``zones`` and ``clients`` count their owners. ``name`` and
-    ``task_id`` where there is only one."""
+    ``task_id`` where there is only one; ``zone``: the first of the zones, by name."""
 
     at: datetime
     kind: str
@@ -166,6 +166,7 @@ class Moment:
     clients: int
     task_id: int
     name: str
+    zone: str
 
 
 LOOK_AHEAD = 2000
@@ -178,6 +179,7 @@ def upcoming(scope: Scope, limit: int = 7) -> list[Moment]:
         select(
             PeriodicTask.id, PeriodicTask.kind, PeriodicTask.next_at, BillingSchedule.timezone,
             Client.id.label("client_id"), func.coalesce(Client.name, Zone.name).label("name"),
+            Zone.name.label("zone"),
         )
         .join(BillingSchedule, BillingSchedule.id == PeriodicTask.schedule_id)
         .outerjoin(Client, Client.schedule_id == PeriodicTask.schedule_id)
@@ -190,12 +192,24 @@ def upcoming(scope: Scope, limit: int = 7) -> list[Moment]:
         soon = soon.where(or_(Zone.id.in_(scope.zone_ids), Client.zone_id.in_(scope.zone_ids)))
     c = soon.subquery().c
     rows = session().execute(
-        select(c.next_at, c.kind, c.timezone, func.count(), func.count(c.client_id), func.min(c.id), func.min(c.name))
+        select(
+            c.next_at,
+            c.kind,
+            c.timezone,
+            func.count(),
+            func.count(c.client_id),
+            func.min(c.id),
+            func.min(c.name),
+            func.coalesce(func.min(c.zone), ""),
+        )
         .group_by(c.next_at, c.kind, c.timezone)
         .order_by(c.next_at, func.min(c.id))
         .limit(limit)
     )
-    return [Moment(at, kind, zone, count - own, own, first, name) for at, kind, zone, count, own, first, name in rows]
+    return [
+        Moment(at, kind, timezone, count - own, own, first, name, zone)
+        for at, kind, timezone, count, own, first, name, zone in rows
+    ]
 
 
 @dataclass(frozen=True)

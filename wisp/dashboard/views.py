@@ -45,11 +45,12 @@ def _news() -> dict[str, Any]:
         found["troubled"] = tasks.troubled(scope())
         found["missed"] = queries.missed(scope())
     if can(P.OUTBOX_VIEW):
-        found["mails"] = outbox.counts(scope())
+        found["mails"] = {**outbox.counts(scope()), "failed": outbox.failed(scope())}
         found["mail_state"] = mail_server.state()
         found["mail_set_up"] = transport.configured()
     found["no_alerts"] = can(P.SETTINGS_MANAGE) and not settings.alert_addresses()
     found["calm"] = not _anything(found)
+    found["under_way"] = found.get("mails", {}).get("pending", 0) + found.get("mails", {}).get("sending", 0)
     return found
 
 

@@ -13,6 +13,7 @@ from flask import current_app
 from flask_babel import gettext as _
 
 from wisp.core.locales import language_or
+from wisp.outbox.causes import cause
 from wisp.outbox.kinds import Rendered, register_kind
 from wisp.outbox.models import Message
 from wisp.outbox.rendering import Formats, compose
@@ -155,15 +156,6 @@ def task_name(kind: str) -> str:
     """The name of a periodic task's kind as it stands on the tasks page."""
     names: dict[str, str] = {"invoices": _("Invoice creation"), "notice": _("Payment notices"), "cut": _("Service cut")}
     return names.get(kind, kind)
-
-
-def cause(code: str) -> str:
-    """Why a router could not be used, in a few words (a code of ``wisp.gateway.ErrorCode``)."""
-    if code in ("login", "permission"):
-        return str(_("It refuses the user name, the password or the rights of the user"))
-    if code in ("tls", "protocol", "trap"):
-        return str(_("It answers, but not as expected"))
-    return str(_("It does not answer")) if code else ""
 
 
 def _method(code: str) -> str:

@@ -291,6 +291,16 @@ def client_code(message: Message) -> str | None:
     return found
 
 
+def failed(scope: Scope = EVERYTHING) -> int:
+    """How many failed messages still wait for a person: not those that were sent again, and no test."""
+    again = sa.orm.aliased(Message)
+    query = sa.select(sa.func.count()).where(
+        UNSENT, Message.state == "failed", Message.kind != "test",
+        ~sa.select(again.id).where(again.resend_of == Message.id).exists(),
+    )  # fmt: skip
+    return session().scalar(visible(query, scope)) or 0
+
+
 def counts(scope: Scope = EVERYTHING) -> Mapping[str, int]:
     """How many messages there are in each state but ``sent`` (of those nobody needs the number on every page)."""
     query = visible(sa.select(Message.state, sa.func.count()).where(UNSENT).group_by(Message.state), scope)

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
+from babel.lists import format_list
 from flask_babel import gettext as _
 from flask_babel import ngettext as _plural
 
@@ -35,6 +36,22 @@ class Progress:
     text: str
     value: int = 0
     maximum: int = 0
+
+
+def owners(moment: Any) -> str:
+    """Whose tasks run at one moment: "Norte y 1 cliente"; ``zones``, ``zone`` (the first), ``clients``."""
+    parts = []
+    if moment.zones:
+        parts.append(moment.zone)
+    if moment.zones > 1:
+        parts.append(ngettext("%(count)s more zone", "%(count)s more zones", moment.zones - 1))
+    if moment.clients and moment.zones:
+        parts.append(ngettext("%(count)s client", "%(count)s clients", moment.clients))
+    elif moment.clients:
+        parts.append(
+            ngettext("%(count)s client with own billing", "%(count)s clients with own billing", moment.clients)
+        )
+    return format_list(parts, locale=locale())
 
 
 def is_open(run: TaskRun) -> bool:
