@@ -178,6 +178,8 @@ def test_pages_say_so(closed_site: Site, app: Flask) -> None:
     ).text
     assert f"{name} no tiene las reglas: los clientes seguirán navegando" in asked
     assert f"/router/{site.router_id}/reglas/" in asked
+    assert "quedan cortados" not in asked
+    assert "queda cortado" not in asked
 
 
 def test_a_rule_must_refuse_to_count() -> None:
