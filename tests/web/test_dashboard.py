@@ -249,7 +249,7 @@ def test_the_differences_of_the_last_night_lead_to_each_router(app: Flask) -> No
     page = signed_in(app).get("/").text
     words = text_of(page)
     assert "hace 5 horas" in words
-    assert "Falta 3 De más 1 Sobrantes antiguas 2 Ajenas 9 Routers que no se pudieron leer 1" in words
+    assert "Entradas que faltan 3 Entradas que sobran 1 Entradas antiguas 2 Entradas ajenas 9" in words
     assert "Norte : 3 faltaban, 1 sobraban, 2 quedaban de antes" in words
     assert [link in page for link in links] == [True, True, False, False]
     assert "Routers y programa" not in signed_in(app, "caja@example.com", "cashier").get("/").text
