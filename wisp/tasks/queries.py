@@ -17,7 +17,6 @@ from wisp.invoices import domain as invoicing
 from wisp.invoices.models import Invoice
 from wisp.invoices.service import OPEN_STATES
 from wisp.routers.models import Router
-from wisp.schedules.domain import Kind
 from wisp.schedules.models import Occurrence, PeriodicTask
 from wisp.tasks import hooks, planning, service
 from wisp.tasks.domain import OPEN_RUNS, STANDING, Action, ItemState
@@ -295,32 +294,6 @@ def runs_of(task_id: int) -> Select[Any]:
         RunItem.client_id == client.where(PeriodicTask.id == task_id).scalar_subquery(), RunItem.task_id == task_id
     )
     return select(TaskRun).where(or_(TaskRun.task_id == task_id, TaskRun.id.in_(acted)))
-
-
-def client_of(code: str, scope: Scope) -> Client | None:
-    """The client with that code inside ``scope``."""
-    client = session().scalar(select(Client).where(Client.code == code))
-    return client if client is not None and scope.allows(client.zone_id) else None
-
-
-def last_cut(client_id: int) -> Any:
-    """(RunItem, TaskRun, PeriodicTask) of the newest run that cut this client or tried to, or None."""
-    return (
-        session()
-        .execute(
-            select(RunItem, TaskRun, PeriodicTask)
-            .join(TaskRun, TaskRun.id == RunItem.run_id)
-            .join(PeriodicTask, PeriodicTask.id == TaskRun.task_id)
-            .where(
-                RunItem.client_id == client_id,
-                PeriodicTask.kind == Kind.cut.value,
-                RunItem.state.in_([ItemState.DONE.value, ItemState.WAITING.value, ItemState.FAILED.value]),
-            )
-            .order_by(RunItem.run_id.desc())
-            .limit(1)
-        )
-        .one_or_none()
-    )
 
 
 # Screens ---------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Whole sentences: what a run did to a client and why, why a client is suspended, why work waits for a router."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ from wisp.core import clock
 from wisp.routers.texts import cause
 from wisp.schedules.domain import Kind
 from wisp.tasks import queries, texts
-from wisp.tasks.domain import FOLLOWUP, ItemState, Reason
+from wisp.tasks.domain import ItemState, Reason
 from wisp.tasks.models import RunItem, TaskRun
 from wisp.web.formats import format_moment, format_money
 
@@ -100,50 +99,3 @@ def answer(item: RunItem) -> str:
     if words or item.state not in (ItemState.DONE, ItemState.UNCHANGED):
         return words
     return str(_("on the list") if item.state == ItemState.DONE else _("was on the list already"))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """ "¿Por qué se cortó a este cliente?" in a title and a few sentences."""
-
-    kind: str
-    title: str
-    lines: list[str]
-    run_id: int | None = None
-
-
-SUSPENDED_WHY: dict[str, Any] = {
-    "debt": _l("Suspended: payment overdue"),
-    "imported": _l("Suspended: payment overdue in the previous system"),
-    "manual": _l("Suspended by hand"),
-    "pause": _l("Suspended: temporary pause"),
-}
-
-
-def why(state: Any, debt: Any, cut: Any, timezone: ZoneInfo) -> Answer | None:
-    """Why a client is suspended now: since when, by which run and order, what it owed then and owes today."""
-    if state.kind != "suspended":
-        return None
-    lines = []
-    if state.since:
-        lines.append(_("Since %(moment)s.", moment=format_moment(state.since, timezone)))
-    run_id = None
-    if state.reason == "debt" and cut is not None:
-        item, run, _task = cut
-        run_id = run.id
-        amount = format_money(item.amount)
-        if run.trigger == "manual":
-            by = texts.actor_text(run.actor)
-            lines.append(_("The cut was ordered by %(actor)s; %(amount)s were overdue then.", actor=by, amount=amount))
-        elif run.trigger == FOLLOWUP:
-            lines.append(_("It followed a promise that was not kept; %(amount)s were overdue then.", amount=amount))
-        else:
-            lines.append(_("It was the automatic cut of its day; %(amount)s were overdue then.", amount=amount))
-    if debt.open:
-        owed, overdue = format_money(debt.open), format_money(debt.overdue)
-        lines.append(_("Today the client owes %(owed)s, of which %(overdue)s are overdue.", owed=owed, overdue=overdue))
-    else:
-        lines.append(_("Today the client owes nothing."))
-    if state.pending:
-        lines.append(_("The router has not confirmed it yet."))
-    return Answer("danger" if state.reason == "debt" else "warning", str(SUSPENDED_WHY[state.reason]), lines, run_id)
