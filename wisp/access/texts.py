@@ -169,7 +169,7 @@ def reason(code: str) -> str:
     """Why a client is suspended, in words."""
     names: dict[str, str] = {
         "debt": _("for debt"), "imported": _("for debt (previous system)"), "manual": _("by hand"),
-        "pause": _("temporary pause"),
+        "pause": _("for a temporary pause"),
     }  # fmt: skip
     return names.get(code, "")
 

@@ -72,7 +72,7 @@ SUSPENSIONS: dict[str, Any] = {
     "debt": _l("for debt"),
     "imported": _l("for debt (previous system)"),
     "manual": _l("by hand"),
-    "pause": _l("temporary pause"),
+    "pause": _l("for a temporary pause"),
 }
 
 VALUES: dict[str, Any] = {
