@@ -201,3 +201,15 @@ def test_no_query_breaks_the_search(query: str) -> None:
     words = domain.query_terms(query)
     assert len(words) <= 8
     assert all(word and "\0" not in word and len(word) <= domain.TERM_LENGTH for word in words)
+
+
+@pytest.mark.parametrize("code", [".", ".."])
+def test_a_code_that_would_name_a_folder_in_an_address_is_none(code: str) -> None:
+    with pytest.raises(ValueError, match="code"):
+        domain.read_code(code)
+    assert domain.read_code(f"{code}.C") == f"{code}.C"
+
+
+def test_a_name_holds_no_signs_that_nobody_sees() -> None:
+    with pytest.raises(ValueError, match="invisible"):
+        domain.read_text("\u200b=1", 120)

@@ -227,6 +227,24 @@ def test_a_form_sent_in_a_lost_session_leads_back_to_its_page(app: Flask) -> Non
     assert elsewhere.location == "/entrar/"
 
 
+def test_it_is_said_that_the_session_has_ended(app: Flask) -> None:
+    """Ended from elsewhere, or with the cookies gone: in both cases nothing was saved, and that is what is said."""
+    client = signed_in(app)
+    data = {"csrf_token": token_of(client), "name": "Ana"}
+    assert "Su sesión terminó" not in app.test_client().get("/staff/", follow_redirects=True).text
+    with app.app_context(), transaction():
+        service.find("ana@example.com").session_epoch += 1
+    assert "Su sesión terminó. Inicie sesión de nuevo." in client.get("/staff/", follow_redirects=True).text
+    lost = "Su sesión terminó; no se guardó nada. Inicie sesión y vuelva a escribirlo."
+    assert lost in client.post("/staff/1/", data=data, follow_redirects=True).text
+    bare = app.test_client()
+    sent = bare.post("/staff/1/", data=data, headers={"Referer": "http://localhost/staff/1/"})
+    assert sent.location == "/entrar/?next=/staff/1/"
+    assert lost in bare.get(sent.location).text
+    partial = app.test_client().post("/staff/1/", data=data, headers=HTMX)
+    assert (partial.status_code, partial.headers["HX-Redirect"]) == (401, "/entrar/")
+
+
 def test_how_long_to_wait_is_said_rightly(app: Flask) -> None:
     make_staff(app)
     for number in range(31):

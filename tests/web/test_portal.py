@@ -233,6 +233,19 @@ class TestWhoSeesWhat:
         assert third.name not in page.text
 
 
+class TestClientsAddress:
+    """Where routers send those who are cut: plain HTTP, open to every client."""
+
+    def test_the_office_is_not_there(self, app: Flask, client: FlaskClient, site: Site) -> None:
+        with app.app_context(), transaction():
+            settings.save_company({"page_servers": "203.0.113.10"})
+        for port, code in ((8081, 404), (8082, 404), (8000, 200)):
+            answer = client.get("/entrar/", headers={"Host": f"203.0.113.10:{port}"})
+            assert answer.status_code == code
+            assert ('name="password"' in answer.text) is (code == 200)
+        assert client.get("/aviso/", headers={"Host": "203.0.113.10:8081"}).status_code == 200
+
+
 class TestLinks:
     """The signed link of the e-mail."""
 

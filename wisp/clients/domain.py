@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
+from wisp.core import formulas
 from wisp.core.text import damaged_number, read_emails, split_emails
 
 CONNECTIONS = ("static", "pppoe", "hotspot", "dhcp")
 LANGUAGES = ("es", "en")
 STATES = ("active", "suspended", "cancelled")
-CODE = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+CODE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._@-]{1,64}")
+"""Not "." nor "..": in an address they would name a folder, and the client's page could not be opened."""
 MAX_SPEED = 10**12
 TERM_LENGTH = 64
 NOTE = 2_000
@@ -31,7 +33,6 @@ _WORD = re.compile(r"[^\W_]+")
 _PHONE = re.compile(r"[0-9+() .-]+")
 _DEGREES = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{1,9})?")
 _EDGES = ",;:()\"'"
-_GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def read_text(text: str, longest: int, *, required: bool = False) -> str:
@@ -282,9 +283,9 @@ def _is_dotted(query: str) -> bool:
 
 def guard_cell(text: str) -> str:
     """A CSV cell that no spreadsheet takes for a formula; ``unguard_cell`` gives ``text`` back."""
-    return "'" + text if text.startswith(_GUARDED) else text
+    return formulas.guard(text)
 
 
 def unguard_cell(text: str) -> str:
     """A cell as it was before ``guard_cell``."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_GUARDED) else text
+    return formulas.unguard(text)

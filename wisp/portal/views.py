@@ -81,6 +81,8 @@ def gate() -> Response | None:
     if request.blueprint == "health":
         return _for_machines()
     host, address = _host(request.host), _address()
+    if _is_clients_address(company()):
+        return _to_page() if request.path == "/" else _page(company(), status=404)
     if address is None or host == _own() or not ("." in host or ":" in host):
         return None
     if host in company().page_servers.split():
@@ -102,6 +104,17 @@ def _for_machines() -> Response | None:
     if _host(request.host) in theirs:
         abort(404)
     return None
+
+
+def _is_clients_address(firm: Company) -> bool:
+    """Whether the request names where clients are sent, in clear and open to all of them: the office is not there."""
+    host, _colon, port = request.host.rpartition(":")
+    ours = _host(request.host) in firm.page_servers.split() and request.host != urlsplit(_public()).netloc
+    return bool(host) and ours and port in (str(firm.page_port_cut), str(firm.page_port_notice))
+
+
+def _public() -> str:
+    return str(current_app.config["WISP"].url)
 
 
 def _own() -> str:

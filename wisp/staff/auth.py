@@ -231,8 +231,12 @@ def language() -> Response:
 
 
 def lost() -> Any:
-    """No session: to the log-in and back here afterwards, from a form to the page with the form. htmx gets a header:
-    it would put the log-in into a table."""
+    """No session: to the log-in and back here afterwards, from a form to the page with the form, and word of it where
+    there was one or something was sent. htmx gets a header: it would put the log-in into a table."""
+    if request.method != "GET":
+        toast(_("Your session has ended; nothing was saved. Log in and enter it again."), "warning")
+    elif "_user_id" in session:
+        toast(_("Your session has ended. Log in again."), "warning")
     if is_htmx() or "HX-History-Restore-Request" in request.headers:
         came_from = safe_path(request.headers.get("HX-Current-URL"))
         return Response(status=401, headers={"HX-Redirect": url_for("auth.login", next=came_from)})

@@ -69,6 +69,12 @@ def scope() -> Scope:
     return found
 
 
+def needs_session() -> bool:
+    """True where the view that was asked for is for logged-in users, and nobody is."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return view is not None and getattr(view, MARK, PUBLIC) != PUBLIC and not current_user.is_authenticated
+
+
 def enforce() -> Any:
     """Before each request: set the actor of the audit log and refuse what the view's mark does not allow."""
     for gate in gates:

@@ -9,6 +9,8 @@ from werkzeug.exceptions import HTTPException
 
 from wisp.core.commands import BUSY
 from wisp.core.errors import Refused
+from wisp.core.extensions import login_manager
+from wisp.web import access
 from wisp.web.dispatch import DatabaseBusy
 from wisp.web.pages import go, is_htmx, is_partial, safe_path, toast
 from wisp.web.registry import permission_labels
@@ -86,6 +88,9 @@ def init_app(app: Flask) -> None:
         # the form is older than the session (log-in in another tab, new key): a fresh page has a fresh token
         # the view, not the path: that of a link from an e-mail still opens
         log.info("CSRF check failed at %s: %s", request.endpoint, error.description)
+        if access.needs_session():  # the session is gone, and the token with it
+            answer: Response = login_manager.unauthorized()
+            return answer
         if request.endpoint == "auth.login" and request.cookies:  # logged in meanwhile, in another tab
             toast(_("The page was out of date and has been loaded again. Nothing was changed."), "warning")
             return go(url_for("auth.login", next=safe_path(request.form.get("next"))))

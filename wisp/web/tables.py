@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request, url_for
 from sqlalchemy import Select, func, inspect, literal, select
 
+from wisp.core import formulas
 from wisp.core.db import session
 from wisp.web.requests import row_number
 
@@ -130,8 +131,8 @@ def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
 
 def guarded(cell: Any) -> Any:
     """The cell, with an apostrophe before it where a spreadsheet would run it as a formula."""
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{cell}"
+    if isinstance(cell, str):
+        return formulas.guard(cell)
     return "" if cell is None else cell
 
 
