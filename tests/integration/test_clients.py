@@ -465,9 +465,9 @@ def test_commands_from_plan_to_cancellation(ctx: Flask, tmp_path: Path) -> None:
     assert (code, plan["price"], plan["down"]) == (0, "350.00", "20M")
     file = tmp_path / "clients.csv"
     file.write_text(",".join(csvfile.BASE) + "\nA,Ana,,,Norte,Casa,static,10.0.0.1,,,,,\n")
-    assert flask(ctx, "clients", "import", str(file))[:2] == (
-        0, {"added": 1, "changed": 0, "unchanged": 0, "errors": []},
-    )  # fmt: skip
+    code, told, _ = flask(ctx, "clients", "import", str(file))
+    assert (code, told) == (0, {"added": 1, "passwords": 0, "ignored": 0, "next_run": 1, "notes": []}
+                            | {"changed": 0, "unchanged": 0, "errors": []})  # fmt: skip
     assert flask(ctx, "clients", "import", str(file))[1]["unchanged"] == 1
     code, rows, _ = flask(ctx, "clients", "list")
     assert [(row["code"], row["zone"], row["state"], row["billing"]) for row in rows] == [
@@ -498,6 +498,27 @@ def test_a_refused_import_lists_the_errors_and_fails(ctx: Flask, tmp_path: Path)
     assert "Norte" in answer["errors"][0]["reason"]
     assert len(error.strip().splitlines()) == 1
     assert flask(ctx, "clients", "list")[1] == []
+
+
+def test_a_client_is_changed_on_the_command_line(ctx: Flask) -> None:
+    factories.make_client(factories.make_zone(name="Norte"), factories.make_plan(name="Casa"), code="C1")
+    factories.make_zone(factories.make_router(name="Cerro"), name="Sur")
+    factories.make_plan(name="Negocio")
+    run = ctx.test_cli_runner().invoke
+    named = ("--zone", "Sur", "--plan", "Negocio", "--free", "yes", "--no-notice", "yes", "--no-cut", "2027-01-31")
+    told = run(args=["clients", "set", "C1", *named, "--json"])
+    assert told.exit_code == 0, told.stderr
+    assert json.loads(told.stdout)["changed"] == ["free", "no_cut_until", "no_notice", "plan", "zone"]
+    session().rollback()
+    client = service.find("C1")
+    assert (client.zone.name, client.plan.name, client.free, client.no_notice) == ("Sur", "Negocio", True, True)
+    assert (client.no_cut, client.no_cut_until) == (False, date(2027, 1, 31))
+    assert run(args=["clients", "set", "C1", "--no-cut", "no", "--free", "no"]).exit_code == 0
+    session().rollback()
+    assert (service.find("C1").no_cut_until, service.find("C1").free) == (None, False)
+    assert run(args=["clients", "set", "C1", "--no-cut", "soon"]).exit_code == 2
+    assert run(args=["clients", "set", "C1", "--zone", "Oeste"]).exit_code == 1
+    assert run(args=["clients", "set", "nobody", "--free", "yes"]).exit_code == 1
 
 
 def test_wrong_usage_is_exit_2(ctx: Flask) -> None:

@@ -25,6 +25,7 @@ from wisp.core import money, queue, sheets
 from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
+from wisp.routers import service as routers
 from wisp.routers.cli import KINDS, ON_OFF, moments_of, schedule_options
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
@@ -149,8 +150,6 @@ def shown(
 @command
 def list_clients(zone: str | None, state: str, debt: str | None, plan: str | None, search: str, as_json: bool) -> None:
     """All clients."""
-    from wisp.routers import service as routers
-
     zone_id = routers.find_zone(zone).id if zone else None
     names = {found.id: found.name for found in routers.zone_names()}
     plan_names = {plan.id: plan.name for plan in plans.plans()}
@@ -183,6 +182,44 @@ def show(code: str, as_json: bool) -> None:
     }
     _add([client], [answer], whole=True)
     emit(answer, as_json)
+
+
+def _no_cut(_context: Any, _option: Any, value: str | None) -> dict[str, Any]:
+    """What --no-cut says, as the columns hold it."""
+    if value is None:
+        return {}
+    if value == "yes":
+        return {"no_cut": True}
+    try:
+        return {"no_cut": False, "no_cut_until": None if value == "no" else domain.read_date(value)}
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither yes, no nor a date like 2027-01-31") from None
+
+
+@group.command("set")
+@click.argument("code")
+@click.option("--zone", help="Move the client to this billing zone.")
+@click.option("--plan", "plan_name", help="Give it this plan.")
+@click.option("--free", type=click.Choice(["yes", "no"]), help="Never invoiced.")
+@click.option("--no-notice", type=click.Choice(["yes", "no"]), help="Excluded from the payment notice.")
+@click.option("--no-cut", callback=_no_cut, metavar="yes|no|DATE", help="Excluded from the cut, or until a date.")
+@wait_option
+@json_option
+@command
+def set_client(
+    code: str, zone: str | None, plan_name: str | None, free: str | None, no_notice: str | None,
+    no_cut: dict[str, Any], wait: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Change a client; what is not named stays."""
+    values = {name: given == "yes" for name, given in (("free", free), ("no_notice", no_notice)) if given} | no_cut
+    with following(wait), transaction():
+        changed = service.edit(
+            service.find(code),
+            zone=routers.find_zone(zone) if zone else None,
+            plan=plans.find(plan_name) if plan_name else None,
+            **values,
+        )
+    emit({"code": code, "changed": sorted(changed)}, as_json, f"{code}: {', '.join(sorted(changed)) or 'no change'}")
 
 
 @group.command("cancel")
