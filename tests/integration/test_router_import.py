@@ -13,6 +13,7 @@ from tests import factories
 from tests.support.access import CUT, LISTS, NOTICE, Site
 from wisp.access.importing import confirming, jobs, service, talk
 from wisp.access.importing.models import RouterImport, RouterImportEntry, RouterImportRow
+from wisp.clients import networks
 from wisp.clients.models import Client
 from wisp.core import audit, clock, crypto, queue
 from wisp.core.audit import AuditEntry
@@ -40,7 +41,8 @@ def fill(router: Simulated) -> None:
         [
             {"name": "ana", "password": "12345", "service": "pppoe", "profile": "casa", "remote-address": "10.1.0.5",
              "comment": LATIN},
-            {"name": "eva", "password": "yes", "service": "any", "profile": "default", "comment": "Eva ñ"},
+            {"name": "eva", "password": "yes", "service": "any", "profile": "default", "comment": "Eva ñ",
+             "routes": "203.0.113.8/29"},
         ],
     )  # fmt: skip
     router.load(
@@ -157,6 +159,7 @@ def test_what_is_on_the_router_becomes_clients_and_nothing_changes_there(work: I
     assert set(clients) == {"ana", "eva", "sol", "Paz", "L-1", "02-00-00-00-00-07"}
     assert crypto.decrypt(clients["ana"].password) == "12345"
     assert crypto.decrypt(clients["eva"].password) == "yes"
+    assert networks.of([clients["eva"].id]) == {clients["eva"].id: ("203.0.113.8/29",)}
     assert (clients["L-1"].email, clients["L-1"].name, clients["L-1"].plan_id) == (
         "luis@example.com", "Luis Peña", work.plan.id,
     )  # fmt: skip

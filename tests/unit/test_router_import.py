@@ -1,5 +1,6 @@
 """What the objects on a router say about clients, and which clients those are already."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,10 +89,21 @@ def test_queues_alone() -> None:
             {"name": "<pppoe-eva>", "target": "<pppoe-eva>", "dynamic": "true"},
         ]
     )
-    (made,) = result.proposals
+    made, two = result.proposals
     assert (made.name, made.connection, made.code) == ("Casa 4", "static", "casa-4")
-    assert (made.address, made.address6) == ("10.0.0.9", "2001:db8:4::/64")
-    assert result.passed_over["target"] == 3
+    assert (made.address, made.address6, made.networks) == ("10.0.0.9", "2001:db8:4::/64", ())
+    assert (two.address, two.networks) == ("10.0.0.10", ("10.0.0.11",))
+    assert (result.passed_over["target"], result.passed_names) == (2, ["todos", "puerto"])
+
+
+def test_what_a_secret_routes_belongs_to_its_client() -> None:
+    secret = SECRET | {"routes": "203.0.113.8/29 10.0.0.1 1, 203.0.113.99", "ipv6-routes": "2001:db8:77::/48"}
+    queue = {"name": "q", "target": "10.0.0.5/32,198.51.100.0/30", "max-limit": "5M/20M"}
+    everything = ("203.0.113.8/29", "203.0.113.99", "2001:db8:77::/48", "198.51.100.0/30")
+    assert one(secrets=[secret], queues=[queue]).networks == everything
+    known = replace(ANA, networks=everything)
+    assert "networks" not in one([known], secrets=[secret], queues=[queue]).changes
+    assert "networks" in one([ANA], secrets=[secret], queues=[queue]).changes
 
 
 def test_a_queue_for_the_session_of_a_secret_is_its_own() -> None:

@@ -91,6 +91,7 @@ def _rows(review: RouterImport) -> list[dict[str, Any]]:
             "username": row.username,
             "address": row.address or None,
             "address6": row.address6 or None,
+            "networks": row.networks.split(),
             "mac": row.mac,
             "plan": plan_names.get(row.plan_id or 0, ""),
             "down": write_speed(row.down),

@@ -16,6 +16,7 @@ from wisp.access.importing.models import RouterImport, RouterImportEntry, Router
 from wisp.access.importing.talk import Removal, Removed
 from wisp.access.models import Access
 from wisp.clients import csvcheck, csvimport
+from wisp.clients import networks as client_networks
 from wisp.clients.csvfile import Problem, Row
 from wisp.clients.models import Client, Plan
 from wisp.core import audit, clock, crypto, queue
@@ -29,7 +30,7 @@ from wisp.settings import service as settings
 JOB = "access.import_remove"
 COLUMNS = (
     "code", "name", "email", "phone", "zone", "plan", "connection", "address", "address6", "mac", "username",
-    "password", "language", "balance", "state",
+    "password", "language", "balance", "state", "networks",
 )  # fmt: skip
 FROM_ROUTER = ("connection", "address", "address6", "mac", "username", "password")
 
@@ -74,8 +75,12 @@ def check(review: RouterImport, scope: Scope) -> Checked:
     here = {zone.id for zone in routers.zones_of(router, scope)}
     plans = dict(session().execute(sa.select(Plan.id, Plan.name)).all())
     problems = _refused(review, rows, clients)
+    further = client_networks.of(clients)
     lines = [
-        Row(row.position, _cells(row, clients.get(row.client_id or 0), zones, here, plans, takes.get(row.id, "")))
+        Row(
+            row.position,
+            _cells(row, clients.get(row.client_id or 0), zones, here, plans, takes.get(row.id, ""), further),
+        )
         for row in rows
         if row.position not in problems
     ]
@@ -124,6 +129,7 @@ def _cells(
     here: Collection[int],
     plans: Mapping[int, str],
     take: str,
+    further: Mapping[int, Sequence[str]],
 ) -> dict[str, str]:
     """The row as a line of a client CSV. Of a client that is there only what the router says otherwise and what the
     person corrected is another than its present values."""
@@ -134,10 +140,19 @@ def _cells(
     zone = zones.get(row.zone_id or 0, "") if row.zone_id in here else ""
     plan = plans.get(row.plan_id or 0, "")
     if client is None:
-        return cells | typed | told | {"zone": zone, "plan": plan, "state": "suspended" if take == "cut" else ""}
+        return (
+            cells
+            | typed
+            | told
+            | {"networks": row.networks, "zone": zone, "plan": plan, "state": "suspended" if take == "cut" else ""}
+        )
     own = {name: getattr(client, name) or "" for name in ("name", "email", "phone", *FROM_ROUTER) if name != "password"}
     cells |= own | {"zone": zones.get(client.zone_id, ""), "plan": plans.get(client.plan_id, "")}
     cells |= {name: value for name, value in told.items() if name in row.changes}
+    cells["networks"] = " ".join(further.get(client.id, ()))
+    if "networks" in row.changes:
+        both = {*further.get(client.id, ()), *row.networks.split()} - {cells["address"], cells["address6"]}
+        cells["networks"] = " ".join(sorted(both))
     cells |= {name: value for name, value in typed.items() if name in row.edited}
     if "zone" in row.edited:
         cells["zone"] = zone

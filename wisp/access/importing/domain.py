@@ -55,6 +55,7 @@ class KnownClient:
     plan_id: int = 0
     hidden: bool = False
     held: frozenset[str] = frozenset()
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Proposal:
     changes: list[str] = field(default_factory=list)
     reason: str = ""
     values: dict[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -115,18 +117,21 @@ class Proposal:
 class Found:
     """All proposals; how many entries each list has that is not ours; and how many objects were passed over, by why:
     ``service`` (a secret of another kind than PPPoE), ``target`` (a queue for no single address), ``hidden``;
-    ``password``: of how many users the password was not shown."""
+    ``password``: of how many users the password was not shown. ``passed_names``: the queues passed over."""
 
     proposals: list[Proposal] = field(default_factory=list)
     lists: dict[str, int] = field(default_factory=dict)
     passed_over: Counter[str] = field(default_factory=Counter)
+    passed_names: list[str] = field(default_factory=list)
 
 
 # Objects to proposals --------------------------------------------------------------------------------
 
 
-def objects(tables: Tables, passed_over: Counter[str]) -> list[Proposal]:
-    """A proposal for each object, in the order secrets, leases, users, queues, dynamic leases."""
+def objects(tables: Tables, found: Found) -> list[Proposal]:
+    """A proposal for each object, in the order secrets, leases, users, queues, dynamic leases; what is passed over is
+    noted in ``found``."""
+    passed_over = found.passed_over
     profiles = {row.get("name", ""): row for row in tables.profiles}
     user_profiles = {row.get("name", ""): row for row in tables.user_profiles}
     sessions = {row.get("name", ""): row.get("address", "") for row in tables.sessions}
@@ -143,7 +148,7 @@ def objects(tables: Tables, passed_over: Counter[str]) -> list[Proposal]:
         if row.get("name") and not _flag(row, "dynamic") and row["name"] not in _TRIALS:
             passed_over["password"] += _hidden(row)
             proposals.append(_user(row, user_profiles.get(row.get("profile", ""), {})))
-    proposals += _queues(tables.queues, proposals, dynamic, passed_over)
+    proposals += _queues(tables.queues, proposals, dynamic, found)
     used = {proposal.address for proposal in proposals} | {proposal.mac for proposal in proposals if proposal.mac}
     for row in dynamic:
         proposal = _lease(row)
@@ -164,6 +169,7 @@ def _secret(row: Row, profile: Row, sessions: Mapping[str, str]) -> Proposal:
         mac(row.get("caller-id", "")), row.get("profile", ""), speed(profile.get("rate-limit", "")),
         row.get("comment", ""), _tag(row), _flag(row, "disabled"), lists=_names(profile.get("address-list", "")),
         session=address(sessions.get(name, "")), code=name,
+        networks=(*_routes(row.get("routes", "")), *_routes(row.get("ipv6-routes", ""))),
     )  # fmt: skip
 
 
@@ -187,10 +193,9 @@ def _user(row: Row, profile: Row) -> Proposal:
     )  # fmt: skip
 
 
-def _queues(
-    rows: Sequence[Row], proposals: Sequence[Proposal], dynamic: Sequence[Row], passed_over: Counter[str]
-) -> list[Proposal]:
-    """Give each proposal its queue; what is left and serves one address is a client with a static address."""
+def _queues(rows: Sequence[Row], proposals: Sequence[Proposal], dynamic: Sequence[Row], found: Found) -> list[Proposal]:
+    """Give each proposal its queue; what is left and serves an address is a client with a static one. A queue for a
+    network alone may be one for many clients: it is passed over, by name."""
     by_target: dict[str, Proposal] = {}
     for proposal in proposals:
         keys = [proposal.address, proposal.address6]
@@ -205,34 +210,42 @@ def _queues(
         targets = [part.strip() for part in row.get("target", "").split(",")]
         hosts = [where for part in targets if (where := address(part))]
         nets6 = [where for part in targets if (where := prefix6(part))]
+        nets4 = [where for part in targets if (where := prefix4(part))]
         owner = next((by_target[key] for key in (*hosts, *nets6, *targets) if key in by_target), None)
         if owner is not None:
-            _attach(owner, row, nets6)
-        elif len(hosts) == 1 or (not hosts and len(nets6) == 1 and len(targets) == 1):
-            made = _of_queue(row, hosts, nets6, leased)
+            _attach(owner, row, hosts, nets4, nets6)
+        elif len(targets) == len(hosts) + len(nets4) + len(nets6) and (hosts or (nets6 and not nets4)):
+            made = _of_queue(row, hosts, nets4, nets6, leased)
             alone.append(made)
             for key in (*hosts, *nets6):
                 by_target.setdefault(key, made)
         else:
-            passed_over["target"] += 1
+            found.passed_over["target"] += 1
+            found.passed_names.append(row.get("name", ""))
     return alone
 
 
-def _of_queue(row: Row, hosts: Sequence[str], nets6: Sequence[str], leased: Mapping[str, Row]) -> Proposal:
+def _of_queue(
+    row: Row, hosts: Sequence[str], nets4: Sequence[str], nets6: Sequence[str], leased: Mapping[str, Row]
+) -> Proposal:
     """A queue that no other object explains. Where its address is leased for the moment, it is a lease's client."""
     where = hosts[0] if hosts else ""
     lease = leased.get(where)
     made = Proposal("queue", "", "dhcp" if lease is not None else "static", address=where)
     made.mac = mac(lease.get("mac-address", "")) if lease is not None else ""
-    _attach(made, row, nets6)
+    _attach(made, row, hosts, nets4, nets6)
     made.name, made.code = _line(row.get("comment", "")) or _line(row.get("name", "")), row.get("name", "")
     made.disabled = _flag(row, "disabled")
     return made
 
 
-def _attach(proposal: Proposal, row: Row, nets6: Sequence[str]) -> None:
-    """The router takes the first queue that fits, so the first one's speed holds."""
+def _attach(proposal: Proposal, row: Row, hosts: Sequence[str], nets4: Sequence[str], nets6: Sequence[str]) -> None:
+    """The router takes the first queue that fits, so the first one's speed holds. Whatever else it serves is the
+    client's too."""
     proposal.queues += 1
+    own6 = proposal.address6 or (nets6[0] if nets6 else "")
+    more = [place for place in (*hosts, *nets4, *nets6) if place not in (proposal.address, own6, *proposal.networks)]
+    proposal.networks = (*proposal.networks, *dict.fromkeys(more))
     if proposal.queues > 1:
         return
     proposal.speed = speed(row.get("max-limit", "")) or proposal.speed
@@ -279,6 +292,21 @@ def _hidden(row: Row) -> bool:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _routes(text: str) -> list[str]:
+    """The networks that a secret routes to its user: ``203.0.113.8/29 10.0.0.1 1, …``."""
+    places = (part.split()[0] for part in text.split(",") if part.strip())
+    return [found for place in places if (found := prefix4(place) or address(place) or prefix6(place))]
+
+
+def prefix4(text: str) -> str:
+    """One IPv4 network of more than one address in its usual form; empty for anything else."""
+    try:
+        net = ipaddress.IPv4Network(text.strip(), strict=False)
+    except ValueError:
+        return ""
+    return str(net) if 0 < net.prefixlen < 32 else ""
 
 
 def address(text: str) -> str:

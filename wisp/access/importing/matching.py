@@ -16,7 +16,7 @@ def propose(tables: Tables, known: Sequence[KnownClient], plans: Sequence[KnownP
     ``codes``: every code that is taken, also by cancelled clients and on other routers.
     """
     found = Found()
-    found.proposals = objects(tables, found.passed_over)
+    found.proposals = objects(tables, found)
     taken = set(codes)
     kept = []
     found.proposals = list(_matched(found.proposals, _Index(known), taken))
@@ -133,6 +133,8 @@ def _compare(proposal: Proposal, plans: Mapping[int, KnownPlan]) -> None:
             continue  # our own lease: its address is the router's choice
         if value and value != getattr(client, name):
             proposal.changes.append(name)
+    if set(proposal.networks) - {*client.networks, client.address, client.address6}:
+        proposal.changes.append("networks")
     present, suggested = plans.get(client.plan_id), plans.get(proposal.plan_id)
     if suggested is not None and (present is None or (present.up, present.down) != (suggested.up, suggested.down)):
         proposal.changes.append("plan")

@@ -15,6 +15,7 @@ from wisp.access.importing import matching
 from wisp.access.importing.domain import DISABLED, Found, KnownClient, KnownPlan, Proposal, Tables
 from wisp.access.importing.models import RouterImport, RouterImportEntry, RouterImportRow
 from wisp.access.models import Access, RouterSync
+from wisp.clients import networks
 from wisp.clients.models import Client, Plan
 from wisp.core import audit, clock, crypto
 from wisp.core.crypto import SecretUnreadable
@@ -33,6 +34,8 @@ LONGEST = 400
 """Letters of a typed value that are kept; every rule allows fewer."""
 TAKES = ("cut", "notice")
 SHOWS = ("all", "new", "changed", "conflict", "same", "problems", "lists")
+NAMES = 20
+"""So many queues that are passed over are named."""
 CHUNK = 1_000
 
 
@@ -50,7 +53,9 @@ def target(router: Router) -> Target:
 def prepare(router_id: int, tables: Tables, scope: Scope) -> Found:
     """What the tables suggest, against the clients that are there now. Only reads."""
     held = _held(router_id)
-    known = [_known(client, scope, held.get(client.id)) for client in session().scalars(_clients_of(router_id))]
+    here = list(session().scalars(_clients_of(router_id)))
+    further = networks.of([client.id for client in here])
+    known = [_known(client, scope, held.get(client.id), further.get(client.id, ())) for client in here]
     columns = (Plan.id, Plan.name, Plan.down, Plan.up, Plan.router_profile)
     plans = [KnownPlan(*row) for row in session().execute(sa.select(*columns).where(Plan.active).order_by(Plan.id))]
     return matching.propose(tables, known, plans, session().scalars(sa.select(Client.code)))
@@ -78,7 +83,9 @@ def _held(router_id: int) -> dict[int, frozenset[str]]:
     return found
 
 
-def _known(client: Client, scope: Scope, held: frozenset[str] | None = None) -> KnownClient:
+def _known(
+    client: Client, scope: Scope, held: frozenset[str] | None = None, further: tuple[str, ...] = ()
+) -> KnownClient:
     try:
         password = crypto.decrypt(client.password)
     except SecretUnreadable:
@@ -86,6 +93,7 @@ def _known(client: Client, scope: Scope, held: frozenset[str] | None = None) -> 
     return KnownClient(
         client.id, client.code, client.name, client.connection, client.address or "", client.address6 or "",
         client.mac, client.username, password, client.plan_id, not scope.allows(client.zone_id), held or frozenset(),
+        further,
     )  # fmt: skip
 
 
@@ -100,7 +108,7 @@ def keep(router: Router, found: Found, scope: Scope) -> RouterImport:
     review = RouterImport(
         router_id=router.id, token=secrets.token_urlsafe(32), actor=audit.actor().name, created_at=now, touched_at=now,
         lists=[[name, count, on_list.get(name, 0)] for name, count in found.lists.items() if count],
-        choices={}, passed_over=dict(found.passed_over),
+        choices={}, passed_over={**found.passed_over, "names": found.passed_names[:NAMES]},
     )  # fmt: skip
     session().add(review)
     session().flush()
@@ -145,6 +153,7 @@ def _row(
         email=client.email if client else "", phone=client.phone if client else "",
         zone_id=client.zone_id if client else zone_id, plan_id=plan_id or None, source=proposal.source,
         connection=proposal.connection, address=proposal.address, address6=proposal.address6, mac=proposal.mac,
+        networks=" ".join(proposal.networks),
         username=proposal.username, password=crypto.encrypt(proposal.password), comment=proposal.comment,
         profile=proposal.profile, up=up, down=down, dynamic=proposal.dynamic, reason=proposal.reason,
         reason_values=proposal.values,

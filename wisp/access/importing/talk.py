@@ -15,7 +15,7 @@ TRIES = 3
 """How often a removal connects at most."""
 _SECRET = (
     "name", "password", "service", "caller-id", "profile", "remote-address", "remote-ipv6-prefix", "comment",
-    "disabled",
+    "disabled", "routes", "ipv6-routes",
 )  # fmt: skip
 _PROFILE = ("name", "rate-limit", "address-list")
 _QUEUE = ("name", "target", "max-limit", "comment", "disabled", "dynamic")
