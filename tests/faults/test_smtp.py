@@ -19,6 +19,7 @@ from tests.support.mail import MailServer
 from tests.support.outbox import queued, row, states
 from wisp.core import clock
 from wisp.core.db import session, transaction
+from wisp.core.lease import LEASE
 from wisp.outbox import delivery, server, service, transport
 from wisp.outbox.models import MailServer as ServerRow
 
@@ -321,7 +322,7 @@ def test_a_lease_that_passed_is_not_written_over(ctx: Flask, smtp: MailServer) -
     ids, lease = delivery.claim()
     assert ids == [one]
     assert delivery.claim()[0] == []
-    with clock.frozen(clock.now() + delivery.LEASE + timedelta(seconds=1)):
+    with clock.frozen(clock.now() + LEASE + timedelta(seconds=1)):
         again, newer = delivery.claim()
         assert again == [one]
         assert newer != lease
@@ -330,6 +331,24 @@ def test_a_lease_that_passed_is_not_written_over(ctx: Flask, smtp: MailServer) -
         assert row(one).state == "pending"
         assert run._begin(delivery.Outgoing(one, "", None), newer) is not None
         assert row(one).state == "sending"
+
+
+def test_a_batch_is_held_for_longer_while_it_is_worked_at(ctx: Flask, smtp: MailServer, monkeypatch) -> None:
+    """A message takes half the lease. Another deliverer, who looks just before the next one, finds nothing."""
+    count, begin, found = 6, clock.now(), []
+    queued(count)
+    real = delivery._Delivery._send
+
+    def send(self, *rest) -> None:
+        real(self, *rest)
+        clock._frozen = begin + len(found) * (LEASE / 2)
+        found.append(delivery.claim()[0])
+        clock._frozen += LEASE / 2
+
+    monkeypatch.setattr(delivery._Delivery, "_send", send)
+    with clock.frozen(begin):
+        assert delivery.deliver().sent == count
+    assert found == [[]] * count
 
 
 def test_two_deliverers_at_once_send_nothing_twice(

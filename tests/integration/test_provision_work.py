@@ -19,6 +19,7 @@ from wisp.clients import service as clients
 from wisp.clients.models import Client, Plan
 from wisp.core import clock, events, queue
 from wisp.core.db import db, session, transaction
+from wisp.core.lease import LEASE
 from wisp.demo.routeros import SimulatorServer
 from wisp.gateway import menus
 from wisp.routers.models import Router
@@ -126,7 +127,7 @@ def test_it_goes_in_chunks_and_gives_the_router_back_between_them(
 
 def test_while_somebody_else_is_at_the_router_nothing_is_sent_and_after_it_the_work_goes_on(tower: Tower) -> None:
     with transaction() as s:
-        s.add(RouterSync(router_id=tower.router_id, lease_owner="other", lease_until=clock.now() + 2 * work.sync.LEASE))
+        s.add(RouterSync(router_id=tower.router_id, lease_owner="other", lease_until=clock.now() + LEASE))
     p.add(tower, **p.KINDS["static"])
     assert tower.server.counters.logins == 0
     with transaction() as s:

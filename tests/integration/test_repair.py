@@ -16,6 +16,7 @@ from wisp.core import clock, queue
 from wisp.core.audit import AuditEntry
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
+from wisp.core.lease import LEASE
 from wisp.demo.routeros import SimulatorServer
 from wisp.gateway import GatewayError
 
@@ -101,7 +102,7 @@ def test_it_never_works_beside_a_synchronisation(mixed: Site) -> None:  # noqa: 
     with pytest.raises(Refused) as refused, transaction():
         repair.begin(mixed.router_id, "person")
     assert refused.value.code == "access.busy"
-    with clock.frozen(clock.now() + sync.LEASE + timedelta(seconds=1)):
+    with clock.frozen(clock.now() + LEASE + timedelta(seconds=1)):
         with transaction():
             repair.begin(mixed.router_id, "person")  # its time ran out
         with transaction():

@@ -10,6 +10,7 @@ from wisp.access.rules import service as rules
 from wisp.access.rules import verdicts
 from wisp.core import clock
 from wisp.core.db import after_commit, session, transaction, write
+from wisp.core.lease import SWEEP, kept
 from wisp.core.queue import enqueue_after_commit, job, periodic, rehearsal
 from wisp.gateway import GatewayError
 
@@ -19,7 +20,7 @@ ROUNDS = 10
 
 log = logging.getLogger(__name__)
 
-periodic("access-sweep", "access.sweep", seconds=60)
+periodic("access-sweep", "access.sweep", seconds=SWEEP)
 periodic("access-reconcile", "access.reconcile", seconds=24 * 3600)
 
 
@@ -70,7 +71,7 @@ def _round(router_id: int, owner: str, *, force: bool, keep: bool, silence: knoc
     if news:
         write(lambda: sync.note(plan, owner, news))
     if silence is None:
-        with transcripts.transcribed() as transcript:
+        with transcripts.transcribed() as transcript, kept(lambda: sync.renew(router_id, owner)):
             result = converse(
                 plan,
                 lambda: write(lambda: sync.renew(router_id, owner)),
@@ -90,7 +91,7 @@ def _round(router_id: int, owner: str, *, force: bool, keep: bool, silence: knoc
 
 @job("access.sweep", queue="routers", timeout=60)
 def sweep() -> None:
-    """Every minute: start the synchronisations that are due (lost orders, ended pauses), look after outages."""
+    """Often: start the synchronisations that are due (lost orders, ended pauses), look after outages."""
     with transaction():
         answering = outages.watch()
         service.request_sync(answering)

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from wisp.access import ordering
 from wisp.access.domain import Outcome
 from wisp.access.models import Outage, OutageTask, RouterSync
 from wisp.clients.models import Client
@@ -113,11 +114,9 @@ def _alert(kind: str, routers: list[dict[str, Any]]) -> None:
 
 def _wait_for_more(since: datetime) -> bool:
     now = clock.now()
-    if now - since >= TOGETHER:
+    if clock.since(since, TOGETHER):
         return False
-    at_work = sa.or_(
-        sa.and_(RouterSync.requested > RouterSync.done, RouterSync.error == ""), RouterSync.lease_until > now
-    )
+    at_work = sa.or_(sa.and_(RouterSync.requested > RouterSync.done, RouterSync.error == ""), ~ordering.unleased(now))
     runs = (
         sa.select(_run.c.id)
         .join(PeriodicTask, PeriodicTask.id == _run.c.task_id)
@@ -223,11 +222,11 @@ def watch() -> list[int]:
 
 
 def _tell_off(now: datetime) -> None:
-    limit = now - timedelta(minutes=settings.company().outage_minutes)
+    long_enough = clock.since(Outage.started_at, timedelta(minutes=settings.company().outage_minutes))
     query = (
         sa.select(Outage, Router)
         .join(Router, Router.id == Outage.router_id)
-        .where(Outage.ended_at.is_(None), Outage.alerted_at.is_(None), Outage.started_at <= limit)
+        .where(Outage.ended_at.is_(None), Outage.alerted_at.is_(None), long_enough)
         .order_by(sa.func.lower(Router.name))
         .with_for_update(of=Outage, skip_locked=True)
     )

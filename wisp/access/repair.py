@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from wisp.access import service, sync
+from wisp.access import ordering, service, sync
 from wisp.access.conversation import DEADLINE, Conversation, Plan
 from wisp.access.domain import Add, Change, Difference
 from wisp.access.models import RouterSync
 from wisp.core import audit, clock
 from wisp.core.db import session
 from wisp.core.errors import Refused
+from wisp.core.lease import LEASE
 from wisp.gateway import Connection, ErrorCode, GatewayError, NewEntry, Outcome, Status, connect, menus
 from wisp.routers.models import Router
 
@@ -55,13 +56,11 @@ def chosen(texts: Collection[str]) -> frozenset[Key]:
 
 def begin(router_id: int, owner: str) -> Plan:
     """Take the router's lease and read what is wanted. Refused where it is being synchronised at this moment."""
-    now = clock.now()
     service.ensure_sync(router_id)
-    free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now)
     taken = session().scalar(
         sa.update(RouterSync)
-        .where(RouterSync.router_id == router_id, free)
-        .values(lease_owner=owner, lease_until=now + sync.LEASE)
+        .where(RouterSync.router_id == router_id, ordering.unleased())
+        .values(lease_owner=owner, lease_until=clock.now() + LEASE)
         .returning(RouterSync.router_id)
         .execution_options(synchronize_session=False)
     )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
 
-from wisp.access import hours, left, outages
+from wisp.access import hours, left, ordering, outages
 from wisp.access.domain import Outcome, SyncReport
 from wisp.access.models import Access, RouterSync, RouterVerdict
 from wisp.access.ordering import SYNC, SYNC_AWAY, enqueue_syncs, enqueue_syncs_after_commit, silent
@@ -226,8 +226,8 @@ def due_syncs(now: datetime) -> list[int]:
         .where(
             Router.archived_at.is_(None),
             sa.or_(RouterSync.requested > RouterSync.done, RouterSync.next_attempt_at.is_not(None)),
-            sa.or_(RouterSync.next_attempt_at.is_(None), RouterSync.next_attempt_at <= now),
-            sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now),
+            ordering.rested(now),
+            ordering.unleased(now),
         )
         .order_by(RouterSync.router_id)
     )

@@ -14,7 +14,7 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from wisp.access import answers, hours, left, outages, service
+from wisp.access import answers, hours, left, ordering, outages, service
 from wisp.access.domain import Lists, Outcome, SyncReport, pause
 from wisp.access.knocking import PATIENCE
 from wisp.access.levers import Lever
@@ -25,14 +25,13 @@ from wisp.clients.models import Client, ClientNetwork
 from wisp.core import clock, events, queue
 from wisp.core.crypto import SecretUnreadable
 from wisp.core.db import NOBODY, after_commit, session, update_each
+from wisp.core.lease import LEASE
 from wisp.gateway import ErrorCode, Target
 from wisp.routers import health
 from wisp.routers import service as routers
 from wisp.routers.models import Router, Zone
 from wisp.settings import service as settings
 
-LEASE = timedelta(seconds=120)
-"""Longer than one connection may take (conversation.DEADLINE); renewed before each further one."""
 _KEPT_OUT = frozenset(code.value for code in (
     ErrorCode.unreachable, ErrorCode.refused, ErrorCode.silent, ErrorCode.login, ErrorCode.tls,
 ))  # fmt: skip
@@ -67,22 +66,21 @@ def claim(router_id: int, owner: str, *, force: bool) -> int | None:
 
 
 def _take(router_id: int, owner: str, *, force: bool) -> int | None:
-    now = clock.now()
-    free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now, RouterSync.lease_owner == owner)
-    rested = sa.or_(RouterSync.next_attempt_at.is_(None), RouterSync.next_attempt_at <= now, sa.literal(force))
+    free = sa.or_(ordering.unleased(), RouterSync.lease_owner == owner)
+    rested = sa.or_(ordering.rested(), sa.literal(force))
     something = sa.or_(RouterSync.requested > RouterSync.done, RouterSync.next_attempt_at.is_not(None))
     alive = RouterSync.router_id.in_(sa.select(Router.id).where(Router.archived_at.is_(None)))
     return session().scalar(
         sa.update(RouterSync)
         .where(RouterSync.router_id == router_id, free, rested, something, alive)
-        .values(lease_owner=owner, lease_until=now + LEASE)
+        .values(lease_owner=owner, lease_until=clock.now() + LEASE)
         .returning(RouterSync.requested)
         .execution_options(synchronize_session=False)
     )
 
 
 def renew(router_id: int, owner: str) -> None:
-    """Keep the lease for another connection. Raises LeaseLost."""
+    """Keep the lease. Raises LeaseLost."""
     _update_own(router_id, owner, lease_until=clock.now() + LEASE)
 
 

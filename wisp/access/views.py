@@ -20,6 +20,7 @@ from wisp.access.rules.wanted import FILTER6, MENUS
 from wisp.clients.models import Client
 from wisp.core.db import session, transaction
 from wisp.core.errors import Refused
+from wisp.core.lease import kept
 from wisp.core.permissions import Permission
 from wisp.gateway import GatewayError
 from wisp.routers import service as routers
@@ -176,7 +177,8 @@ def repair_some(router_id: int) -> Response:
     done, error = None, ""
     with transcripts.transcribed() as transcript:
         try:
-            done = repair.work(plan, wanted)
+            with kept(lambda: sync.renew(router_id, owner)):
+                done = repair.work(plan, wanted)
         except GatewayError as failure:
             error = failure.code.value
         finally:

@@ -191,8 +191,8 @@ def everything(action: BulkAction, values: Values, scope: Scope) -> Iterator[tup
 
 def abandoned() -> list[int]:
     """Runs that somebody must take up again."""
-    old = clock.now() - ABANDONED
-    return list(session().scalars(sa.select(BulkRun.id).where(BulkRun.state.in_(OPEN), BulkRun.touched_at < old)))
+    old = clock.since(BulkRun.touched_at, ABANDONED)
+    return list(session().scalars(sa.select(BulkRun.id).where(BulkRun.state.in_(OPEN), old)))
 
 
 def visible(scope: Scope) -> "sa.Select[BulkRun]":

@@ -7,6 +7,7 @@ test can set the clock and two machines with different database servers still ag
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 _frozen: datetime | None = None
@@ -23,6 +24,21 @@ def now() -> datetime:
 def today(timezone: ZoneInfo) -> date:
     """The local date in ``timezone``."""
     return now().astimezone(timezone).date()
+
+
+def due(moment: Any, longest: timedelta, at: datetime | None = None) -> Any:
+    """Whether a moment that something only waits for has come; a column gives a condition (NULL: not true).
+
+    One that is further ahead than the ``longest`` wait for it was written by a clock that has been set back since: it
+    has come, too, or the work would stand still for as long as that jump. ``at``: asked then, not now.
+    """
+    at = at or now()
+    return (moment <= at) | (moment > at + longest)
+
+
+def since(moment: Any, span: timedelta) -> Any:
+    """Whether ``span`` has passed since a moment; by the same rule also where that moment is still to come."""
+    return due(moment, span, now() - span)
 
 
 @contextmanager

@@ -30,6 +30,10 @@ LOOK = 15.0
 """Seconds between two looks at who is there."""
 GIVE_UP = 5.0
 PAUSE = 2.0
+SET_BACK = 60.0
+"""Seconds by which the clock is set right without a word."""
+CLOCK = "wisp:clock"
+"""Where in Redis the moment of the last look stands."""
 
 log = logging.getLogger(__name__)
 
@@ -70,15 +74,26 @@ class AppScheduler(Scheduler):
                 timer.delete()
 
     def enqueue_jobs(self) -> list[Job]:
-        """One look: first put back what is missing, then enqueue what is due."""
+        """One look: first put back what is missing, or is further ahead than its period since the clock was set back;
+        then enqueue what is due."""
         self.look()
-        for id, known in wanted.items():
-            if id not in self:
+        self.watch_clock()
+        moments = self.connection.zmscore(self.scheduled_jobs_key, list(wanted))
+        for (id, known), moment in zip(wanted.items(), moments, strict=True):
+            if moment is None or moment > time.time() + known.seconds + 1:
                 self.schedule(_moment(), ENTRY, args=[known.job], interval=known.seconds, id=id, description=known.job)
         due: list[Job] = list(self.get_jobs_to_queue())
         for timer in due:
             self.enqueue_job(timer)
         return due
+
+    def watch_clock(self) -> None:
+        """Have it said once where the machine's clock was set back, also while no scheduler ran."""
+        now = time.time()
+        seen = self.connection.set(CLOCK, now, get=True)
+        if seen is not None and float(seen) > now + SET_BACK:
+            log.warning("the clock was set back by %d seconds", float(seen) - now)
+            enqueue("core.clock_set_back", round(float(seen) - now))
 
     def enqueue_job(self, timer: Job) -> None:
         """Enqueue the job of a timer and wind the timer up again."""

@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 
 from wisp.access import service as access
 from wisp.access.rules import verdicts
+from wisp.core import clockwatch
 from wisp.core.permissions import Permission
 from wisp.dashboard import queries
 from wisp.outbox import server as mail_server
@@ -48,6 +49,7 @@ def _news() -> dict[str, Any]:
         found["mails"] = {**outbox.counts(scope()), "failed": outbox.failed(scope())}
         found["mail_state"] = mail_server.state()
         found["mail_set_up"] = transport.configured()
+    found["set_back"] = clockwatch.last() if can(P.SETTINGS_MANAGE) else None
     found["no_alerts"] = can(P.SETTINGS_MANAGE) and not settings.alert_addresses()
     found["calm"] = not _anything(found)
     found["under_way"] = found.get("mails", {}).get("pending", 0) + found.get("mails", {}).get("sending", 0)
@@ -63,6 +65,7 @@ def _anything(found: dict[str, Any]) -> bool:
         or found.get("waiting_online")
         or found.get("troubled")
         or found.get("missed")
+        or found.get("set_back")
         or mails.get("failed")
         or mails.get("held")
         or (server is not None and server.error)

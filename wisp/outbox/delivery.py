@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from wisp.core import clock
 from wisp.core.db import session, transaction
+from wisp.core.lease import LEASE
 from wisp.core.sql import unhurried
 from wisp.outbox import domain, server, service, transport
 from wisp.outbox.models import UNSENT, MailServer, Message
@@ -31,7 +32,6 @@ from wisp.outbox.rendering import Outgoing, make_letters
 from wisp.outbox.transport import Answer, Fate, Line, MailSettings, MailTrouble, Trouble
 
 BATCH = 50
-LEASE = timedelta(minutes=10)
 SECONDS = 240.0
 ALIKE = 3
 """So many recipients of one batch refused in the same words: it is us that the server refuses, not them."""
@@ -113,7 +113,7 @@ def deliver(*, ignore_pauses: bool = False, despite_pause: bool = False, seconds
 def recover_lost() -> int:
     """Take back rows that a dead deliverer left ``sending``: nobody knows whether the server took them. Each is tried
     once more, marked; after a second time a person decides. In the present transaction; returns how many."""
-    lost = [_table.c.state == "sending", UNSENT, _table.c.lease_until <= clock.now()]
+    lost = [_table.c.state == "sending", UNSENT, service.unleased()]
     result = session().execute(sa.update(_table).where(*lost).values(**_unknown()))
     count: int = result.rowcount  # type: ignore[attr-defined]
     if count:
@@ -142,15 +142,14 @@ def _forget_pauses() -> None:
 
 def claim(limit: int = BATCH) -> tuple[list[int], datetime]:
     """Take up to ``limit`` due rows, urgent ones first: their ids and the lease, which proves that they are ours."""
-    now = clock.now()
-    lease = now + LEASE
+    lease = clock.now() + LEASE
     free = (
         sa.select(_table.c.id)
         .where(
             _table.c.state == "pending",
             UNSENT,
-            _table.c.next_attempt_at <= now,
-            sa.or_(_table.c.lease_until.is_(None), _table.c.lease_until <= now),
+            clock.due(_table.c.next_attempt_at, domain.LONGEST_PAUSE),
+            service.unleased(),
         )
         .order_by(_table.c.priority, _table.c.next_attempt_at, _table.c.id)
         .limit(limit)
@@ -163,12 +162,12 @@ def claim(limit: int = BATCH) -> tuple[list[int], datetime]:
     return ids, lease
 
 
-def _release(ids: Sequence[int], lease: datetime) -> None:
-    """Give back rows that were taken and not begun."""
+def _take(ids: Sequence[int], lease: datetime, until: datetime | None) -> None:
+    """Hold rows that were taken and not begun until then, or give them back (None)."""
     if ids:
         mine = [_table.c.id.in_(ids), _table.c.state == "pending", _table.c.lease_until == lease]
         with transaction() as s:
-            s.execute(sa.update(_table).where(*mine).values(lease_until=None))
+            s.execute(sa.update(_table).where(*mine).values(lease_until=until))
 
 
 @dataclass
@@ -190,6 +189,7 @@ class _Delivery:
     settings: MailSettings
     report: Report
     deadline: float
+    lease: datetime = field(default_factory=clock.now)
     line: Line | None = None
     result: _Result | None = None
     refused: list[int] = field(default_factory=list)
@@ -203,14 +203,14 @@ class _Delivery:
                 if monotonic() > self.deadline:
                     self.report.state = "more"
                     break
-                ids, lease = claim()
+                ids, self.lease = claim()
                 if not ids:
                     break
                 try:
-                    self._batch(ids, lease)
+                    self._batch(ids)
                 finally:
                     self._flush()
-                    _release(ids, lease)
+                    _take(ids, self.lease, None)
                 self.refused += [id for same in self.alike.values() for id in same]
             self._settle_refused()
         except MailTrouble as trouble:
@@ -221,22 +221,30 @@ class _Delivery:
             with transaction():
                 server.worked()
 
-    def _batch(self, ids: Sequence[int], lease: datetime) -> None:
+    def _batch(self, ids: Sequence[int]) -> None:
         self.alike = {}
         rows = {m.id: m for m in session().scalars(sa.select(Message).where(Message.id.in_(ids)))}
         ready = make_letters([rows[i] for i in ids if i in rows], self.settings)
         rows.clear()
         session().rollback()  # no transaction, not even a reading one, stays open while the network is waited for
-        for outgoing in ready:
+        for number, outgoing in enumerate(ready):
             if monotonic() > self.deadline:
                 return
+            self._renew(ids[number:])
             if outgoing.letter is None:
-                self._unmade(outgoing, lease)
+                self._unmade(outgoing, self.lease)
                 continue
             self._open()
-            begun = self._begin(outgoing, lease)
+            begun = self._begin(outgoing, self.lease)
             if begun is not None:
                 self._send(outgoing, begun)
+
+    def _renew(self, ids: Sequence[int]) -> None:
+        """Hold the rest of the batch for longer, once half of its lease is over."""
+        now = clock.now()
+        if self.lease - now < LEASE / 2:
+            _take(ids, self.lease, now + LEASE)
+            self.lease = now + LEASE
 
     def _open(self) -> None:
         if self.line is None:
@@ -255,7 +263,7 @@ class _Delivery:
     def _begin(self, outgoing: Outgoing, lease: datetime) -> datetime | None:
         """Record the fate of the message before and turn this one's row ``sending``; its own lease, or None where the
         row is not ours any more (the lease passed, a person held it)."""
-        own = clock.now() + LEASE
+        own = clock.now() + domain.SENDING
         values = {"row": outgoing.id, "taken": lease, "own": own, "text": outgoing.subject}
         with transaction() as s:
             self._record(s)

@@ -31,6 +31,11 @@ def pause(failures: int, chance: Callable[[], float] = random.random) -> timedel
     return timedelta(minutes=minutes * (1 + JITTER * chance()))
 
 
+LONGEST_PAUSE = timedelta(minutes=PAUSES[-1] * (1 + JITTER))
+SENDING = timedelta(minutes=5)
+"""The lease of a message that is being handed over: longer than a server may take for it."""
+
+
 class About(StrEnum):
     """What a refusal is about: this recipient (or message) only, our sending as a whole, or one cannot tell."""
 

@@ -1,10 +1,11 @@
 """Jobs of the outbox. Both may run twice and beside one another: rows are leased, see ``wisp.outbox.delivery``."""
 
 from wisp.core.db import session, transaction
+from wisp.core.lease import SWEEP
 from wisp.core.queue import is_inline, job, periodic
 from wisp.outbox import delivery, server, service
 
-periodic("outbox-sweep", "outbox.sweep", seconds=60)
+periodic("outbox-sweep", "outbox.sweep", seconds=SWEEP)
 
 
 @job(service.DELIVER, queue="mail", timeout=600)

@@ -22,7 +22,7 @@ def state() -> MailServer:
 def paused() -> bool:
     """True while nobody should connect."""
     until = state().paused_until
-    return until is not None and until > clock.now()
+    return until is not None and not clock.due(until, domain.LONGEST_PAUSE)
 
 
 def failed(code: str, detail: str, *, after_success: bool) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from wisp.core import audit, clock, queue
 from wisp.core.db import UTCDateTime, after_commit, insert_into, session
 from wisp.core.errors import Refused
+from wisp.core.lease import LEASE
 from wisp.core.scope import EVERYTHING, Scope
 from wisp.outbox import domain, kinds
 from wisp.outbox.models import STATES, UNSENT, Message
@@ -215,7 +216,7 @@ def hold_old() -> int:
             Message.state == "pending",
             UNSENT,
             sa.func.coalesce(Message.released_at, Message.created_at) < before,
-            sa.or_(Message.lease_until.is_(None), Message.lease_until <= now),
+            unleased(),
         )
         .values(
             state="held",
@@ -229,12 +230,21 @@ def hold_old() -> int:
     return count
 
 
+def unleased(now: datetime | None = None) -> sa.ColumnElement[bool]:
+    """Over Message: no deliverer has it."""
+    until, sending = Message.lease_until, Message.state == "sending"
+    return sa.or_(
+        sa.and_(~sending, until.is_(None)),
+        sa.and_(~sending, clock.due(until, LEASE, now)),
+        sa.and_(sending, clock.due(until, domain.SENDING, now)),
+    )
+
+
 def due(now: datetime | None = None) -> bool:
     """True where something waits whose moment has come, or was left behind by a deliverer that died."""
-    now = now or clock.now()
-    free = sa.or_(Message.lease_until.is_(None), Message.lease_until <= now)
-    waiting = sa.and_(Message.state == "pending", UNSENT, Message.next_attempt_at <= now, free)
-    lost = sa.and_(Message.state == "sending", UNSENT, Message.lease_until <= now)
+    ready = clock.due(Message.next_attempt_at, domain.LONGEST_PAUSE, now)
+    waiting = sa.and_(Message.state == "pending", UNSENT, ready, unleased(now))
+    lost = sa.and_(Message.state == "sending", UNSENT, unleased(now))
     return any(session().scalar(sa.select(Message.id).where(rule).limit(1)) is not None for rule in (waiting, lost))
 
 

@@ -8,7 +8,7 @@ from wisp.core import audit, clock
 from wisp.core.db import session, transaction
 from wisp.core.locales import language_or
 from wisp.outbox import domain, server, service, transport
-from wisp.outbox.delivery import LEASE
+from wisp.outbox.domain import SENDING
 from wisp.outbox.models import URGENT, Message
 from wisp.outbox.rendering import Outgoing, make_letters
 from wisp.outbox.transport import Fate, Line, MailSettings, MailTrouble
@@ -42,7 +42,7 @@ def send_test(address: str, settings: MailSettings | None = None) -> Result:
     now = clock.now()
     row = Message(
         kind="test", recipient=address, language=language_or(company().language), priority=URGENT,
-        state="sending", created_at=now, lease_until=now + LEASE, data={"server": settings.server},
+        state="sending", created_at=now, lease_until=now + SENDING, data={"server": settings.server},
     )  # fmt: skip
     where = f"{settings.server}:{settings.port}"
     with transaction() as s:
@@ -82,7 +82,7 @@ def send_by(settings: MailSettings | None, kind: str) -> None:
     For word of a change of the mail server: it goes out by the one before, so that whoever names a server of their own
     cannot keep it back.
     """
-    lease = clock.now() + LEASE
+    lease = clock.now() + SENDING
     waiting = sa.update(Message).where(Message.kind == kind, Message.state == "pending", Message.lease_until.is_(None))
     if settings is not None:
         with transaction() as s:

@@ -257,7 +257,7 @@ def confirm(client_id: int) -> bool:
             "back_at": sa.case((sa.or_(goes_on, begins), back), else_=sa.null()),
             "ended": ~sa.or_(goes_on, begins),
         },
-        where=PortalPause.confirmed_at <= now - hours,
+        where=clock.since(PortalPause.confirmed_at, hours),
     ).returning(PortalPause.client_id)
     if session().scalar(statement) is None:
         return False
@@ -281,8 +281,10 @@ def remind() -> tuple[int, int]:
 
     Not for whoever is cut, cancelled, free, excluded or has promised to pay since.
     """
-    now = clock.now()
-    over = sa.select(PortalPause.client_id).where(PortalPause.back_at <= now).order_by(PortalPause.client_id)
+    now, longest = clock.now(), timedelta(hours=settings.company().notice_hours)
+    over = (
+        sa.select(PortalPause.client_id).where(clock.due(PortalPause.back_at, longest)).order_by(PortalPause.client_id)
+    )
     ended = (
         sa.update(PortalPause)
         .where(PortalPause.client_id.in_(over.limit(CHUNK).with_for_update(skip_locked=True)))

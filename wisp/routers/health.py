@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import sqlalchemy as sa
 
@@ -110,23 +111,27 @@ def _due(now: datetime) -> sa.ColumnElement[bool]:
         _free(now),
         sa.or_(
             Router.checked_at.is_(None),
-            Router.checked_at <= _since(now, interval),
+            _since(interval, now),
             # A refused log-in is a line in the router's log, too: only who says nothing at all is asked more often.
             sa.and_(
                 Router.online.is_(False), Router.error.not_in(TURNED_AWAY),
-                Router.checked_at <= _since(now, min(interval, RETRY)),
+                _since(min(interval, RETRY), now),
             ),
         ),
     )  # fmt: skip
 
 
-def _since(now: datetime, seconds: int) -> datetime:
+def _since(seconds: int, now: datetime) -> sa.ColumnElement[bool]:
     """Half a tick of tolerance: else who was asked a moment after a tick would be passed over at every second one."""
-    return now - timedelta(seconds=seconds - TICK / 2)
+    span = timedelta(seconds=seconds - TICK / 2)
+    return cast(sa.ColumnElement[bool], clock.due(Router.checked_at, span, now - span))
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(Router.archived_at.is_(None), sa.or_(Router.probing_until.is_(None), Router.probing_until <= now))
+    return sa.and_(
+        Router.archived_at.is_(None),
+        sa.or_(Router.probing_until.is_(None), clock.due(Router.probing_until, LEASE, now)),
+    )
 
 
 def claim(router_ids: list[int], *, only_due: bool) -> list[int]:
@@ -209,7 +214,7 @@ def record(router_id: int, health: Health, asked_at: datetime) -> None:
     Emits router_returned where the router had been offline, in the same transaction.
     """
     router = session().get(Router, router_id, with_for_update=True, populate_existing=True)
-    if router is None or (router.checked_at is not None and router.checked_at > asked_at):
+    if router is None or (router.checked_at is not None and asked_at < router.checked_at <= clock.now()):
         return
     returned = health.online and router.online is False
     if health.online:

@@ -17,6 +17,7 @@ from wisp.web.formats import format_day, format_money, format_number
 KINDS = {
     "bulk": _l("Bulk action"),
     "client": _l("Client"),
+    "clock": _l("Clock"),
     "clients": _l("Clients"),
     "company": _l("Company"),
     "file": _l("File"),
@@ -53,6 +54,7 @@ _CLIENT = {
     "notice": _l("Notice"), "suspension": _l("Suspended"), "why": _l("Reason"),
 }  # fmt: skip
 _BILLING = {
+    "seconds": _l("Seconds"),
     "activate": _l("Give the service back"), "again": _l("Invoice this month again"), "amount": _l("Amount"),
     "client": _l("Client"), "credit": _l("Credit"), "credits": _l("Credits"), "invoices": _l("Invoices"),
     "method": _l("Method"), "paid": _l("Paid so far"), "paid_on": _l("Date"), "price": _l("Price"),

@@ -47,7 +47,7 @@ def alive(row: StaffSession) -> bool:
 
 def stale(seen_at: object) -> bool:
     """True where ``seen_at`` is old enough to be written again."""
-    return bool(clock.now() - seen_at >= WRITTEN_EVERY)  # type: ignore[operator]
+    return bool(clock.since(seen_at, WRITTEN_EVERY))
 
 
 def seen(key: str, ip: str) -> None:

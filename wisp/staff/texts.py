@@ -110,6 +110,7 @@ ACTIONS = {
     "export": _l("List exported"),
     "invoice.void": _l("Invoice voided"),
     "outbox.hold": _l("E-mail held"),
+    "clock.set_back": _l("The machine's clock was set back"),
     "outbox.release": _l("E-mail released"),
     "outbox.release_all": _l("Held e-mails released"),
     "outbox.resend": _l("E-mail sent again"),

@@ -8,6 +8,7 @@ from wisp.access.provision import service, talk, work
 from wisp.access.provision.talk import Result
 from wisp.core import clock
 from wisp.core.db import transaction, write
+from wisp.core.lease import SWEEP, kept
 from wisp.core.queue import job, periodic
 
 CHUNKS = 10
@@ -15,7 +16,7 @@ CHUNKS = 10
 
 log = logging.getLogger(__name__)
 
-periodic("access-provision-sweep", "access.provision_sweep", seconds=60)
+periodic("access-provision-sweep", "access.provision_sweep", seconds=SWEEP)
 periodic("access-provision-nightly", "access.provision_all", seconds=24 * 3600)
 
 
@@ -66,7 +67,7 @@ def _chunk(
     if task.plan is not None:
         plan = task.plan
         if silence is None:
-            with transcripts.transcribed() as transcript:
+            with transcripts.transcribed() as transcript, kept(lambda: sync.renew(router_id, owner)):
                 result = talk.provision(plan, lambda: write(lambda: sync.renew(router_id, owner)))
         else:
             result, transcript = Result(False, silence.error, silence.detail), silence.transcript
@@ -78,7 +79,7 @@ def _chunk(
 
 @job("access.provision_sweep", queue="routers", timeout=60)
 def sweep() -> None:
-    """Every minute: start the work that is due (lost orders, ended pauses)."""
+    """Often: start the work that is due (lost orders, ended pauses)."""
     with transaction():
         service.enqueue(service.due(clock.now()), force=False)
 

@@ -6,13 +6,14 @@ router; what it needs is read when the work begins. Every function works inside 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
+from wisp.access import ordering
 from wisp.access.domain import SyncReport
 from wisp.access.models import Access, ClientProvision, RouterProvision, RouterSync
 from wisp.clients.models import Client
@@ -23,6 +24,9 @@ from wisp.routers.models import Router
 
 JOB, JOB_AWAY, LET_GO = "access.provision", "access.provision_away", "access.provision_let_go"
 REQUEST = "access.provision_request"
+LONGEST, JITTER = 3600, 0.2
+"""Seconds between two attempts at what a router refuses, at most; the share by which they are spread."""
+LONGEST_PAUSE = timedelta(seconds=LONGEST * (1 + JITTER))
 SERVED = frozenset({"connection", "address", "address6", "mac", "username", "password", "plan"})
 """What of a client its object on the router depends on."""
 SERVING = frozenset({"provision", "ppp_base", "hotspot_base"})
@@ -153,16 +157,17 @@ def _parts(ids: Collection[int]) -> Iterator[list[int]]:
 
 def pending(now: datetime) -> ColumnElement[bool]:
     """True for routers at which there is something to do now."""
+    at = RouterProvision.next_attempt_at
     return sa.and_(
         sa.or_(RouterProvision.requested > RouterProvision.done, RouterProvision.next_attempt_at.is_not(None)),
-        sa.or_(RouterProvision.next_attempt_at.is_(None), RouterProvision.next_attempt_at <= now),
+        sa.or_(at.is_(None), clock.due(at, LONGEST_PAUSE, now)),
         RouterProvision.router_id.in_(sa.select(Router.id).where(Router.archived_at.is_(None), Router.provision)),
     )
 
 
 def due(now: datetime) -> list[int]:
     """Routers whose work is to be started: something is to do, no pause runs, and nobody works at them."""
-    busy = sa.select(RouterSync.router_id).where(RouterSync.lease_until > now)
+    busy = sa.select(RouterSync.router_id).where(~ordering.unleased(now))
     query = sa.select(RouterProvision.router_id).where(pending(now), RouterProvision.router_id.not_in(busy))
     return list(session().scalars(query.order_by(RouterProvision.router_id)))
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
+from wisp.access import ordering, sync
 from wisp.access import service as access
-from wisp.access import sync
 from wisp.access.domain import pause
 from wisp.access.models import Access, AccessLeftover, ClientProvision, RouterProvision, RouterSync
 from wisp.access.provision import comparing, service
@@ -23,6 +23,7 @@ from wisp.clients.models import Plan as Tariff
 from wisp.core import clock, crypto
 from wisp.core.crypto import SecretUnreadable
 from wisp.core.db import after_commit, session
+from wisp.core.lease import LEASE
 from wisp.gateway import Target
 from wisp.routers import health
 from wisp.routers import service as routers
@@ -30,9 +31,6 @@ from wisp.routers.models import Router
 
 CHUNK = 300
 """Clients on one connection; between two of them others may have the router."""
-LONGEST = 3600
-"""Seconds between two attempts at what a router refuses."""
-JITTER = 0.2
 LASTING = ("no_password", "no_username", "no_mac", "held")
 """Reasons that only a change of the client, or of its suspension, can mend: they are not tried again by themselves."""
 _table = cast(sa.Table, ClientProvision.__table__)
@@ -77,7 +75,7 @@ def begin(router_id: int, owner: str, *, force: bool, after: int = 0, order: int
     if row is None or router is None or router.archived_at is not None or not router.provision:
         return None
     if not order:
-        rested = force or row.next_attempt_at is None or row.next_attempt_at <= now
+        rested = force or row.next_attempt_at is None or clock.due(row.next_attempt_at, service.LONGEST_PAUSE)
         if not rested or (row.requested <= row.done and row.next_attempt_at is None):
             return None
     if not _claim(router_id, owner, now):
@@ -95,11 +93,11 @@ def begin(router_id: int, owner: str, *, force: bool, after: int = 0, order: int
 
 def _claim(router_id: int, owner: str, now: datetime) -> bool:
     access.ensure_sync(router_id)
-    free = sa.or_(RouterSync.lease_until.is_(None), RouterSync.lease_until <= now, RouterSync.lease_owner == owner)
+    free = sa.or_(ordering.unleased(now), RouterSync.lease_owner == owner)
     got = session().scalar(
         sa.update(RouterSync)
         .where(RouterSync.router_id == router_id, free)
-        .values(lease_owner=owner, lease_until=now + sync.LEASE)
+        .values(lease_owner=owner, lease_until=now + LEASE)
         .returning(RouterSync.router_id)
         .execution_options(synchronize_session=False)
     )
@@ -300,8 +298,7 @@ def _unchanged(task: Task, result: Result) -> int:
 
 
 def _sync_waits(router_id: int) -> bool:
-    now = clock.now()
-    ordered = sa.and_(RouterSync.requested > RouterSync.done, sa.func.coalesce(RouterSync.next_attempt_at, now) <= now)
+    ordered = sa.and_(RouterSync.requested > RouterSync.done, ordering.rested())
     return (
         session().scalar(sa.select(RouterSync.router_id).where(RouterSync.router_id == router_id, ordered)) is not None
     )
@@ -326,7 +323,7 @@ def _finish(row: RouterProvision, task: Task) -> None:
         row.attempts, row.next_attempt_at = 0, None
     else:
         row.attempts += 1
-        row.next_attempt_at = _later(min(LONGEST, 60 * 2 ** min(row.attempts - 1, 10)))
+        row.next_attempt_at = _later(min(service.LONGEST, 60 * 2 ** min(row.attempts - 1, 10)))
 
 
 def _not_reached(row: RouterProvision, result: Result) -> None:
@@ -338,7 +335,7 @@ def _not_reached(row: RouterProvision, result: Result) -> None:
 
 
 def _later(seconds: float) -> datetime:
-    spread = 1 + JITTER * random.random()  # noqa: S311  (spreads the load, keeps no secret)
+    spread = 1 + service.JITTER * random.random()  # noqa: S311  (spreads the load, keeps no secret)
     return clock.now() + timedelta(seconds=seconds * spread)
 
 

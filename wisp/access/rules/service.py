@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,7 +93,7 @@ def last_order(router_id: int) -> Order | None:
     if row is None:
         return None
     waits = row.asked > row.done
-    lost = waits and (clock.now() - row.asked_at).total_seconds() > PATIENCE
+    lost = waits and clock.since(row.asked_at, timedelta(seconds=PATIENCE))
     return Order(
         row.action, waits and not lost, row.asked_at, row.done_at, row.good and not lost,
         "lost" if lost else row.error, row.detail, row.failures or {},
