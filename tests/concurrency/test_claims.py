@@ -10,10 +10,10 @@ from flask import Flask
 
 from tests.factories import make_clients, make_zone, moment
 from wisp.core import clock
-from wisp.core.db import session, transaction
+from wisp.core.db import db, session, transaction
 from wisp.invoices.models import Invoice
 from wisp.schedules.models import Occurrence, PeriodicTask
-from wisp.tasks import runner, service, tick
+from wisp.tasks import ledger, runner, service, tick
 from wisp.tasks.models import TaskRun
 
 
@@ -119,3 +119,64 @@ def test_an_order_by_hand_beside_the_tick_leaves_no_double_invoice(app, early):
             assert session().scalar(sa.select(sa.func.count()).select_from(Invoice)) == 20
             scheduled = session().scalars(sa.select(TaskRun).where(TaskRun.trigger == "schedule")).all()
             assert [run.state for run in scheduled] == ["success"]
+
+
+def test_a_batch_of_claims_that_meets_an_order_by_hand_loses_that_one_alone(app, redis, monkeypatch):
+    """The tick has read what is due; before it writes, a person orders one of these tasks."""
+    with app.app_context(), clock.frozen(moment("2026-11-10 10:00")):
+        zones = [make_zone() for _ in range(5)]
+        task_ids = [invoice_task(zone) for zone in zones]
+    with app.app_context(), clock.frozen(moment("2026-11-15 12:00")):
+        with transaction():
+            read = tick._due(clock.now())
+        with transaction():
+            by_hand = service.order(service.find(task_ids[2])).id
+        real, answers = tick._due, iter([read])
+        monkeypatch.setattr(tick, "_due", lambda now: next(answers, None) or real(now))
+        claimed = tick.claim_due()
+        found = session().execute(sa.select(TaskRun.task_id, TaskRun.trigger).where(TaskRun.id.in_(claimed))).all()
+        assert sorted(found) == [(task_id, "schedule") for n, task_id in enumerate(task_ids) if n != 2]
+        assert redis.llen("rq:queue:runs") == 2  # the order by hand, and one job for all that were claimed
+        runner.work(by_hand)
+        (last,) = tick.claim_due()  # its own occurrence was not lost
+        run = session().get_one(TaskRun, last)
+        assert (run.task_id, run.trigger) == (task_ids[2], "schedule")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_an_order_that_meets_the_end_of_a_run_waits_for_it(app, monkeypatch, caplog):
+    """The order holds the task and wants the open run's place; the run's end holds the run and wants the task. Both
+    take the task first, or PostgreSQL would have to end one of them."""
+    caplog.set_level("INFO", "wisp.core.db")
+    with app.app_context(), clock.frozen(moment("2026-11-10 10:00")):
+        zone = make_zone()
+        make_clients(3, zone)
+        task_id = invoice_task(zone)
+        with transaction():
+            first = service.order(service.find(task_id)).id
+    ending, real, orders = threading.Event(), ledger._show_on_task, []
+
+    def order():
+        assert ending.wait(30)
+        with app.app_context(), transaction():
+            orders.append(service.order(service.find(task_id)).id)
+
+    def show(run):
+        session().flush()
+        ending.set()
+        waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with db.engine.connect() as other:
+            while not other.scalar(waits):
+                other.rollback()
+                assert ended.is_alive()
+        real(run)
+
+    monkeypatch.setattr(ledger, "_show_on_task", show)
+    with clock.frozen(moment("2026-11-10 10:00")):
+        ended = threading.Thread(target=order)
+        ended.start()
+        with app.app_context():
+            assert runner.work(first)
+        ended.join(30)
+    assert orders == [first + 1]  # the first one is over by then
+    assert "gave it up" not in caplog.text

@@ -242,20 +242,19 @@ def test_with_the_clock_set_back_nothing_runs_twice(router, back: timedelta) -> 
     assert task_of(zone).next_month == date(2026, 11, 1)
 
 
-def test_a_lease_from_a_clock_set_back_since_keeps_others_out_until_it_ends() -> None:
+def test_a_lease_that_lies_further_ahead_than_a_lease_lasts_keeps_nobody_out() -> None:
     zone = zone_at("2026-11-10 10:00")
     make_clients(3, zone)
     with clock.frozen(moment("2026-11-15 12:00")):
         (run_id,) = claims.claim_due()
         with transaction():
-            assert runner._claim(run_id, "busy")
-            runner._prepare(runner._mine(run_id, "busy"))
-    with clock.frozen(moment("2026-11-15 11:50")):  # ten minutes back; the worker works on
+            assert runner._claim(run_id, "killed")
+            runner._prepare(runner._mine(run_id, "killed"))
         assert claims.abandoned() == []
-        assert not runner.work(run_id)
-    assert count(Invoice) == 0
-    tick(moment("2026-11-15 12:02"))
-    assert session().get_one(TaskRun, run_id).state == "success"
+    with clock.frozen(moment("2026-11-14 12:00")):  # the clock is set back by a day
+        assert claims.abandoned() == [run_id]
+        assert runner.work(run_id)
+    assert session().get_one(TaskRun, run_id, populate_existing=True).state == "success"
     assert gapless() == [1, 2, 3]
 
 
@@ -271,6 +270,17 @@ def test_off_for_a_day_every_kind_runs_late_once_in_its_order(router, router_sim
     states = {tuple(row) for row in session().execute(sa.select(TaskRun.state, TaskRun.month))}
     assert states == {("success", NOVEMBER)}
     assert ticks(back + MINUTE) == []
+
+
+def test_three_tasks_of_one_minute_run_within_one_tick_each_after_the_one_before(router, router_sim) -> None:
+    zone = zone_at("2026-11-10 10:00", router, moments=dict.fromkeys(("invoices", "notice", "cut"), (15, 600)))
+    with clock.frozen(moment("2026-11-10 10:00")):
+        make_invoice(make_client(zone, code="OLD"), due=date(2026, 10, 20))
+    runs = tick(moment("2026-11-15 10:00"))
+    assert [session().get_one(PeriodicTask, run.task_id).kind for run in runs] == ["invoices", "notice", "cut"]
+    assert {run.state for run in runs} == {"success"}
+    assert set(listed(router_sim).values()) == {"wisp:OLD"}
+    assert tick(moment("2026-11-15 10:01")) == []
 
 
 def test_a_later_kind_waits_while_the_invoices_are_still_open(router) -> None:

@@ -80,7 +80,7 @@ def test_timers_that_stand_a_day_ahead_are_put_back_and_the_jump_is_said_once(ap
         timers = scheduler.AppScheduler(connection=redis)
         timers.enqueue_jobs()
         for name in queue.wanted:
-            redis.zadd(timers.scheduled_jobs_key, {name: to_unix(datetime.now(UTC).replace(tzinfo=None) + DAY)})
+            redis.zadd(timers.scheduled_jobs_key, {name: to_unix(datetime.now(UTC).replace(tzinfo=None) + 2 * DAY)})
         redis.set(scheduler.CLOCK, time.time() + DAY.total_seconds())
         queue.drain()
         assert {timer.id for timer in timers.enqueue_jobs()} == set(queue.wanted)

@@ -1,10 +1,6 @@
 """Words of a run: what is done to a client, why a client is left out, how a run ends."""
 
-from datetime import timedelta
 from enum import StrEnum
-
-LEASE = timedelta(seconds=60)
-"""How long a worker may be silent before another takes its run up again."""
 
 CHUNK = 5000
 """Clients in one transaction of a run: the longest lock stays near a tenth of a second on SQLite."""

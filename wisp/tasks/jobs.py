@@ -1,13 +1,14 @@
 """Jobs of the tasks slice: the tick and the runs. Both may run twice, and at once, without doing anything twice."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from wisp.access import service as access
 from wisp.access.holds import service as holds
 from wisp.core import queue
 from wisp.core.db import session, transaction
+from wisp.core.lease import SWEEP
 from wisp.payments import promises
 from wisp.schedules.models import PeriodicTask
 from wisp.tasks import followups, ledger, planning, queueing, runner, tick
@@ -17,7 +18,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-@queue.job("tasks.tick", queue="runs", timeout=300)
+@queue.job(queueing.TICK, queue="runs", timeout=300)
 def run_tick() -> list[int]:
     """End pauses and promises, claim what is due, take up what was abandoned; the ids of the runs handed to workers.
 
@@ -27,11 +28,10 @@ def run_tick() -> list[int]:
     _apart(holds.end_pauses)  # before the tasks that are due now look at the clients
     _apart(promises.end_due)
     claimed = tick.claim_due()
-    claimed += _apart(followups.claim) or []
-    known = set(claimed)
-    again = [i for i in tick.abandoned() if i not in known]
-    queueing.enqueue_runs(claimed)
-    queueing.enqueue_again(again)
+    followed = _apart(followups.claim) or []
+    queueing.enqueue_runs(followed)
+    claimed += followed
+    again = take_up(set(claimed))
     with transaction():
         tick.forget_old_plans()
     return claimed + again
@@ -46,6 +46,15 @@ def _apart(step: Callable[[], T]) -> T | None:
     except Exception:
         log.exception("a step of the tick failed: %s", step.__name__)
         return None
+
+
+@queue.job("tasks.take_up", queue="runs", timeout=60)
+def take_up(but: Collection[int] = ()) -> list[int]:
+    """Have runs worked off that nobody is at: their worker was killed, their job was lost, a retry is due."""
+    again = [run_id for run_id in tick.abandoned() if run_id not in but]
+    session().rollback()
+    queueing.enqueue_again(again)
+    return again
 
 
 def push(run: TaskRun) -> None:
@@ -68,7 +77,7 @@ def run_runs(run_ids: list[int]) -> None:
         try:
             runner.work(run_id)
         except Exception as error:
-            log.exception("run %s broke off; the tick takes it up when its lease has ended", run_id)
+            log.exception("run %s broke off; the sweep takes it up", run_id)
             first = first or error
     if first is not None:
         raise first
@@ -81,4 +90,5 @@ def rehearse() -> None:
     ledger.rehearse()
 
 
-queue.periodic("wisp-tick", "tasks.tick", seconds=60)
+queue.periodic("wisp-tick", queueing.TICK, seconds=60)
+queue.periodic("tasks-take-up", "tasks.take_up", seconds=SWEEP)

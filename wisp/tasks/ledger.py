@@ -12,7 +12,7 @@ from wisp.access import service as access
 from wisp.access.models import Access
 from wisp.clients.models import Client
 from wisp.core import clock
-from wisp.core.db import NOBODY, session, update_each
+from wisp.core.db import NOBODY, after_commit, session, update_each
 from wisp.invoices import domain as invoicing
 from wisp.invoices import service as invoices
 from wisp.routers.models import Zone
@@ -21,7 +21,7 @@ from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.settings import service as settings
-from wisp.tasks import own_scope
+from wisp.tasks import locks, own_scope, queueing
 from wisp.tasks.domain import (
     CHUNK,
     FOLLOWUP,
@@ -183,6 +183,7 @@ def finish(run: TaskRun) -> None:
     run.lease_until, run.phase = None, ""
     if run.finished_at is None:
         run.finished_at = now
+        _follow(run, now)
     run.retry_at = _retry_at(run, now)
     if run.state == RunState.SUCCESS:
         run.completed_at = now
@@ -195,6 +196,16 @@ def finish(run: TaskRun) -> None:
             earlier.state, earlier.completed_at = RunState.SUCCESS.value, now
             session().flush()
             _show_on_task(earlier)
+
+
+def _follow(run: TaskRun, now: datetime) -> None:
+    """Tasks of one owner run one after the other: where the next one is due already, the tick claims it at once."""
+    if run.trigger == "manual":  # nobody waited for it
+        return
+    mine = select(PeriodicTask.schedule_id).where(PeriodicTask.id == run.task_id).scalar_subquery()
+    next_one = select(PeriodicTask.id).where(PeriodicTask.schedule_id == mine, PeriodicTask.next_at <= now).limit(1)
+    if session().scalar(next_one) is not None:
+        after_commit(queueing.enqueue_tick)
 
 
 def _after_hours(run: TaskRun) -> int:
@@ -238,7 +249,10 @@ def unwritten(run_id: int) -> Select[int]:
 
 def on_router_synced(router_id: int, report: "SyncReport") -> None:
     """Receiver: settle the items that waited for this router with what it answered, then the runs they belong to."""
-    own, moved = _waiting_runs(router_id), _runs_of_moved(router_id)
+    queries = _waiting_runs(router_id), _runs_of_moved(router_id)
+    found = {run_id for query in queries for run_id in session().scalars(query.with_only_columns(TaskRun.id))}
+    locks.hold_of_runs(found)  # before the runs
+    own, moved = (_held(query, found) for query in queries)
     waiting = [*own, *(run for run in moved if run not in own)]
     if not waiting:
         return
@@ -268,21 +282,28 @@ def _task_of(runs: Iterable[TaskRun]) -> ColumnElement[bool]:
 
 def rehearse() -> None:
     """Put to the database what follows from a router's answer, for no run. See queue.rehearsal."""
-    _waiting_runs(NOBODY)
-    _runs_of_moved(NOBODY)
+    for query in (_waiting_runs(NOBODY), _runs_of_moved(NOBODY)):
+        session().scalars(query.with_only_columns(TaskRun.id)).all()
+        _held(query, [NOBODY])
     session().scalars(select(PeriodicTask).where(_task_of([]))).all()
     _settle_items({NOBODY: Kind.cut.value}, access.SyncReport(0, True))
 
 
-def _runs_of_moved(router_id: int) -> list[TaskRun]:
+def _held(query: Select[TaskRun], run_ids: Collection[int]) -> list[TaskRun]:
+    """Those of these runs that are still so once they are locked."""
+    if not run_ids:
+        return []
+    return list(session().scalars(query.where(TaskRun.id.in_(run_ids)).order_by(TaskRun.id).with_for_update()))
+
+
+def _runs_of_moved(router_id: int) -> Select[TaskRun]:
     """Runs with items that wait for clients who are on this router by now, whichever router they were on then.
 
     Looked for from the clients of the router whom an answer of it can concern: what waits for all routers may be much.
     """
     here = select(Access.client_id).where(access.concerned(router_id))
     items = select(RunItem.run_id).where(RunItem.state == _WAITING, RunItem.client_id.in_(here))
-    query = select(TaskRun).where(TaskRun.id.in_(items), TaskRun.state.in_([RunState.RUNNING.value, *_UNSETTLED]))
-    return list(session().scalars(query.order_by(TaskRun.id).with_for_update()))
+    return select(TaskRun).where(TaskRun.id.in_(items), TaskRun.state.in_([RunState.RUNNING.value, *_UNSETTLED]))
 
 
 def _waiting_on(run: TaskRun, router_id: int) -> Select[int]:
@@ -294,7 +315,7 @@ def _waiting_on(run: TaskRun, router_id: int) -> Select[int]:
     )
 
 
-def _waiting_runs(router_id: int) -> list[TaskRun]:
+def _waiting_runs(router_id: int) -> Select[TaskRun]:
     """Runs of the tasks of this router that wait for it: still running, or ended in error with items open."""
     open_items = (
         select(RunItem.run_id)
@@ -317,7 +338,7 @@ def _waiting_runs(router_id: int) -> list[TaskRun]:
         | (TaskRun.state.in_(_UNSETTLED) & TaskRun.taken_by.is_(None) & open_items),
     )
     kinds = select(PeriodicTask.id).where(PeriodicTask.kind != Kind.invoices.value)
-    return list(session().scalars(query.where(TaskRun.task_id.in_(kinds)).order_by(TaskRun.id).with_for_update()))
+    return query.where(TaskRun.task_id.in_(kinds))
 
 
 def _settle_items(kinds: Mapping[int, str], report: "SyncReport") -> set[int]:

@@ -1,6 +1,7 @@
 """A run of a zone's notice or cut over its clients with own billing: one run, part of each client's own task."""
 
 from datetime import date, datetime
+from typing import Any, Protocol
 
 from sqlalchemy import ScalarSelect, Select, case, literal, null, or_, select, update
 from sqlalchemy.sql.expression import and_
@@ -37,7 +38,17 @@ def own_task(client_id: object, kind: Kind) -> ScalarSelect[int]:
     )
 
 
-def own_tasks(task: PeriodicTask) -> Select[int]:
+class Owned(Protocol):
+    """What is asked of a task here."""
+
+    @property
+    def schedule_id(self) -> Any: ...
+
+    @property
+    def kind(self) -> Any: ...
+
+
+def own_tasks(task: Owned) -> Select[int]:
     """The ids of the tasks of that kind of the zone's clients with own billing."""
     return (
         select(PeriodicTask.id)
@@ -51,9 +62,6 @@ def own_tasks(task: PeriodicTask) -> Select[int]:
 def settle(task: PeriodicTask, month: date, run_id: int, own: bool) -> None:
     """A missed (or skipped) month applied by hand is that month's occurrence from now on: of the task, or, for a run
     over own billing, of those of the clients' own tasks that had missed that very month."""
-    if own:
-        of_clients = own_tasks(task).order_by(PeriodicTask.id).with_for_update(of=PeriodicTask)
-        session().execute(of_clients).all()  # in the order in which everybody locks them
     concerned = own_tasks(task) if own else [task.id]
     moved = session().execute(
         update(Occurrence)

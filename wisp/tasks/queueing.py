@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 from wisp.core import queue
 
+TICK = "tasks.tick"
 BATCH = 50
 """Runs in one job. A killed worker leaves the rest to the next tick, which finds them by their state."""
+
+
+def enqueue_tick() -> None:
+    """Have what is due claimed now; a tick that waits already is enough."""
+    queue.enqueue(TICK, key="wisp-tick")
 
 
 def enqueue_run(run_id: int) -> None:
@@ -20,5 +26,13 @@ def enqueue_again(run_ids: Sequence[int]) -> None:
 
 def enqueue_runs(run_ids: Sequence[int]) -> None:
     """Ask for many new runs."""
-    batches = [list(run_ids[i : i + BATCH]) for i in range(0, len(run_ids), BATCH)]
-    queue.enqueue_many([("tasks.run", (batch,), None) for batch in batches])
+    queue.enqueue_many(_batches(run_ids))
+
+
+def enqueue_runs_after_commit(run_ids: Sequence[int]) -> None:
+    """The same once the present transaction has committed."""
+    queue.enqueue_after_commit(_batches(run_ids))
+
+
+def _batches(run_ids: Sequence[int]) -> list[queue.Call]:
+    return [("tasks.run", (list(run_ids[i : i + BATCH]),), None) for i in range(0, len(run_ids), BATCH)]

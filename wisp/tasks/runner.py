@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import DBAPIError
 
 from wisp.access import service as access
 from wisp.clients.models import Client
-from wisp.core import clock
-from wisp.core.db import NOBODY, dialect, out_of_order, session, transaction
+from wisp.core import clock, queue
+from wisp.core.db import NOBODY, dialect, out_of_order, session, transaction, write
+from wisp.core.lease import LEASE
 from wisp.outbox import service as outbox
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
-from wisp.tasks import apply, ledger, planning
-from wisp.tasks.domain import CHUNK, FOLLOWUP, LEASE, ItemState, Reason, RunState
+from wisp.tasks import apply, ledger, locks, planning
+from wisp.tasks.domain import CHUNK, FOLLOWUP, ItemState, Reason, RunState
 from wisp.tasks.models import RunItem, TaskPlan, TaskRun
 
 log = logging.getLogger(__name__)
@@ -40,46 +42,62 @@ def work(run_id: int, chunk: int = CHUNK) -> bool:
     """
     owner = new_owner()
     try:
-        more = _begin(run_id, owner, chunk)
-        if more and dialect() == "postgresql":
-            _analyze(run_id)
-        while more:
-            more = _next_chunk(run_id, owner, chunk)
+        start = write(lambda: _start(run_id, owner))
+        if start is None:
+            return False
+        if start == RunState.ERROR:
+            _retry(run_id, owner)
+            return True
+        first = True
+        while _next_chunk(run_id, owner, chunk):
+            if first and dialect() == "postgresql":
+                _analyze(run_id)
+            first = False
     except Lost:
         log.warning("run %s was taken over by another worker", run_id)
         return False
-    return more is not None
+    except (Exception, queue.TimeUp):
+        _release(run_id, owner)
+        raise
+    return True
 
 
-def _begin(run_id: int, owner: str, size: int) -> bool | None:
-    """Claim the run and write its first chunk in one transaction: most runs have no other. Whether there is more to do;
-    None where the run is not ours. A chunk that fails is left to ``_next_chunk``."""
-    try:
-        with transaction():
-            run = _claim(run_id, owner)
-            if run is None:
-                return None
-            retry = _is_retry(run)
-            more = not retry and _write(run, size, *_prepare(run))
-    except Exception as error:
-        if isinstance(error, Lost) or out_of_order(error):
-            raise
-        with transaction():
-            run = _claim(run_id, owner)
-            if run is None:
-                return None
-            retry, more = _is_retry(run), True
-            if not retry:
-                _prepare(run)
-    if not retry:
-        return more
-    _one_by_one(
-        run_id, owner, session().scalars(ledger.unwritten(run_id).order_by(RunItem.client_id)).all(), again=True
-    )
-    with transaction():
+def _start(run_id: int, owner: str) -> str | None:
+    """Claim the run; None where it is not ours, else the state that it was in: one that had ended in error only tries
+    again what has failed."""
+    run = _claim(run_id, owner)
+    if run is None:
+        return None
+    state = run.state
+    if state == RunState.ERROR:
+        run.retry_at = run.lease_until  # should this worker be killed, the sweep finds it again
+    else:
+        _prepare(run)
+    return state
+
+
+def _retry(run_id: int, owner: str) -> None:
+    """Try again the clients for whom nothing could be written."""
+    failed = session().scalars(ledger.unwritten(run_id).order_by(RunItem.client_id)).all()
+    _one_by_one(run_id, owner, failed, again=True)
+
+    def end() -> None:
         run = _mine(run_id, owner)
         _complete(run, _spec(run))
-    return False
+
+    write(end)
+
+
+def _release(run_id: int, owner: str) -> None:
+    """Give the lease back after an error of our own, or at the end of the job's time: the sweep has the run taken up
+    where it stands."""
+    now = clock.now()
+    mine = (TaskRun.id == run_id, TaskRun.lease_owner == owner, TaskRun.lease_until.is_not(None))
+    ended = update(TaskRun).where(*mine).values(lease_until=now).execution_options(synchronize_session=False)
+    try:
+        write(lambda: session().execute(ended))
+    except DBAPIError as error:
+        log.warning("run %s: its lease could not be given back: %s", run_id, error.orig)
 
 
 def rehearse() -> None:
@@ -95,13 +113,15 @@ def rehearse() -> None:
 
 def _claim(run_id: int, owner: str) -> TaskRun | None:
     """The run, locked and ours from now on; None where it is another's, or there is nothing to do."""
+    locks.hold_of_run(run_id)
     now = clock.now()
+    unleased = clock.due(TaskRun.lease_until, LEASE)
     free = or_(
         TaskRun.state == RunState.QUEUED.value,
-        (TaskRun.state == RunState.RUNNING.value) & (TaskRun.phase != "syncing") & (TaskRun.lease_until < now),
+        (TaskRun.state == RunState.RUNNING.value) & (TaskRun.phase != "syncing") & unleased,
         (TaskRun.state == RunState.ERROR.value)
-        & (TaskRun.retry_at <= now)
-        & (TaskRun.lease_until.is_(None) | (TaskRun.lease_until < now)),
+        & clock.due(TaskRun.retry_at, ledger.RETRY_PAUSES[-1])
+        & (TaskRun.lease_until.is_(None) | unleased),
     )
     return session().scalar(
         update(TaskRun)
@@ -118,6 +138,7 @@ def _claim(run_id: int, owner: str) -> TaskRun | None:
 
 def _mine(run_id: int, owner: str) -> TaskRun:
     """The run, locked and still ours, its lease renewed. Raises Lost."""
+    locks.hold_of_run(run_id)
     run = (
         session()
         .scalars(
@@ -150,25 +171,14 @@ def _planned_at(run: TaskRun) -> datetime:
     return plan.created_at if plan is not None else run.created_at
 
 
-def _is_retry(run: TaskRun) -> bool:
-    """Whether an ended run only retries what has failed."""
-    retry = run.state == RunState.ERROR.value
-    if retry:
-        run.retry_at = run.lease_until  # should this worker be killed, the tick finds it again
-    return retry
-
-
-def _prepare(run: TaskRun) -> tuple[planning.Spec, int]:
-    """Start a fresh run, or go on with one; what it does, and the id of its last client, where that has just been
-    looked up, else 0."""
-    spec, last = _spec(run), 0
+def _prepare(run: TaskRun) -> None:
+    """Start a fresh run, or go on with one."""
     if run.started_at is None:
         _task = session().get_one(PeriodicTask, run.task_id)  # held, or the session would read it again for each use
         ledger.started(run)
         ledger.take_over(run)
-        last, run.expected = apply.whole_range(spec)
+        _last, run.expected = apply.whole_range(_spec(run))
     run.state, run.phase = RunState.RUNNING.value, "writing"
-    return spec, last
 
 
 def _next_chunk(run_id: int, owner: str, size: int) -> bool:
@@ -177,10 +187,13 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
     A chunk that fails is repeated client by client, unless it is the database itself that fails: then the run ends here
     as if its worker had been killed, and the tick takes it up.
     """
+
+    def chunk() -> bool:
+        run = _mine(run_id, owner)
+        return _write(run, size, _spec(run))
+
     try:
-        with transaction():
-            run = _mine(run_id, owner)
-            return _write(run, size, _spec(run))
+        return write(chunk)
     except Lost:
         raise
     except Exception as error:
@@ -194,17 +207,12 @@ def _next_chunk(run_id: int, owner: str, size: int) -> bool:
         return True
 
 
-def _write(run: TaskRun, size: int, spec: planning.Spec, last: int = 0) -> bool:
-    """Write the next chunk, and with the last one the end of the run; whether there is another one. ``last``: the id of
-    the run's last client, where that is known: most runs are one chunk, which then need not be looked for."""
-    found: tuple[int, int] | None
-    if last and run.expected <= size:
-        found, more = (last, run.expected), False
-    else:
-        found = apply.next_range(spec, run.cursor, size)
-        more = found is not None and found[1] == size and apply.next_range(spec, found[0], 1) is not None
+def _write(run: TaskRun, size: int, spec: planning.Spec) -> bool:
+    """Write the next chunk, and with the last one the end of the run; whether there is another one."""
+    found = apply.next_range(spec, run.cursor, size)
     if found is not None:
         _add(run, apply.apply_chunk(spec, run.id, run.cursor, *found))
+    more = found is not None and found[1] == size
     if not more:
         _complete(run, spec)
     return more

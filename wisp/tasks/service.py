@@ -18,7 +18,7 @@ from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
-from wisp.tasks import own_scope, planning, queueing
+from wisp.tasks import locks, own_scope, planning, queueing
 from wisp.tasks.domain import ACTION_OF, FOLLOWUP, NOTHING_TO_DO, OPEN_RUNS, STANDING, Action, RunState
 from wisp.tasks.models import PlanItem, RunItem, TaskPlan, TaskRun
 
@@ -74,8 +74,7 @@ def order(
         known = session().scalars(select(TaskRun).where(TaskRun.token == token)).one_or_none()
         if known is not None:
             return known
-    # the tick locks the task before it inserts a run: in another order, the two would wait for each other
-    session().execute(select(PeriodicTask.id).where(PeriodicTask.id == task.id).with_for_update())
+    locks.hold_owner(task, bool(scope))
     new_id = session().scalar(
         insert_into(TaskRun)
         .values(

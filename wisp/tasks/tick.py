@@ -11,13 +11,15 @@ from sqlalchemy import ColumnElement, Update, and_, delete, join, literal, or_, 
 from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock, queue
-from wisp.core.db import insert_into, session, transaction
+from wisp.core.db import insert_into, session, write
 from wisp.core.errors import Refused
+from wisp.core.lease import LEASE
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, Occurrence, PeriodicTask
 from wisp.settings import service as settings
+from wisp.tasks import ledger, queueing
 from wisp.tasks.domain import OPEN_RUNS, RunState
 from wisp.tasks.models import PlanItem, TaskPlan, TaskRun
 
@@ -28,8 +30,6 @@ FORCED_DAYS = 36500
 """A month that a person chose to run on saving runs however old its moment is."""
 REQUEUE_AFTER = timedelta(minutes=2)
 """A run of the schedule that no worker has started for so long is enqueued again: its job may be lost with Redis."""
-CLOSEST = timedelta(days=1)
-"""Two occurrences of a task, one of them moved by late invoices, are at least so far apart."""
 _INVOICES = aliased(PeriodicTask, name="invoices_task")
 _COLUMNS = (
     PeriodicTask.id, PeriodicTask.kind, PeriodicTask.next_month, PeriodicTask.next_at, PeriodicTask.day,
@@ -44,11 +44,12 @@ _WITH_SCHEDULE = (
 
 
 class Group(NamedTuple):
-    """Due tasks with one outcome: the month that runs (None: missed), its moment, where the pointer goes, and in whose
-    name ("": the schedule's own)."""
+    """Due tasks with one outcome: the month that runs now (None: the pointer only moves), whether that is late, where
+    the pointer goes, and in whose name ("": the schedule's own). ``given_up``: everything that was due is too old."""
 
     run: date | None
     late: bool
+    given_up: bool
     planned: datetime
     next_month: date
     next_at: datetime
@@ -56,22 +57,17 @@ class Group(NamedTuple):
 
 
 def claim_due() -> list[int]:
-    """Claim every occurrence whose moment has come; the ids of the new runs.
+    """Claim every occurrence whose moment has come, and enqueue its run; the ids of the new runs.
 
     Safe beside another tick: the due rows are locked (PostgreSQL skips those another tick has locked, SQLite writes
     one at a time), and a run per (task, month) is unique.
     """
-    after: int | None = 0
-    while after is not None:
-        with transaction():
-            after = _pass_over(after)
     run_ids: list[int] = []
-    while True:
-        with transaction():
-            found, more = _claim_batch()
+    more = True
+    while more:
+        found, more = write(_claim_batch)
         run_ids += found
-        if not more:
-            return run_ids
+    return run_ids
 
 
 def _due(now: datetime) -> Sequence[Any]:
@@ -115,40 +111,6 @@ def _due(now: datetime) -> Sequence[Any]:
     )
 
 
-def _pass_over(after: int) -> int | None:
-    """Give up the months behind each task's newest due one, so that a task is claimed by the moment that would run.
-
-    Else an old pointer of a cut would bring this month's cut before the invoices of its own cycle. Works through one
-    batch of tasks with an id above ``after``; the last id, None at the end.
-    """
-    now, late_days = clock.now(), settings.company().late_days
-    working = select(literal(1)).where(
-        TaskRun.task_id == PeriodicTask.id, TaskRun.state.in_([s.value for s in OPEN_RUNS])
-    )
-    rows = session().execute(
-        select(*_COLUMNS)
-        .select_from(_WITH_SCHEDULE)
-        .where(PeriodicTask.next_at <= now - CLOSEST, PeriodicTask.id > after, ~working.exists())
-        .order_by(PeriodicTask.id)
-        .limit(BATCH)
-        .with_for_update(of=PeriodicTask, skip_locked=True)
-    ).all()  # fmt: skip
-    missed: list[dict[str, Any]] = []
-    for row, caught, tz in _caught_up(rows, now, late_days):
-        if not caught.missed:
-            continue
-        missed += [_missed(row, month, tz, now) for month in caught.missed]
-        values: dict[str, Any] = {"next_month": caught.next_month, "next_at": caught.next_at, "shift_days": 0}
-        if caught.run is not None:
-            values["next_month"] = caught.run
-            values["next_at"] = calendar.occurrence_at(caught.run, _when(row), tz)
-        else:
-            values |= {"forced": False, "ordered_by": "", "state": "missed", "state_until": None, "state_run_id": None}
-        session().execute(_update(PeriodicTask.id == row.id).values(**values))
-    _write_missed(missed)
-    return rows[-1].id if len(rows) == BATCH else None
-
-
 def _zone_info(name: str) -> ZoneInfo:
     """The time zone of a schedule. One that the machine's data no longer knows must not stop everybody's tick."""
     try:
@@ -181,11 +143,14 @@ def _when(row: Any) -> calendar.When:
 
 
 def _claim_batch() -> tuple[list[int], bool]:
-    """Tasks that share their next and their present moment are written together: a full tick is few statements."""
+    """One batch of due tasks; the new runs, and whether there may be more.
+
+    A task with months behind its newest due one is first only passed on to that: it is claimed by the moment that would
+    run, or an old pointer of a cut would bring this month's cut before the invoices of its own cycle. Tasks that share
+    their next and their present moment are written together: a full tick is few statements.
+    """
     now, late_days = clock.now(), settings.company().late_days
     rows = _due(now)
-    if not rows:
-        return [], False
     missed: list[dict[str, Any]] = []
     groups: dict[Group, list[int]] = defaultdict(list)
     for row, caught, tz in _caught_up(rows, now, late_days):
@@ -193,15 +158,21 @@ def _claim_batch() -> tuple[list[int], bool]:
             session().execute(_update(PeriodicTask.id == row.id).values(next_at=caught.next_at))
             continue
         missed += [_missed(row, month, tz, now) for month in caught.missed]
-        planned = row.next_at
-        if caught.run is not None and caught.run != row.next_month:
-            planned = calendar.occurrence_at(caught.run, _when(row), tz)
-        groups[Group(caught.run, caught.late, planned, caught.next_month, caught.next_at, row.ordered_by)].append(
-            row.id
-        )
+        groups[_group(row, caught, tz)].append(row.id)
     _write_missed(missed)
     run_ids = [run_id for group, ids in groups.items() for run_id in _write(group, ids, now)]
-    return run_ids, len(rows) == BATCH
+    queueing.enqueue_runs_after_commit(run_ids)
+    return run_ids, bool(missed) or len(rows) == BATCH
+
+
+def _group(row: Any, caught: calendar.CatchUp, tz: ZoneInfo) -> Group:
+    by = row.ordered_by
+    if caught.run is None:
+        return Group(None, False, True, row.next_at, caught.next_month, caught.next_at, by)
+    if caught.missed:
+        newest = calendar.occurrence_at(caught.run, _when(row), tz)
+        return Group(None, False, False, row.next_at, caught.run, newest, by)
+    return Group(caught.run, caught.late, False, row.next_at, caught.next_month, caught.next_at, by)
 
 
 def _write_missed(missed: list[dict[str, Any]]) -> None:
@@ -216,19 +187,18 @@ def _missed(row: Any, month: date, tz: ZoneInfo, now: datetime) -> dict[str, Any
 
 
 def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
-    """Write the runs, the occurrences and the moved pointers of the tasks ``ids``, which share their moments."""
+    """Write the runs, the occurrences and the moved pointers of the tasks ``ids``, which share their moments; the ids
+    of the new runs.
+
+    A task that has got an open run meanwhile, by a person's order, keeps its pointer: the next tick claims it.
+    """
     s = session()
-    values: dict[str, Any] = {
-        "next_month": group.next_month,
-        "next_at": group.next_at,
-        "shift_days": 0,
-        "forced": False,
-        "ordered_by": "",
-    }
-    mine = PeriodicTask.id.in_(ids)
+    values: dict[str, Any] = {"next_month": group.next_month, "next_at": group.next_at, "shift_days": 0}
+    done = {"forced": False, "ordered_by": ""}
+    if group.given_up:
+        values |= {**done, "state": "missed", "state_until": None, "state_run_id": None}
     if group.run is None:
-        values |= {"state": "missed", "state_until": None, "state_run_id": None}
-        s.execute(_update(mine).values(**values))
+        s.execute(_update(PeriodicTask.id.in_(ids)).values(**values))
         return []
     row = {
         "month": group.run,
@@ -239,11 +209,15 @@ def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
         "created_at": now,
     }
     columns = [literal(value, TaskRun.__table__.c[name].type) for name, value in row.items()]
-    insert = insert_into(TaskRun).from_select(["task_id", *row], select(PeriodicTask.id, *columns).where(mine))
-    run_ids = list(s.scalars(insert.returning(TaskRun.id)))
-    fresh = and_(TaskRun.id >= min(run_ids), TaskRun.id <= max(run_ids), TaskRun.task_id.in_(ids))
-    claimed = select(TaskRun.task_id, TaskRun.month, TaskRun.planned_for, literal("claimed"), TaskRun.id).where(fresh)
-    upsert = insert_into(Occurrence).from_select(["task_id", "month", "due_at", "state", "run_id"], claimed)
+    insert = insert_into(TaskRun).from_select(
+        ["task_id", *row], select(PeriodicTask.id, *columns).where(PeriodicTask.id.in_(ids))
+    )
+    run_ids = list(s.scalars(insert.on_conflict_do_nothing().returning(TaskRun.id)))
+    scheduled = and_(TaskRun.task_id.in_(ids), TaskRun.month == group.run, TaskRun.trigger.in_(["schedule", "late"]))
+    claimed = select(TaskRun.task_id, TaskRun.month, TaskRun.planned_for, literal("claimed"), TaskRun.id)
+    upsert = insert_into(Occurrence).from_select(
+        ["task_id", "month", "due_at", "state", "run_id"], claimed.where(scheduled)
+    )
     new = upsert.excluded
     s.execute(
         upsert.on_conflict_do_update(
@@ -251,8 +225,8 @@ def _write(group: Group, ids: list[int], now: datetime) -> list[int]:
         )
     )
     of_month = (Occurrence.task_id == PeriodicTask.id, Occurrence.month == group.run)
-    values["state_run_id"] = select(Occurrence.run_id).where(*of_month).scalar_subquery()
-    s.execute(_update(mine).values(**values))
+    values |= {**done, "state_run_id": select(Occurrence.run_id).where(*of_month).scalar_subquery()}
+    s.execute(_update(PeriodicTask.id.in_(select(TaskRun.task_id).where(scheduled))).values(**values))
     return run_ids
 
 
@@ -265,15 +239,13 @@ def abandoned() -> list[int]:
 
     An order by hand counts as lost at once: its job has a name, so that asking again adds nothing where it waits.
     """
-    now = clock.now()
-    lost = select(TaskRun.id).where(
-        TaskRun.state == RunState.RUNNING.value, TaskRun.phase != "syncing", TaskRun.lease_until < now
-    )
+    unleased = clock.due(TaskRun.lease_until, LEASE)
+    lost = select(TaskRun.id).where(TaskRun.state == RunState.RUNNING.value, TaskRun.phase != "syncing", unleased)
     waiting = select(TaskRun.id).where(TaskRun.state == RunState.QUEUED.value)
     if not queue.is_inline():  # else this process works them off itself
-        old = TaskRun.created_at < now - REQUEUE_AFTER
+        old = clock.since(TaskRun.created_at, REQUEUE_AFTER)
         waiting = waiting.where(or_(old, TaskRun.trigger == "manual"))
-    retry = select(TaskRun.id).where(TaskRun.retry_at <= now)
+    retry = select(TaskRun.id).where(clock.due(TaskRun.retry_at, ledger.RETRY_PAUSES[-1]))
     return list(session().scalars(lost.union(waiting, retry)))
 
 
