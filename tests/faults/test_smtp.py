@@ -335,8 +335,9 @@ def test_a_lease_that_passed_is_not_written_over(ctx: Flask, smtp: MailServer) -
 
 def test_a_batch_is_held_for_longer_while_it_is_worked_at(ctx: Flask, smtp: MailServer, monkeypatch) -> None:
     """A message takes half the lease. Another deliverer, who looks just before the next one, finds nothing."""
-    count, begin, found = 6, clock.now(), []
+    count, found = 6, []
     queued(count)
+    begin = clock.now()
     real = delivery._Delivery._send
 
     def send(self, *rest) -> None:

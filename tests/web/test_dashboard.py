@@ -11,15 +11,18 @@ from flask import Flask
 from tests.factories import make_client, make_clients, make_company, make_invoice, make_router, make_zone, moment
 from tests.support.outbox import queued
 from tests.support.staff import signed_in
+from wisp.access import service as access
 from wisp.access.models import Access, RouterDifference, RouterSync
 from wisp.core import clock
 from wisp.core.db import db, session, transaction
 from wisp.core.scope import EVERYTHING
 from wisp.dashboard import queries
+from wisp.invoices import service as invoices
 from wisp.invoices.models import Payment
 from wisp.outbox.models import Message
 from wisp.routers.models import Router
-from wisp.schedules.models import PeriodicTask
+from wisp.schedules import service as schedules
+from wisp.schedules.models import BillingSchedule, PeriodicTask
 from wisp.staff import changes, service
 from wisp.tasks.models import TaskRun
 
@@ -186,10 +189,27 @@ def test_the_company_s_month_needs_its_own_permission(app: Flask, role: str, see
     assert ("Cobrado" in home(app, role)) is sees
 
 
-def test_the_number_of_statements_does_not_grow(app: Flask) -> None:
+def waits_for_hours(client: Any) -> None:
+    """Its cut is wanted, and not yet on its router."""
+    with transaction():
+        access.want_suspended([client.id])
+
+
+def test_a_time_zone_that_is_gone_is_said_and_keeps_no_payment_back(app: Flask) -> None:
     with app.app_context():
         make_company(name="Red")
-        make_client()
+        client = make_client(own={})
+        with transaction():
+            session().execute(sa.update(BillingSchedule).values(timezone="America/Atlantis"))
+        assert invoices.debt_of(client.id).open == 0
+        assert schedules.lost_zones() == ["America/Atlantis"]
+    assert "America/Atlantis" in home(app, "admin")
+
+
+def test_the_number_of_statements_does_not_grow(app: Flask) -> None:
+    with app.app_context():
+        make_company(name="Red", cut_from="03:00", cut_until="04:00")  # whose cuts wait, is asked too
+        waits_for_hours(make_client())
         engine = db.engine
     client = signed_in(app)
 
@@ -212,7 +232,7 @@ def test_the_number_of_statements_does_not_grow(app: Flask) -> None:
         for _n in range(4):
             zone = make_zone(make_router(online=False, offline_since=clock.now()))
             make_clients(10, zone)
-            make_client(zone, own={})
+            waits_for_hours(make_client(zone, own={}))
         with transaction():
             session().execute(sa.update(PeriodicTask).where(PeriodicTask.kind == "cut").values(state="missed"))
     assert count() <= few

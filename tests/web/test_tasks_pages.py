@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from wisp.core.db import db, session, transaction
 from wisp.schedules.models import Occurrence, PeriodicTask
 from wisp.tasks import runner, service
 from wisp.tasks.models import RunItem, TaskRun
+from wisp.web import tables
 
 NOW = moment("2026-11-10 10:00")
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -352,3 +354,36 @@ def test_the_pages_speak_english_too(app: Flask) -> None:
     assert "Periodic tasks" in page
     assert "Tasks by client" in page
     assert "Apply now" in page
+
+
+def test_a_search_takes_signs_of_a_pattern_as_they_are(app: Flask) -> None:
+    with app.app_context():
+        make_zone(name="Centro 100%")
+        assert [len(session().execute(service.listing(text=text)).all()) for text in ("_", "%", "0%")] == [0, 3, 3]
+
+
+def test_an_export_is_sent_while_it_is_read(app: Flask) -> None:
+    """Its rows are taken as they are sent: neither the list nor the file is ever there as a whole."""
+    taken: list[int] = []
+
+    def rows() -> Iterator[list[str]]:
+        for number in range(20):
+            taken.append(number)
+            yield ["=x" * tables.PIECE]
+
+    with app.test_request_context():
+        answer = tables.csv_response("x.csv", ["A"], rows())
+        assert taken == []
+        pieces = iter(answer.response)
+        assert next(pieces).startswith(("\ufeff", b"\xef\xbb\xbf"))
+        assert len(taken) <= 2
+    browser = signed_in(app)
+    for page in (
+        "tareas-periodicas/tareas",
+        "facturas/exportar",
+        "pagos/exportar",
+        "staff/exportar",
+        "auditoria/exportar",
+    ):
+        answer = browser.get(f"/{page}.csv")
+        assert (answer.status_code, answer.is_streamed, answer.text[0]) == (200, True, "\ufeff")

@@ -1,6 +1,7 @@
 """Cuts that wait for the hours in which clients may be cut. Reactivations and notices never wait for them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ def opens_at(timezone: str) -> datetime | None:
     """When a client whose schedule is in this time zone ("" = the company's) may next be cut, by its clock; None where
     it may be cut now."""
     allowed, now = settings.cut_hours(), clock.now()
-    tz = schedules.zone_info(timezone)
+    tz = schedules.stored_zone(timezone)
     return None if allowed.always or allowed.allow(now, tz) else allowed.next_allowed(now, tz).astimezone(tz)
 
 
@@ -32,15 +33,25 @@ def held(router_id: int) -> dict[int, datetime]:
 
     Whoever is cut already stays so, and a cut whose command went out in time is brought to its end.
     """
+    return {client_id: until for _router_id, client_id, until in _held([router_id])}
+
+
+def count_held(router_ids: Collection[int]) -> Counter[int]:
+    """How many such clients each of these routers has."""
+    return Counter(router_id for router_id, _client_id, _until in _held(router_ids))
+
+
+def _held(router_ids: Collection[int]) -> Iterator[tuple[int, int, datetime]]:
+    """Router, client, and the moment when it may be cut."""
     if settings.cut_hours().always:
-        return {}
+        return
     query = (
-        sa.select(Access.client_id, BillingSchedule.timezone)
+        sa.select(Access.router_id, Access.client_id, BillingSchedule.timezone)
         .join(Client, Client.id == Access.client_id)
         .join(Zone, Zone.id == Client.zone_id)
         .join(BillingSchedule, invoices.schedule_of_client())
         .where(
-            Access.router_id == router_id,
+            Access.router_id.in_(router_ids),
             Access.suspended,
             Access.reason == "debt",
             ~Access.applied_suspended,
@@ -49,13 +60,11 @@ def held(router_id: int) -> dict[int, datetime]:
         )
     )
     moments: dict[str, datetime | None] = {}
-    found: dict[int, datetime] = {}
-    for client_id, timezone in session().execute(query):
+    for router_id, client_id, timezone in session().execute(query):
         if timezone not in moments:
             moments[timezone] = opens_at(timezone)
         if (until := moments[timezone]) is not None:
-            found[client_id] = until
-    return found
+            yield router_id, client_id, until
 
 
 def routers_with_cuts_open() -> list[int]:

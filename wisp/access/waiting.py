@@ -57,7 +57,9 @@ def waiting(scope: Scope = EVERYTHING) -> list[Waiting]:
     )  # fmt: skip
     if scope.zone_ids is not None:
         query = query.where(Router.id.in_(sa.select(Zone.router_id).where(Zone.id.in_(scope.zone_ids))))
-    return [Waiting(*row, held=len(hours.held(row[0]))) for row in session().execute(query).all()]
+    rows = session().execute(query).all()
+    held = hours.count_held([row[0] for row in rows])
+    return [Waiting(*row, held=held.get(row[0], 0)) for row in rows]
 
 
 def _count_where(condition: ColumnElement[bool] | InstrumentedAttribute[bool]) -> ColumnElement[int]:

@@ -12,7 +12,7 @@ from wisp.bulk.forms import ConfirmForm
 from wisp.bulk.models import BulkChange, BulkRun
 from wisp.clients.models import Client
 from wisp.core import queue
-from wisp.core.db import read_together, session, transaction
+from wisp.core.db import read_parts, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.routers.models import Zone
@@ -130,13 +130,10 @@ def run(run_id: int) -> Response:
 @requires(USE)
 def run_export(run_id: int) -> Response:
     """Every change of one run, with what has become of it."""
-    read_together()
     found = _run(run_id)
     chosen = get(found.action)
     header = [_("Zone"), _("Code"), _("Client"), _("Periodic task"), _("Before"), _("Afterwards"), _("Result")]
-    rows = session().execute(
-        service.changes_of(run_id).order_by(BulkChange.target).execution_options(yield_per=service.LISTED)
-    )
+    rows = read_parts(service.changes_of(run_id).order_by(BulkChange.target), service.LISTED)
     lines = (
         [
             zone.name, client.code if client else "", client.name if client else _("Zone billing"),

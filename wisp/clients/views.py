@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
@@ -25,7 +26,7 @@ from wisp.settings import service as settings
 from wisp.web import can, go, is_partial, render, requires, scope, toast
 from wisp.web.forms import put_error
 from wisp.web.requests import row_number
-from wisp.web.tables import COUNT_LIMIT, Listing, search_text
+from wisp.web.tables import COUNT_LIMIT, Listing, csv_stream, search_text
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
 
@@ -81,10 +82,8 @@ def index() -> Response:
 @requires(Permission.CLIENTS_VIEW)
 def export() -> Response:
     """The list as it is filtered, as a CSV that imports again; never with passwords."""
-    text = "".join(csvexport.export(scope(), _filters()))
-    response = Response("\ufeff" + text, mimetype="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"clients-{settings.today()}.csv")
-    return response
+    pieces = chain(["\ufeff"], csvexport.export(scope(), _filters()))
+    return csv_stream(f"clients-{settings.today()}.csv", pieces)
 
 
 @bp.route("/accion/nuevo/", methods=["GET", "POST"])

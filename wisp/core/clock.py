@@ -4,12 +4,15 @@ Every decision and every default takes its time from here, never from the databa
 test can set the clock and two machines with different database servers still agree.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+log = logging.getLogger(__name__)
 _frozen: datetime | None = None
 _offset: timedelta = timedelta(0)
 
@@ -24,6 +27,22 @@ def now() -> datetime:
 def today(timezone: ZoneInfo) -> date:
     """The local date in ``timezone``."""
     return now().astimezone(timezone).date()
+
+
+@lru_cache(maxsize=64)
+def zone(name: str, default: ZoneInfo | None = None) -> ZoneInfo:
+    """The time zone of a name that is stored. One that the machine's data no longer knows stops nobody: ``default``, or
+    UTC, is used, and the log and the first page say so."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        log.error("there is no time zone %r any more; %s is used", name, default or "UTC")
+        return default or ZoneInfo("UTC")
+
+
+def is_zone(name: str) -> bool:
+    """Whether the machine's data knows a time zone of that name."""
+    return zone(name).key == name
 
 
 def due(moment: Any, longest: timedelta, at: datetime | None = None) -> Any:

@@ -222,6 +222,13 @@ def read_together() -> None:
     s.info["together"] = True
 
 
+def read_parts(query: Any, size: int = 1000) -> Iterator[Any]:
+    """The rows of a query, fetched so many at a time, in one transaction that begins when the first one is asked for:
+    an answer that is sent as it is read outlives the session of its request."""
+    read_together()
+    yield from session().execute(query.execution_options(yield_per=size))
+
+
 def _lock(connection: Connection) -> None:
     """BEGIN IMMEDIATE: take the write lock of SQLite. OperationalError after PATIENCE.
 

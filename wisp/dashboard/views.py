@@ -42,13 +42,14 @@ def _news() -> dict[str, Any]:
         offline = {router.id for router in found["off"]}
         found["waiting_online"] = [row for row in found["waiting"].values() if row.router_id not in offline]
     if can(P.PERIODIC_TASKS_VIEW):
-        found["upcoming"] = [(moment, schedules.zone_info(moment.timezone)) for moment in queries.upcoming(scope())]
+        found["upcoming"] = [(moment, schedules.stored_zone(moment.timezone)) for moment in queries.upcoming(scope())]
         found["troubled"] = tasks.troubled(scope())
         found["missed"] = queries.missed(scope())
     if can(P.OUTBOX_VIEW):
         found["mails"] = {**outbox.counts(scope()), "failed": outbox.failed(scope())}
         found["mail_state"] = mail_server.state()
         found["mail_set_up"] = transport.configured()
+    found["lost_zones"] = schedules.lost_zones() if can(P.SETTINGS_MANAGE) else []
     found["set_back"] = clockwatch.last() if can(P.SETTINGS_MANAGE) else None
     found["no_alerts"] = can(P.SETTINGS_MANAGE) and not settings.alert_addresses()
     found["calm"] = not _anything(found)
@@ -66,6 +67,7 @@ def _anything(found: dict[str, Any]) -> bool:
         or found.get("troubled")
         or found.get("missed")
         or found.get("set_back")
+        or found.get("lost_zones")
         or mails.get("failed")
         or mails.get("held")
         or (server is not None and server.error)

@@ -1,8 +1,6 @@
 """Lists of invoices: what pages, files and commands ask for, with the same few statements at any number of invoices."""
 
-import csv
-import io
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,7 +16,6 @@ from wisp.invoices import domain, service
 from wisp.invoices.models import Invoice
 from wisp.routers.models import Zone
 from wisp.schedules.models import BillingSchedule
-from wisp.web.tables import guarded
 
 STATES = ("open", "overdue", "pending", "partial", "paid", "void")
 """What a list may be narrowed to: the four states, ``open`` (pending or partial) and ``overdue`` (open, and the due
@@ -129,18 +126,3 @@ def balance(row: Any) -> int:
     """What an invoice (or a row of COLUMNS) still asks for, in minor units."""
     still: int = domain.balance(row.total, row.paid, row.state == "void")
     return still
-
-
-def csv_lines(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """A CSV file in pieces (UTF-8 with a mark for spreadsheets); a cell like a formula is written as text."""
-    buffer = io.StringIO()
-    buffer.write("\ufeff")
-    writer = csv.writer(buffer)
-    writer.writerow(head)
-    for row in rows:
-        writer.writerow([guarded(cell) for cell in row])
-        if buffer.tell() > 65_536:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()

@@ -56,7 +56,7 @@ def local_today(now: datetime) -> ColumnElement[date]:
     """The local date at ``now`` in the time zone of the joined BillingSchedule row."""
     names = session().scalars(select(BillingSchedule.timezone).distinct()).all()
     default = now.astimezone(settings.timezone()).date()
-    days = {name: now.astimezone(schedules.zone_info(name)).date() for name in names if name}
+    days = {name: now.astimezone(schedules.stored_zone(name)).date() for name in names if name}
     other = {name: day for name, day in days.items() if day != default}
     if not other:
         return literal(default)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, abort, request, stream_with_context, url_for
+from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from wisp.clients import service as clients
@@ -26,6 +26,7 @@ from wisp.settings.domain import format_tax
 from wisp.settings.texts import tax_name
 from wisp.web import close_dialog, go, render, render_dialog, requires, scope, tables, toast
 from wisp.web.requests import row_number
+from wisp.web.tables import csv_lines, csv_stream
 
 bp = Blueprint("invoices", __name__)
 MONTHS = 25
@@ -50,10 +51,7 @@ def index() -> Response:
 def export() -> Response:
     """The invoices of the list, whatever the number, as a CSV file."""
     zones = {zone.id: zone.name for zone in routers.zone_names(scope())}
-    lines = _csv(lists.query(scope(), _filters()), zones)
-    response = Response(stream_with_context(lines), mimetype="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"facturas-{settings.today()}.csv")
-    return response
+    return csv_stream(f"facturas-{settings.today()}.csv", _csv(lists.query(scope(), _filters()), zones))
 
 
 def _csv(found: Rows, zones: dict[int, str]) -> Iterator[str]:
@@ -71,7 +69,7 @@ def _csv(found: Rows, zones: dict[int, str]) -> Iterator[str]:
         )
         for row in lists.everything(found)
     )  # fmt: skip
-    return lists.csv_lines(head, rows)
+    return csv_lines(head, rows)
 
 
 @bp.get("/facturas/<number>/")

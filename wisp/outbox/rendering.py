@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from babel import Locale, dates
 from flask import current_app
 from flask_babel import force_locale
 
-from wisp.core import money
+from wisp.core import clock, money
 from wisp.core.locales import formatting_locale, language_or
 from wisp.outbox import kinds
 from wisp.outbox.domain import plausible_address, recipients
@@ -46,7 +45,7 @@ class Formats:
         firm = company()
         self._locale = formatting_locale(message.language, firm.currency)
         self._currency = firm.currency
-        self._timezone = ZoneInfo(firm.timezone)
+        self._timezone = clock.zone(firm.timezone)
 
     def money(self, minor: int, currency: str | None = None) -> str:
         """Minor units as an amount, in a plain line of text (no space that an old mail program shows as a sign)."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, abort, request, stream_with_context, url_for
+from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 
 from wisp.access import service as access
@@ -28,6 +28,7 @@ from wisp.payments.texts import ENDED, ENDED_LOOKS, METHODS, REACTIVATED, STATES
 from wisp.settings import service as settings
 from wisp.web import close_dialog, formats, go, render, render_dialog, requires, scope, tables, toast
 from wisp.web.forms import put_error
+from wisp.web.tables import csv_lines, csv_stream
 
 bp = Blueprint("payments", __name__)
 FIELD_OF = {
@@ -61,10 +62,7 @@ def index() -> Response:
 @requires(Permission.INVOICES_VIEW)
 def export() -> Response:
     """The payments of the list, whatever the number, as a CSV file."""
-    lines = _csv(lists.query(scope(), _filters()))
-    response = Response(stream_with_context(lines), mimetype="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"pagos-{settings.today()}.csv")
-    return response
+    return csv_stream(f"pagos-{settings.today()}.csv", _csv(lists.query(scope(), _filters())))
 
 
 def _csv(found: Rows) -> Iterator[str]:
@@ -80,7 +78,7 @@ def _csv(found: Rows) -> Iterator[str]:
         )
         for row in lists.everything(found)
     )  # fmt: skip
-    return invoice_lists.csv_lines(head, rows)
+    return csv_lines(head, rows)
 
 
 @bp.route("/pagos/nuevo/", methods=["GET", "POST"])

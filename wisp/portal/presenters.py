@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from babel import dates
 from flask import Response, current_app
@@ -147,7 +146,7 @@ def _day(day: date, language: str, firm: Company) -> str:
 
 
 def _moment(moment: datetime, language: str, firm: Company) -> str:
-    local = moment.astimezone(ZoneInfo(firm.timezone))
+    local = moment.astimezone(clock.zone(firm.timezone))
     return f"{_day(local.date(), language, firm)}, {local:%H:%M}"
 
 

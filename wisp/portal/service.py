@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
@@ -172,7 +171,7 @@ def _visitors(firm: Company, *, address: str | None = None, client_id: int | Non
 
 
 def _day(firm: Company, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(firm.timezone)).date()
+    return now.astimezone(clock.zone(firm.timezone)).date()
 
 
 @dataclass(frozen=True)

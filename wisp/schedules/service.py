@@ -69,7 +69,18 @@ def zone_info(name: str) -> ZoneInfo:
 
 def timezone_of(schedule: BillingSchedule) -> ZoneInfo:
     """The time zone in which the schedule's days and hours are meant."""
-    return zone_info(schedule.timezone)
+    return stored_zone(schedule.timezone)
+
+
+def stored_zone(name: str) -> ZoneInfo:
+    """The time zone of a schedule's stored name: the company's where it is empty, or no longer known."""
+    return clock.zone(name, settings.timezone()) if name else settings.timezone()
+
+
+def lost_zones() -> list[str]:
+    """Names of time zones that schedules, or the company, have and the machine's data no longer knows."""
+    names = {settings.company().timezone, *session().scalars(select(BillingSchedule.timezone).distinct())}
+    return sorted(name for name in names if name and not clock.is_zone(name))
 
 
 def timetable(schedule: BillingSchedule) -> Timetable:

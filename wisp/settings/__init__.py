@@ -1,11 +1,9 @@
 """The company and its settings."""
 
-from zoneinfo import ZoneInfo
-
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
-from wisp.core import crypto, errors
+from wisp.core import clock, crypto, errors
 from wisp.core.permissions import Permission
 from wisp.web import formats, navigation, registry
 from wisp.web.access import ADMINISTRATORS
@@ -18,7 +16,7 @@ def setup(app: Flask) -> None:
 
     def facts() -> formats.Facts:
         firm = service.company()
-        return formats.Facts(firm.name, ZoneInfo(firm.timezone), firm.currency, firm.language)
+        return formats.Facts(firm.name, clock.zone(firm.timezone), firm.currency, firm.language)
 
     crypto.kept["mail password"] = Company.mail_password
     formats.provide(facts)

@@ -37,7 +37,7 @@ def company() -> Company:
 
 def timezone() -> ZoneInfo:
     """The company's time zone: the default of every schedule, and the zone of the pages."""
-    return ZoneInfo(company().timezone)
+    return clock.zone(company().timezone)
 
 
 def today() -> date:

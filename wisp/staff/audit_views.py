@@ -1,11 +1,9 @@
 """The audit page: every change with who, when, from where, before and after; filter and export."""
 
-import csv
-import io
 from collections.abc import Iterator
 from datetime import date
 
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 
 from wisp.core.audit import AuditEntry
@@ -14,7 +12,7 @@ from wisp.settings import service as settings
 from wisp.staff import audit_log, audit_texts, service
 from wisp.staff.texts import ACTIONS, actor_text
 from wisp.web import render, requires, scope
-from wisp.web.tables import Listing, guarded, search_text
+from wisp.web.tables import Listing, csv_response, search_text
 
 bp = Blueprint("audit", __name__, url_prefix="/auditoria")
 LINKS = {
@@ -45,27 +43,18 @@ def index() -> Response:
 def export() -> Response:
     """The changes of the list, whatever the number, as a CSV file."""
     found = audit_log.query(scope(), _filters(), settings.timezone())
-    rows = audit_log.everything(found)
-    response = Response(stream_with_context(_lines(rows)), mimetype="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"auditoria-{settings.today()}.csv")
-    return response
+    header = [_("When"), _("Who"), _("From where"), _("Action"), _("Object"), _("Before"), _("After")]
+    return csv_response(f"auditoria-{settings.today()}.csv", header, _lines(audit_log.everything(found)))
 
 
-def _lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
-    yield "\ufeff" + _line([_("When"), _("Who"), _("From where"), _("Action"), _("Object"), _("Before"), _("After")])
+def _lines(entries: Iterator[AuditEntry]) -> Iterator[list[str]]:
     zone = settings.timezone()
     for entry in entries:
-        yield _line([
+        yield [
             entry.at.astimezone(zone).isoformat(timespec="seconds"), entry.actor, entry.ip,
             str(ACTIONS.get(entry.action, entry.action)), entry.target,
             audit_texts.values_text(entry, entry.before), audit_texts.values_text(entry, entry.after),
-        ])  # fmt: skip
-
-
-def _line(cells: list[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([guarded(cell) for cell in cells])
-    return buffer.getvalue()
+        ]  # fmt: skip
 
 
 def _actors() -> list[tuple[str, str]]:

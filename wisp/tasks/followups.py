@@ -40,7 +40,7 @@ def claim() -> list[int]:
     waiting: dict[int, list[Any]] = defaultdict(list)
     gone: list[int] = []
     for row in _pending(now):
-        timezone = schedules.zone_info(row.timezone)
+        timezone = schedules.stored_zone(row.timezone)
         today = now.astimezone(timezone).date()
         if _moment(max(row.follow_on, today), row.minute, timezone) > now:
             continue

@@ -92,7 +92,7 @@ def ended(run: TaskRun) -> None:
     with_schedule = BillingSchedule.id == PeriodicTask.schedule_id
     names = select(BillingSchedule.timezone).join(PeriodicTask, with_schedule).where(mine).distinct()
     for name in session().scalars(names).all():
-        until = calendar.state_until(run.created_at, schedules.zone_info(name))
+        until = calendar.state_until(run.created_at, schedules.stored_zone(name))
         there = select(BillingSchedule.id).where(BillingSchedule.timezone == name)
         session().execute(
             update(PeriodicTask)
@@ -119,7 +119,7 @@ def started(run: TaskRun, task: PeriodicTask, now: datetime) -> None:
         by_zone.setdefault(timezone, []).append(task_id)
     fresh = or_(PeriodicTask.applied_until.is_(None), PeriodicTask.applied_until <= now)
     for timezone, ids in by_zone.items():
-        until = calendar.state_until(now, schedules.zone_info(timezone))
+        until = calendar.state_until(now, schedules.stored_zone(timezone))
         session().execute(
             update(PeriodicTask)
             .where(PeriodicTask.id.in_(own_tasks(task)) if len(by_zone) == 1 else PeriodicTask.id.in_(ids))

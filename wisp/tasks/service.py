@@ -281,10 +281,8 @@ def listing(
     if scope.zone_ids is not None:
         query = query.where(Zone.id.in_(scope.zone_ids))
     if text:
-        like = f"%{text.strip()}%"
-        names = [Zone.name.ilike(like), Router.name.ilike(like)]
-        if owner == "client":
-            names += [Client.name.ilike(like), Client.code.ilike(like)]
+        columns = [Zone.name, Router.name, *([Client.name, Client.code] if owner == "client" else [])]
+        names = [column.icontains(text.strip(), autoescape=True) for column in columns]
         query = query.where(or_(*names))
     if zone_id is not None:
         query = query.where(Zone.id == zone_id)
@@ -330,8 +328,9 @@ def run_items(run_id: int, *, text: str = "", state: str = "") -> Rows:
     if state:
         query = query.where(RunItem.state == state)
     if text:
-        like = f"{text.strip()}%"
-        query = query.where(or_(Client.code.ilike(like), Client.name.ilike("%" + like), RunItem.address.ilike(like)))
+        word = text.strip()
+        begins = [column.istartswith(word, autoescape=True) for column in (Client.code, RunItem.address)]
+        query = query.where(or_(*begins, Client.name.icontains(word, autoescape=True)))
     return query
 
 

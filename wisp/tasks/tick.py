@@ -12,7 +12,6 @@ from sqlalchemy.orm import aliased
 
 from wisp.core import audit, clock, queue
 from wisp.core.db import insert_into, session, write
-from wisp.core.errors import Refused
 from wisp.core.lease import LEASE
 from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
@@ -111,20 +110,11 @@ def _due(now: datetime) -> Sequence[Any]:
     )
 
 
-def _zone_info(name: str) -> ZoneInfo:
-    """The time zone of a schedule. One that the machine's data no longer knows must not stop everybody's tick."""
-    try:
-        return schedules.zone_info(name)
-    except Refused:
-        log.exception("there is no time zone %r any more; the company's is used", name)
-        return settings.timezone()
-
-
 def _caught_up(rows: Sequence[Any], now: datetime, late_days: int) -> Iterator[tuple[Any, calendar.CatchUp, ZoneInfo]]:
     """What each task has to do now. Thousands of tasks share a moment, few ask a new question."""
     known: dict[tuple[Any, ...], calendar.CatchUp] = {}
     for row in rows:
-        tz = _zone_info(row.timezone)
+        tz = schedules.stored_zone(row.timezone)
         moment = (row.next_month, _when(row), tz, now)
         key = (*moment, row.forced, row.shift_days)
         caught = known.get(key)

@@ -1,6 +1,7 @@
 """The pages of periodic tasks: the list, one task, one run, the ledger of one client."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
@@ -11,7 +12,7 @@ from wisp.clients import timeline
 from wisp.clients.models import Client
 from wisp.clients.service import find as find_client
 from wisp.core import clock
-from wisp.core.db import read_together, session
+from wisp.core.db import read_parts, session
 from wisp.core.errors import Refused
 from wisp.core.money import plain
 from wisp.core.permissions import Permission
@@ -96,7 +97,7 @@ def export() -> Response:
     """The list as filtered, all of it."""
     chosen = _filters()
     query = service.listing(scope(), **chosen).order_by(*_sorts(chosen["owner"])["name"]).limit(CSV_LIMIT)
-    rows = [presenters.task_row(row) for row in session().execute(query)]
+    rows = map(presenters.task_row, read_parts(query))
     header = [
         _("Task"), _("Zone"), _("Client"), _("Next run"), _("State"), _("Result"), _("Last applied"),
         _("Times applied"), _("Active"),
@@ -221,13 +222,10 @@ def run(run_id: int) -> Response:
 @requires(VIEW)
 def run_export(run_id: int) -> Response:
     """The ledger of a run as filtered."""
-    read_together()
     page = _run_page(run_id)
     state = request.args.get("state", "")
     query = queries.run_items(run_id, text=search_text(), state=state if state in set(ItemState) else "")
-    rows = session().execute(
-        query.order_by(Client.name_key, Client.id).limit(CSV_LIMIT).execution_options(yield_per=1000)
-    )
+    rows = read_parts(query.order_by(Client.name_key, Client.id).limit(CSV_LIMIT))
     header = [_("Code"), _("Client"), _("State"), _("Reason"), _("Amount"), _("Invoice"), _("Address"), _("Answer")]
     currency, zone = settings.company().currency, page["timezone"]
     notice = page["kind"] == Kind.notice
@@ -235,7 +233,7 @@ def run_export(run_id: int) -> Response:
         header += [_("Seen"), _("Confirmed")]
 
     def lines() -> Iterator[list[str]]:
-        for part in rows.partitions(1000):
+        while part := list(islice(rows, 1000)):
             known = queries.looks([(item, page["run"]) for item, _client, _label in part]) if notice else {}
             for item, client, label in part:
                 look = known.get((client.id, run_id), Look())

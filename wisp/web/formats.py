@@ -84,7 +84,7 @@ def format_moment(moment: datetime | None, timezone: ZoneInfo | str | None = Non
     """Date and hour (24 h) in the company's or the given time zone; a dash for None."""
     if moment is None:
         return "–"
-    zone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone or facts().timezone
+    zone = clock.zone(timezone) if isinstance(timezone, str) else timezone or facts().timezone
     local = moment.astimezone(zone)
     hour = local.strftime("%H:%M:%S" if seconds else "%H:%M")
     return f"{format_day(local.date())} {hour}"

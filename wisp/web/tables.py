@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Response, request, stream_with_context, url_for
 from sqlalchemy import Select, func, inspect, literal, select
 
 from wisp.core import formulas
@@ -106,6 +106,10 @@ class Listing:
         return self.url(sort=turned, page=None)
 
 
+PIECE = 65_536
+"""Characters of a CSV file that are sent at once."""
+
+
 def search_text(prefix: str = "") -> str:
     """What was typed into the search box, trimmed, at most 200 characters."""
     return request.args.get(f"{prefix}q", "").strip()[:200]
@@ -117,16 +121,31 @@ def like(text: str) -> str:
     return f"%{escaped}%"
 
 
-def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """A CSV file (UTF-8 with a mark for spreadsheets); a cell that looks like a formula is written as text."""
+def csv_response(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Response:
+    """A CSV file, sent as its rows are read, so that its size costs no memory."""
+    return csv_stream(name, csv_lines(header, rows))
+
+
+def csv_stream(name: str, pieces: Iterator[str]) -> Response:
+    """A CSV file that is there in pieces of text already."""
+    response = Response(stream_with_context(pieces), mimetype="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+def csv_lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """A CSV file in pieces (UTF-8 with a mark for spreadsheets); a cell like a formula is written as text."""
     buffer = io.StringIO()
+    buffer.write("\ufeff")
     writer = csv.writer(buffer)
     writer.writerow(header)
     for row in rows:
         writer.writerow([guarded(cell) for cell in row])
-    response = Response("\ufeff" + buffer.getvalue(), mimetype="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response
+        if buffer.tell() > PIECE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def guarded(cell: Any) -> Any:
