@@ -1,6 +1,7 @@
 """Pages of routers and billing zones: who may what, the connection test, the question about this month."""
 
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from wisp.core import clock
 from wisp.core.audit import AuditEntry
 from wisp.core.db import session, transaction
 from wisp.demo.routeros import SimulatorServer
+from wisp.invoices.models import BillingGap
 from wisp.routers import service
 from wisp.routers.models import Router, Zone
 from wisp.schedules.models import PeriodicTask
@@ -224,6 +226,35 @@ def test_a_day_gone_by_asks_and_is_never_chosen_silently(app: Flask, zone_id: in
     assert (task.day, task.next_at) == (5, factories.moment("2026-04-05 08:00"))
     with app.app_context():
         assert session().get_one(Zone, zone_id).name == "Centro"
+
+
+def test_days_without_an_invoice_are_asked_about(app: Flask, zone_id: int) -> None:
+    """Billed through 19 March; with payment day 28 the next period begins on the 28th."""
+    with app.app_context(), transaction():
+        zone = session().get_one(Zone, zone_id)
+        client = factories.make_client(zone, code="ANA", billed_through=date(2026, 3, 19))
+    browser = signed_in(app)
+    url, moved = f"/router/1/zonas/{zone_id}/", {"name": "Centro", **SCHEDULE, "due_day": "28", "cut_day": "30"}
+    with clock.frozen(factories.moment("2026-03-10 12:00")):
+        asked = post(browser, url, **moved)
+        assert asked.status_code == 422
+        assert 'name="gap" value="bill" checked' in asked.text
+        assert post(browser, url, **moved, gap="waive").status_code == 303
+    with app.app_context():
+        kept = session().get_one(BillingGap, client.id)
+        assert (kept.since, kept.bill) == (date(2026, 3, 19), False)
+
+
+def test_who_may_not_apply_tasks_can_only_begin_next_month(app: Flask, zone_id: int) -> None:
+    browser = signed_in(app, role="technician")
+    url, moved = f"/router/1/zonas/{zone_id}/", {"name": "Norte", **SCHEDULE, "cut_day": "29", "invoices_day": "5"}
+    with clock.frozen(factories.moment("2026-03-10 12:00")):
+        asked = post(browser, url, **moved)
+        assert asked.status_code == 422
+        assert re.findall(r'name="this_month_invoices"[^>]* value="(\w+)"', asked.text) == ["skip"]
+        assert post(browser, url, **moved, this_month="run").status_code == 422
+        assert cut_of(app).day == 22
+        assert post(browser, url, **moved, this_month="skip").status_code == 303
 
 
 def cut_of(app: Flask) -> PeriodicTask:

@@ -26,7 +26,7 @@ from wisp.core.commands import command, emit, fail, json_option, wait_option
 from wisp.core.db import transaction
 from wisp.core.errors import Refused
 from wisp.routers import service as routers
-from wisp.routers.cli import KINDS, ON_OFF, moments_of, schedule_options
+from wisp.routers.cli import KINDS, ON_OFF, gap_option, moments_of, schedule_options
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.settings import service as settings
@@ -203,12 +203,13 @@ def _no_cut(_context: Any, _option: Any, value: str | None) -> dict[str, Any]:
 @click.option("--free", type=click.Choice(["yes", "no"]), help="Never invoiced.")
 @click.option("--no-notice", type=click.Choice(["yes", "no"]), help="Excluded from the payment notice.")
 @click.option("--no-cut", callback=_no_cut, metavar="yes|no|DATE", help="Excluded from the cut, or until a date.")
+@click.option("--gap", type=click.Choice(["bill", "waive"]), help="Days without an invoice: charge them (by itself) or not.")
 @wait_option
 @json_option
 @command
 def set_client(
     code: str, zone: str | None, plan_name: str | None, free: str | None, no_notice: str | None,
-    no_cut: dict[str, Any], wait: bool, as_json: bool,
+    no_cut: dict[str, Any], gap: str | None, wait: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Change a client; what is not named stays."""
     values = {name: given == "yes" for name, given in (("free", free), ("no_notice", no_notice)) if given} | no_cut
@@ -217,8 +218,11 @@ def set_client(
             service.find(code),
             zone=routers.find_zone(zone) if zone else None,
             plan=plans.find(plan_name) if plan_name else None,
+            gap=gap or "bill",
             **values,
         )
+        if gap:
+            service.choose_gap(service.find(code), gap)
     emit({"code": code, "changed": sorted(changed)}, as_json, f"{code}: {', '.join(sorted(changed)) or 'no change'}")
 
 
@@ -238,11 +242,12 @@ def cancel(code: str, wait: bool, as_json: bool) -> None:
 @click.argument("code")
 @schedule_options(required=False)
 @click.option("--this-month", type=click.Choice(["run", "skip"]), help="Where the new day has gone by this month.")
+@gap_option
 @json_option
 @command
 def own_billing(
     code: str, billing_type: str | None, invoice: str | None, due: int | None, notice: str | None, cut: str | None,
-    timezone: str | None, this_month: str | None, as_json: bool,
+    timezone: str | None, this_month: str | None, gap: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Give a client a schedule of its own, or change it; what is not named stays, at first as in its zone."""
     moments = moments_of(invoice, notice, cut)
@@ -259,30 +264,33 @@ def own_billing(
             timezone=present.timezone if timezone is None else timezone,
             # it begins with the next future dates unless told otherwise
             this_month=this_month or (None if client.own_billing else "skip"),
+            gap=gap,
         )
         hole = changeover.unbilled(client, changeover.present(client), before)
-    _say_billing({"code": code, "billing": "own"}, hole, as_json, f"{code} has own billing")
+    _say_billing({"code": code, "billing": "own", "gap": gap}, hole, as_json, f"{code} has own billing")
 
 
 def _say_billing(answer: dict[str, Any], hole: changeover.Unbilled | None, as_json: bool, text: str) -> None:
     """The answer, with the days that nobody bills because of the change."""
     days = {"from": hole.start, "to": hole.end} if hole else None
-    warning = f"; nobody bills {hole.start} to {hole.end}" if hole else ""
+    said = "nobody bills" if answer["gap"] == "waive" else "the next invoice also bills"
+    warning = f"; {said} {hole.start} to {hole.end}" if hole else ""
     emit({**answer, "unbilled": days}, as_json, text + warning)
 
 
 @group.command("zone-billing")
 @click.argument("code")
+@gap_option
 @json_option
 @command
-def zone_billing(code: str, as_json: bool) -> None:
+def zone_billing(code: str, gap: str, as_json: bool) -> None:
     """Bill a client with its zone again."""
     with transaction():
         client = service.find(code)
         before = changeover.present(client)
-        service.zone_billing(client)
+        service.zone_billing(client, gap=gap)
         hole = changeover.unbilled(client, changeover.present(client), before)
-    _say_billing({"code": code, "billing": "zone"}, hole, as_json, f"{code} is billed with its zone")
+    _say_billing({"code": code, "billing": "zone", "gap": gap}, hole, as_json, f"{code} is billed with its zone")
 
 
 @group.command("switch")

@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from wisp.clients import domain, texts
 from wisp.core.errors import Refused
-from wisp.routers.forms import ScheduleForm, typed
+from wisp.routers.forms import ScheduleForm, gap_field, typed
 from wisp.web.forms import Checked, MoneyField
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -35,6 +35,7 @@ class DataForm(FlaskForm):
     phone2 = StringField(texts.FIELDS["phone2"], [rule("phone2")], render_kw={"type": "tel"})
     language = SelectField(texts.FIELDS["language"], choices=LANGUAGE_NAMES)
     zone = SelectField(texts.FIELDS["zone"], coerce=int)
+    gap = gap_field()
     plan = SelectField(texts.FIELDS["plan"], coerce=int)
     installed_on = StringField(
         texts.FIELDS["installed_on"], [Optional(), rule("installed_on")], render_kw={"type": "date"}
@@ -48,7 +49,7 @@ class DataForm(FlaskForm):
 
     def values(self) -> dict[str, Any]:
         """The plain values, without zone and plan. An emptied field is empty, not unchanged."""
-        passed_over = ("zone", "plan", "code", "csrf_token", "password")
+        passed_over = ("zone", "gap", "plan", "code", "csrf_token", "password")
         return {name: self._value_of(name) for name in self._fields if name not in passed_over}
 
     def _value_of(self, name: str) -> Any:

@@ -67,15 +67,19 @@ def add(*, code: str, zone: Zone, plan: Plan, **values: Any) -> Client:
     return client
 
 
-def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, **values: Any) -> set[str]:
+def edit(
+    client: Client, *, zone: Zone | None = None, plan: Plan | None = None, gap: str = "bill", **values: Any
+) -> set[str]:
     """Change what differs and return the names of what did; only those columns are written.
 
-    An empty or absent password keeps the present one. Another zone is a move: emits client_moved too.
+    An empty or absent password keeps the present one. Another zone is a move: emits client_moved too, and
+    billing_changed, with ``gap``, where the client is billed with its zone.
     """
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     values = _read_all(values)
     old_router_id, before = client.router_id, describe(client)
+    billed_so_far = schedules.terms(client.zone.schedule, with_missed=False)
     password = values.pop("password", None)
     present = networks.of([client.id]).get(client.id, ())
     further = values.pop("networks", present)
@@ -111,7 +115,18 @@ def edit(client: Client, *, zone: Zone | None = None, plan: Plan | None = None, 
     if "zone" in changed:
         events.client_moved.emit(client_ids=[client.id], old_router_id=old_router_id, new_router_id=client.router_id)
     events.client_saved.emit(client_ids=[client.id], changed=changed)
+    if "zone" in changed and not client.own_billing:
+        events.billing_changed.emit(
+            schedule_id=client.zone.schedule_id, before=billed_so_far, gap=gap, client_ids=[client.id]
+        )
     return changed
+
+
+def choose_gap(client: Client, gap: str) -> None:
+    """Charge the days without an invoice that the client has at present, or do not ("bill", "waive")."""
+    schedule = client.schedule if client.own_billing and client.schedule else client.zone.schedule
+    terms = schedules.terms(schedule, with_missed=False)
+    events.billing_changed.emit(schedule_id=schedule.id, before=terms, gap=gap, client_ids=[client.id])
 
 
 def move(client: Client, zone: Zone) -> bool:
@@ -145,6 +160,7 @@ def own_billing(
     timezone: str = "",
     this_month: schedules.ThisMonth = None,
     may_apply: bool = True,
+    gap: str = "bill",
 ) -> None:
     """Give the client a schedule of its own, with its three tasks, or change the one it has.
 
@@ -152,15 +168,16 @@ def own_billing(
     nobody is cut because a person who may not switch tasks gave own billing. A client that was billed with its zone
     begins with the next future dates; of what ``begin_choices`` names is applied at once what ``this_month`` says
     "run" for, nothing where it is absent; Refused("schedules.needs_choice") where it names others only. For one that
-    has own billing already ``this_month`` is as in ``schedules.service.change``, and so is ``may_apply``.
+    has own billing already ``this_month`` is as in ``schedules.service.change``, and so are ``may_apply`` and ``gap``.
     """
     _hold(client)
     if client.cancelled_at is not None:
         raise Refused("clients.cancelled", client=client.code)
     had, own = client.own_billing, client.schedule
+    before = schedules.terms(client.zone.schedule, with_missed=False)
     values: dict[str, Any] = {"billing_type": billing_type, "due_day": due_day, "timezone": timezone}
     if had and own is not None:
-        schedules.change(own, **values, moments=moments, this_month=this_month, may_apply=may_apply)
+        schedules.change(own, **values, moments=moments, this_month=this_month, may_apply=may_apply, gap=gap)
         return
     asked = begin_choices(client, schedules.timetable_of(billing_type, due_day, moments), timezone)
     at_once = schedules.chosen(asked, "skip" if this_month is None else this_month)
@@ -177,6 +194,7 @@ def own_billing(
     session().flush()
     after = {"own_billing": True, **schedules.describe(own)}
     audit.record("client.billing", f"client:{client.code}", {"own_billing": False}, after)
+    events.billing_changed.emit(schedule_id=own.id, before=before, gap=gap, client_ids=[client.id])
 
 
 def begin_choices(client: Client, days: Timetable, timezone: str) -> list[Kind]:
@@ -196,8 +214,9 @@ def begin_choices(client: Client, days: Timetable, timezone: str) -> list[Kind]:
     ]
 
 
-def zone_billing(client: Client) -> None:
-    """Bill the client with its zone again; the tasks of its own schedule are archived, their runs kept.
+def zone_billing(client: Client, gap: str = "bill") -> None:
+    """Bill the client with its zone again; the tasks of its own schedule are archived, their runs kept. ``gap``: see
+    billing_changed.
 
     Refused("clients.cancelled") for a cancelled client.
     """
@@ -207,10 +226,12 @@ def zone_billing(client: Client) -> None:
     if not client.own_billing:
         return
     client.own_billing = False
+    before = schedules.terms(client.schedule or client.zone.schedule, with_missed=False)
     if client.schedule is not None:
         schedules.archive([client.schedule])
     session().flush()
     audit.record("client.billing", f"client:{client.code}", {"own_billing": True}, {"own_billing": False})
+    events.billing_changed.emit(schedule_id=client.zone.schedule_id, before=before, gap=gap, client_ids=[client.id])
 
 
 def switch(client: Client, kinds: Mapping[Kind, bool]) -> int:

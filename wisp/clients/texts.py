@@ -188,9 +188,10 @@ def unbilled(hole: Unbilled) -> str:
     """The days that a change of billing leaves out."""
     return str(
         ngettext(
-            "Nothing is charged on %(start)s: the next invoice, of %(first)s, begins the day after.",
-            "Nothing is charged from %(start)s to %(end)s (%(count)s days): "
-            "the next invoice, of %(first)s, begins the day after.",
+            "%(start)s falls between two periods: "
+            "the next invoice, of %(first)s, charges it unless you choose otherwise.",
+            "%(start)s to %(end)s (%(count)s days) fall between two periods: "
+            "the next invoice, of %(first)s, charges them unless you choose otherwise.",
             hole.days,
             count=hole.days,
             start=format_day(hole.start),

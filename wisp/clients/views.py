@@ -146,10 +146,12 @@ def data(code: str) -> Response:
     try:
         with transaction():
             zone, plan = _chosen(form)
-            service.edit(_client(code), zone=zone, plan=plan, **form.values())
+            service.edit(_client(code), zone=zone, plan=plan, gap=form.gap.data or "ask", **form.values())
     except Refused as refused:
-        put_error(form, refused, FIELD_OF)
-        return _page("clients/data.html", _client(code), "data", form)
+        asked = str(refused) if refused.code == "billing.gap" else ""
+        if not asked:
+            put_error(form, refused, FIELD_OF)
+        return _page("clients/data.html", _client(code), "data", form, gap_asked=asked)
     return _saved("clients.data", code)
 
 
@@ -201,11 +203,12 @@ def own_billing(code: str) -> Response:
         with transaction():
             hole = _change_billing(_client(code), form)
     except Refused as refused:
-        if refused.code != "schedules.needs_choice":
+        asked = str(refused) if refused.code == "billing.gap" else ""
+        if not asked and refused.code != "schedules.needs_choice":
             form.form_errors.append(str(refused))
         client = _client(code)
-        return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form)
-    if hole:
+        return _billing_page(client, ExclusionsForm(obj=client, formdata=None), form, asked)
+    if hole and form.gap.data == "waive":
         toast(texts.unbilled(hole), "warning")
     return _saved("clients.billing", code)
 
@@ -214,10 +217,13 @@ def _change_billing(client: Client, form: BillingForm) -> changeover.Unbilled | 
     """Do what the form says; the days that nobody bills because of it."""
     before = changeover.present(client)
     if form.billing.data == "zone":
-        service.zone_billing(client)
+        service.zone_billing(client, gap=form.gap.data or "ask")
     else:
         may_apply = can(Permission.PERIODIC_TASKS_APPLY)
-        service.own_billing(client, this_month=form.choices(), may_apply=may_apply, **form.schedule_values())
+        service.own_billing(
+            client, this_month=form.choices(), may_apply=may_apply, gap=form.gap.data or "ask",
+            **form.schedule_values(),
+        )  # fmt: skip
     return changeover.unbilled(client, changeover.present(client), before)
 
 
@@ -287,10 +293,10 @@ def _billing_form(client: Client) -> BillingForm:
     return BillingForm(formdata=None, data=data)
 
 
-def _billing_page(client: Client, form: ExclusionsForm, billing_form: BillingForm) -> Response:
+def _billing_page(client: Client, form: ExclusionsForm, billing_form: BillingForm, gap_asked: str = "") -> Response:
     context = _schedule_context(client, billing_form)
     return _page(
-        "clients/billing.html", client, "billing", form, billing_form=billing_form,
+        "clients/billing.html", client, "billing", form, billing_form=billing_form, gap_asked=gap_asked,
         zone_unbilled=_back_to_zone(client), zone_cycles=dates.of_schedule(client.zone.schedule), **context,
     )  # fmt: skip
 

@@ -38,4 +38,6 @@ router_synced = Event("router_synced")  # router_id, report: access.service.Sync
 lists_applied = Event("lists_applied")  # router_id, lists: of "cut", "cut6", "notice", those that its rules apply now
 account_changed = Event("account_changed")  # client_ids: list[int]; debt may have fallen
 background_silent = Event("background_silent")  # part: "queue", "worker" or "scheduler"; since: moment
+# schedule_id, before: schedules.service.Terms, gap, client_ids (absent: all)
+billing_changed = Event("billing_changed")
 settings_changed = Event("settings_changed")  # changed: set[str]

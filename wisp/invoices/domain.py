@@ -34,6 +34,10 @@ Text = Any
 """A text, or a column of texts."""
 
 
+MAX_GAP_DAYS = 62
+"""More days without an invoice are named, never charged."""
+
+
 class InvoiceState(StrEnum):
     """What an invoice shows: nothing paid, paid in part, paid, or void."""
 
@@ -143,6 +147,28 @@ def cycle(month: date, invoice_day: int, due_day: int, billing_type: str) -> Cyc
     )
 
 
+def settled_through(billed_through: date, installed_on: date | None, before: Cycle) -> date:
+    """The last day that a client's billing so far has dealt with, where `before` is the last cycle of its schedule that
+    is over: its invoices are made, missed, skipped or switched off, whoever was in them.
+
+    Whoever was never billed (`billed_through` is date.min) and was installed on the day of that cycle's invoices or
+    later came too late for them: nothing is dealt with before its installation.
+    """
+    if billed_through == date.min and installed_on is not None and installed_on >= before.occurrence:
+        return installed_on - timedelta(days=1)
+    return max(billed_through, before.period_to)
+
+
+def gap_days(since: Day, period_from: Day, using: Functions = PLAIN) -> Number:
+    """How many days lie without an invoice between the last one dealt with and a period; none where below 1."""
+    return using.days_from_to(since, period_from) - 1
+
+
+def gap_price(price: Number, days: Number, cycle: Cycle) -> Number:
+    """What so many days without an invoice cost: the daily price of the cycle's own period, half up."""
+    return prorated(price, days, days_in(cycle.period_from, cycle.period_to))
+
+
 def due_date(cycle_due: Day, issue_date: Day, min_days: int, using: Functions = PLAIN) -> Day:
     """The due date of an invoice: the cycle's, but never sooner than `min_days` after the day of issue."""
     return using.latest(cycle_due, using.days_after(issue_date, min_days))
@@ -192,7 +218,7 @@ def days_in(first: Day, last: Day, using: Functions = PLAIN) -> Number:
 
 
 def prorated(price: Number, days: Number, of_days: Number) -> Number:
-    """The price of `days` (0 to `of_days`) out of `of_days`, half up."""
+    """The price of `days` out of `of_days` (of more where they belong to a gap), half up."""
     return (price * 2 * days + of_days) // (2 * of_days)
 
 

@@ -8,7 +8,7 @@ clients.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -125,18 +125,32 @@ def announce(issued: Issued, terms: Terms) -> int:
     return _insert(insert_into(Message).from_select(columns, query).on_conflict_do_nothing())
 
 
-def plan_line(cycle: domain.Cycle) -> Line:
-    """The line of a recurring invoice: the client's plan, from the day the invoice's period starts."""
+def recurring_lines(cycle: domain.Cycle, tax_bp: int, tax_mode: str) -> list[Line]:
+    """The lines of a recurring invoice: the client's plan, and the days before the cycle's period where the invoice
+    begins with them (they belong to no other invoice)."""
 
-    def about(language: str, start: date | None) -> str:
-        return i18n.translate(
-            language,
-            "%(start)s to %(end)s",
-            start=i18n.long_day(start or cycle.period_from, language),
-            end=i18n.long_day(cycle.period_to, language),
-        )
+    def of_plan(language: str, start: date | None) -> str:
+        return _span(language, max(start or cycle.period_from, cycle.period_from), cycle.period_to)
 
-    return Line(Plan.name + " · ", about, Invoice.net, Invoice.tax, Invoice.total)
+    def of_gap(language: str, start: date | None) -> str:
+        last = cycle.period_from - timedelta(days=1)
+        return i18n.translate(language, "Days without an invoice: %(days)s", days=_span(language, start or last, last))
+
+    with_gap = Invoice.period_from < cycle.period_from
+    plan = domain.tax_split(Plan.price, tax_bp, tax_mode)
+    invoice = domain.Amounts(Invoice.net, Invoice.tax, Invoice.total)
+    of_whole = domain.Amounts(*(case((with_gap, one), else_=all_) for one, all_ in zip(plan, invoice, strict=True)))
+    rest = domain.Amounts(*(all_ - one for one, all_ in zip(plan, invoice, strict=True)))
+    return [
+        Line(Plan.name + " · ", of_plan, of_whole.net, of_whole.tax, of_whole.total),
+        Line(Plan.name + " · ", of_gap, rest.net, rest.tax, rest.total, where=(with_gap,)),
+    ]
+
+
+def _span(language: str, first: date, last: date) -> str:
+    return i18n.translate(
+        language, "%(start)s to %(end)s", start=i18n.long_day(first, language), end=i18n.long_day(last, language)
+    )
 
 
 def _insert_invoices(terms: Terms, eligible: Subquery, series: InvoiceSeries) -> int:

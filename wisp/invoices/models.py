@@ -116,6 +116,17 @@ class InvoiceLine(Base):
     total: Mapped[Minor]
 
 
+class BillingGap(Base):
+    """Days that no recurring invoice covers since a client's billing days changed: those after ``since``, up to the
+    period of the first invoice afterwards, which is that of ``month``. ``bill`` False: a person chose not to charge."""
+
+    __tablename__ = "billing_gap"
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    since: Mapped[date]
+    month: Mapped[date]
+    bill: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+
+
 class Payment(Base):
     """Money (or a credit) on a client's account. ``remaining`` is what no invoice has used: the credit.
 

@@ -121,6 +121,12 @@ def shown_zone(zone: Zone) -> dict[str, Any]:
     return answer
 
 
+gap_option = click.option(
+    "--gap", type=click.Choice(["bill", "waive"]), default="bill", show_default=True,
+    help="Days that fall between the old periods and the new ones.",
+)  # fmt: skip
+
+
 def schedule_options(required: bool) -> Any:
     """The options of a schedule, as ``zones add``, ``zones set`` and ``clients own-billing`` take them."""
     moment = 'day and hour, like "15 12:00"'
@@ -173,11 +179,12 @@ def add_zone(
 @click.option("--name", help="A new name.")
 @schedule_options(required=False)
 @click.option("--this-month", type=click.Choice(["run", "skip"]), help="Where the new day has gone by this month.")
+@gap_option
 @json_option
 @command
 def set_zone(
     zone: str, name: str | None, billing_type: str | None, invoice: str | None, due: int | None, notice: str | None,
-    cut: str | None, timezone: str | None, this_month: str | None, as_json: bool,
+    cut: str | None, timezone: str | None, this_month: str | None, gap: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Change a zone; what is not named stays. Takes effect at once."""
     moments = moments_of(invoice, notice, cut)
@@ -185,7 +192,7 @@ def set_zone(
         found = service.find_zone(zone)
         service.edit_zone(
             found, name=name, billing_type=billing_type, due_day=due, timezone=timezone, moments=moments,
-            this_month=this_month,
+            this_month=this_month, gap=gap,
         )  # fmt: skip
         answer = shown_zone(found)
     emit(answer, as_json, f"{found.name} changed")

@@ -102,6 +102,12 @@ def _hour(default: Any) -> TimeField:
     return TimeField(_l("Hour"), [InputRequired()], default=default, render_kw={"type": "time"})
 
 
+def gap_field() -> RadioField:
+    """Whether days without an invoice are charged."""
+    choices = [("bill", _l("Charge them")), ("waive", _l("Do not charge them"))]
+    return RadioField(_l("Days without an invoice"), choices=choices, validators=[Optional()])
+
+
 def _this_month() -> RadioField:
     choices = [("run", _l("Apply this month on saving")), ("skip", _l("Begin next month"))]
     return RadioField(_l("This month"), choices=choices, validators=[Optional()])
@@ -129,6 +135,7 @@ class ScheduleForm(FlaskForm):
     this_month_invoices = _this_month()
     this_month_notice = _this_month()
     this_month_cut = _this_month()
+    gap = gap_field()
 
     def moments(self) -> dict[Kind, tuple[int, int]]:
         """Kind -> (day, minute of the day)."""

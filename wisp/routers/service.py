@@ -320,8 +320,9 @@ def edit_zone(
     moments: Mapping[Kind, tuple[int, int]] | None = None,
     this_month: schedules.ThisMonth = None,
     may_apply: bool = True,
+    gap: str = "bill",
 ) -> None:
-    """Change a zone's name and schedule; see ``schedules.service.change`` for ``this_month`` and ``may_apply``."""
+    """Change a zone's name and schedule; see ``schedules.service.change`` for what the last three say."""
     if name is not None and name.strip() != zone.name:
         before = zone.name
         zone.name = _zone_name(zone.router_id, name, zone.id)
@@ -334,6 +335,7 @@ def edit_zone(
         moments=moments,
         this_month=this_month,
         may_apply=may_apply,
+        gap=gap,
     )
     session().flush()
 

@@ -247,13 +247,14 @@ def zone_edit(router_id: int, zone_id: int) -> Response:
             zone = _zone(router_id, zone_id)[1]
             service.edit_zone(
                 zone, name=form.name.data, this_month=form.choices(),
-                may_apply=can(Permission.PERIODIC_TASKS_APPLY), **form.schedule_values(),
+                may_apply=can(Permission.PERIODIC_TASKS_APPLY), gap=form.gap.data or "ask", **form.schedule_values(),
             )  # fmt: skip
     except Refused as refused:
         router, zone = _zone(router_id, zone_id)
-        if refused.code != "schedules.needs_choice":
+        asked = str(refused) if refused.code == "billing.gap" else ""
+        if not asked and refused.code != "schedules.needs_choice":
             form.form_errors.append(str(refused))
-        return _zone_page(form, router, zone)
+        return _zone_page(form, router, zone, asked)
     toast(_("Saved. The next runs are recomputed."))
     return go(url_for("routers.zones", router_id=router_id))
 
@@ -296,12 +297,12 @@ def zone_dates() -> Response:
     return render("routers/dates.html", partial="routers/_dates.html", form=form, zone=zone, **context)
 
 
-def _zone_page(form: ZoneForm, router: Router, zone: Zone | None) -> Response:
+def _zone_page(form: ZoneForm, router: Router, zone: Zone | None, gap_asked: str = "") -> Response:
     context = schedule_context(form, zone.schedule if zone else None)
     wrong = request.method == "POST" and "preview" not in request.form
     return render(
         "routers/zone.html", partial="routers/_zone_form.html", status=422 if wrong else 200,
-        form=form, router=router, zone=zone, tab="zones", **context,
+        form=form, router=router, zone=zone, tab="zones", gap_asked=gap_asked, **context,
     )  # fmt: skip
 
 

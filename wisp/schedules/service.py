@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
-from wisp.core import audit, clock
+from wisp.core import audit, clock, events
 from wisp.core.db import insert_into, session
 from wisp.core.errors import Refused
 from wisp.schedules import domain
@@ -20,6 +21,14 @@ Moment = tuple[int, int]
 """Day of the month (1-31) and minute of the day (0-1439), local."""
 
 _MOMENT = re.compile(r"\s*(\d{1,2})\s+(\d{1,2}):(\d{2})\s*")
+
+
+class Terms(NamedTuple):
+    """How a schedule bills from now on: its days, and the first month whose invoices are still to be made (or that
+    were missed, one after the other, just before)."""
+
+    days: Timetable
+    month: date
 
 
 ThisMonth = str | Mapping[Kind, str] | None
@@ -103,6 +112,23 @@ def when_of(task: PeriodicTask) -> When:
     return timetable(task.schedule).when(task.kind)
 
 
+def terms(schedule: BillingSchedule, *, with_missed: bool = True) -> Terms:
+    """The schedule's terms. ``with_missed`` False: months that were missed or skipped count as dealt with."""
+    task = next(task for task in schedule.tasks if task.kind == Kind.invoices)
+    days, month = timetable(schedule), task.next_month
+    if task.next_at is None:
+        month = max(month, domain.next_month(clock.now(), days.when(Kind.invoices), timezone_of(schedule)))
+    if with_missed:
+        left = set(
+            session().scalars(
+                select(Occurrence.month).where(Occurrence.task_id == task.id, Occurrence.state != "claimed")
+            )
+        )
+        while domain.add_months(month, -1) in left:
+            month = domain.add_months(month, -1)
+    return Terms(days, month)
+
+
 def _check(days: Timetable, timezone: str) -> None:
     if days.billing_type not in set(BillingType):
         raise Refused("schedules.billing_type", value=days.billing_type)
@@ -150,6 +176,7 @@ def change(
     moments: Mapping[Kind, Moment] | None = None,
     this_month: ThisMonth = None,
     may_apply: bool = True,
+    gap: str = "bill",
 ) -> None:
     """Change a schedule; next runs are recomputed here and now.
 
@@ -158,6 +185,7 @@ def change(
     Refused("schedules.needs_choice", kinds="invoices, cut"), nothing changed. Somebody who may not apply tasks
     (``may_apply``) can neither choose "run" nor set a moment that has come within AT_ONCE:
     Refused("schedules.may_not_apply"). Refused("schedules.cut_on_due_day") proposes the day after.
+    ``gap``: whether days that fall between the old periods and the new ones are charged (see billing_changed).
     """
     lock([schedule.id])
     new_zone = schedule.timezone if timezone is None else timezone
@@ -170,7 +198,7 @@ def change(
     tz = zone_info(new_zone)
     outcomes = edit_outcomes(schedule, days, tz)
     at_once = _decide(schedule, outcomes, this_month, may_apply)
-    before = describe(schedule)
+    before, billed_so_far = describe(schedule), terms(schedule, with_missed=False)
     schedule.billing_type, schedule.due_day, schedule.timezone = days.billing_type, days.due_day, new_zone
     for task in schedule.tasks:
         kind = Kind(task.kind)
@@ -181,6 +209,8 @@ def change(
                 task.shift_days = 0
             _move(task, outcomes[kind], days.when(kind), tz, kind in at_once)
     audit.record("schedule.change", f"schedule:{schedule.id}", before, describe(schedule))
+    session().flush()
+    events.billing_changed.emit(schedule_id=schedule.id, before=billed_so_far, gap=gap)
 
 
 def _decide(

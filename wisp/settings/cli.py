@@ -32,6 +32,7 @@ def shown() -> dict[str, Any]:
         "promise_days": firm.promise_days,
         "promises_a_year": firm.promises_a_year,
         "prorate": firm.prorate,
+        "bill_first_days": firm.bill_first_days,
         "invoice_suspended": firm.invoice_suspended,
         "tolerance": money.plain(firm.tolerance, firm.currency),
         "notice_minimum": money.plain(firm.notice_minimum, firm.currency),

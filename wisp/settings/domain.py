@@ -245,6 +245,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "promise_days": whole(1, 90),
     "promises_a_year": whole(0, 100),
     "prorate": _yes_no,
+    "bill_first_days": _yes_no,
     "invoice_suspended": _yes_no,
     "tolerance": whole(0, 10**12),
     "notice_minimum": whole(1, 10**12),

@@ -133,6 +133,7 @@ class BillingForm(Panel):
     promise_days = _number(_l("Longest payment promise"), "promise_days")
     promises_a_year = _number(_l("Payment promises for one client in a year, at most"), "promises_a_year")
     prorate = BooleanField(_l("Prorate a shortened first month"))
+    bill_first_days = BooleanField(_l("Charge the first days of new clients"))
     invoice_suspended = BooleanField(_l("Invoice suspended clients too"))
     notice_minimum = MoneyField(
         _l("Debt from which the payment notice is shown"), [InputRequired(), rule("notice_minimum")]

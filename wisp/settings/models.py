@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from wisp.core.db import Base, Minor, UTCDateTime, one_of
@@ -35,6 +35,7 @@ class Company(Base):
     min_days_to_pay: Mapped[int] = mapped_column(default=3)
     late_days: Mapped[int] = mapped_column(default=10)
     prorate: Mapped[bool] = mapped_column(default=False)
+    bill_first_days: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     invoice_suspended: Mapped[bool] = mapped_column(default=True)
     tolerance: Mapped[Minor] = mapped_column(default=0)
     notice_minimum: Mapped[Minor] = mapped_column(default=1)

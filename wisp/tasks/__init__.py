@@ -14,7 +14,7 @@ def setup(app: Flask) -> None:
     from wisp.clients import cli as client_commands
     from wisp.clients import nextrun as next_runs
     from wisp.schedules import service as schedules
-    from wisp.tasks import apply_views, changeover, cli, client_head, history, ledger, nextrun, planning, texts
+    from wisp.tasks import apply_views, changeover, cli, client_head, gaps, history, ledger, nextrun, planning, texts
 
     app.register_blueprint(apply_views.bp)
     app.cli.add_command(cli.tasks)
@@ -24,6 +24,8 @@ def setup(app: Flask) -> None:
     billing_changes.answered_by(changeover.find)
     schedules.concerns_answered_by(planning.concerns)
     next_runs.answered_by(nextrun.find)
+    events.billing_changed.connect(gaps.on_billing_changed)
+    events.client_saved.connect(gaps.on_client_saved)
     events.router_synced.connect(ledger.on_router_synced)
     events.lists_applied.connect(ledger.on_lists_applied)
     events.client_reactivated.connect(ledger.on_client_reactivated)

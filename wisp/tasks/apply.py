@@ -77,7 +77,9 @@ def _invoice_chunk(spec: Spec, run_id: int, within: Any, last: int, clients: int
         month=spec.month,
         period_to=spec.cycle.period_to,
     )
-    issued = issuing.issue(terms, _eligible(spec, within), [issuing.plan_line(spec.cycle)])
+    issued = issuing.issue(
+        terms, _eligible(spec, within), issuing.recurring_lines(spec.cycle, spec.company.tax_bp, spec.company.tax_mode)
+    )
     mails = issuing.announce(issued, terms)
     if issued.count:
         _insert_done(spec, run_id, issued.these)
@@ -102,7 +104,11 @@ def _eligible(spec: Spec, within: Any) -> Subquery:
 
 
 def _insert_done(spec: Spec, run_id: int, numbered: ColumnElement[bool]) -> None:
-    reason = case((Invoice.period_from != spec.cycle.period_from, Reason.SHORTENED.value), else_=Reason.NONE.value)
+    reason = case(
+        (Invoice.period_from > spec.cycle.period_from, Reason.SHORTENED.value),
+        (Invoice.period_from < spec.cycle.period_from, Reason.GAP.value),
+        else_=Reason.NONE.value,
+    )
     query = select(
         literal(run_id), Invoice.client_id, literal(ItemState.DONE.value), reason, Invoice.total, Invoice.id,
         literal(spec.now, RunItem.updated_at.type),

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     SUSPENDED_BY_HAND = "suspended_by_hand"
     NOT_INSTALLED = "not_installed"
     ALREADY_BILLED = "already_billed"  # another invoice or system has billed through the period
+    GAP = "gap"  # invoiced, with the days before the period that no invoice covers
+    GAP_LEFT = "gap_left"  # invoiced without them: too many, or a person chose so
     SHORTENED = "shortened"  # invoiced, for less than the whole period
     NOT_DUE = "not_due"
     EXCLUDED = "excluded"

@@ -5,7 +5,7 @@ the task's owner: ``action``, ``reason``, ``detail``, ``amount`` (minor units), 
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,8 +35,9 @@ from wisp.core.errors import Refused
 from wisp.core.sql import COLUMNS
 from wisp.invoices import domain as invoicing
 from wisp.invoices import service as invoices
-from wisp.invoices.models import Invoice, Promise
+from wisp.invoices.models import BillingGap, Invoice, Promise
 from wisp.routers.models import Zone
+from wisp.schedules import domain as calendar
 from wisp.schedules import service as schedules
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import BillingSchedule, PeriodicTask
@@ -85,6 +86,7 @@ class Spec:
     timezone: ZoneInfo
     now: datetime
     company: Company
+    previous: date  # the invoice occurrence before this cycle's
     manual: bool = True
     options: Options = field(default_factory=Options)
     plan_id: int | None = None
@@ -144,6 +146,7 @@ def spec_of(
         timezone=schedules.timezone_of(schedule),
         now=clock.now(),
         company=settings.company(),
+        previous=calendar.clamp_day(calendar.add_months(month, -1), invoice_day),
         manual=manual,
         options=options or Options(),
         plan_id=plan_id,
@@ -291,19 +294,40 @@ def _billing_base(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
             ).label("last"),
             paused.label("paused"),
             func.coalesce(Access.reason, "").label("suspension"),
+            BillingGap.since.label("gap_since"),
+            BillingGap.bill.label("gap_bill"),
         )
         .join(Plan, Plan.id == Client.plan_id)
         .outerjoin(Access, Access.client_id == Client.id)
+        .outerjoin(BillingGap, and_(BillingGap.client_id == Client.id, BillingGap.month == spec.month))
         .where(spec.clients(), *where)
     )
     return _fenced(query, "base")
+
+
+def _gap(spec: Spec, b: Any, first: ColumnElement[date]) -> tuple[ColumnElement[date], ColumnElement[bool]]:
+    """The last day dealt with before the period of the run's month (the day before, where nothing is left between),
+    and whether the days between are charged."""
+    before = spec.cycle.period_from - timedelta(days=1)
+    new = and_(b.last == date.min, b.installed_on >= literal(spec.previous, Date), b.installed_on < first)
+    first_days = and_(literal(spec.company.bill_first_days), new)
+    since = case(
+        (b.gap_since.is_not(None), COLUMNS.latest(func.coalesce(b.gap_since, first), b.last)),
+        (first_days, COLUMNS.days_after(b.installed_on, -1)),
+        else_=literal(before, Date),
+    )
+    days = invoicing.gap_days(since, first, COLUMNS)
+    return since, and_(func.coalesce(b.gap_bill, first_days), days > 0, days <= invoicing.MAX_GAP_DAYS)
 
 
 def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
     first, last_day = literal(spec.cycle.period_from, Date), literal(spec.cycle.period_to, Date)
     base = _billing_base(spec, *where)
     start = invoicing.period_start(first, base.c.last, base.c.installed_on, COLUMNS)
-    b = _fenced(select(*base.c, start.label("start")), "dated").c
+    since, with_gap = _gap(spec, base.c, first)
+    dated = select(*base.c, start.label("start"), since.label("since"), with_gap.label("with_gap"))
+    b = _fenced(dated, "dated").c
+    gap = invoicing.gap_days(b.since, first, COLUMNS)
     suspended = b.suspension.in_([*FOR_DEBT, "manual"])
     reason = case(
         (b.has_invoice, Reason.ALREADY_INVOICED.value),
@@ -315,18 +339,26 @@ def _invoice_rows(spec: Spec, *where: ColumnElement[bool]) -> Subquery:
         (and_(b.last >= last_day, b.paused == b.last), Reason.PAUSED.value),
         else_=invoicing.period_reason(spec.cycle, spec.today, b.start, b.last, b.installed_on, COLUMNS),
     )  # fmt: skip
-    detail = case((b.last >= last_day, cast(b.last, String)), (b.start > first, cast(b.start, String)), else_="")
+    uncovered = and_(reason == Reason.NONE.value, gap > 0)
+    reason = case((and_(uncovered, b.with_gap), Reason.GAP.value), (uncovered, Reason.GAP_LEFT.value), else_=reason)
+    gap_first = COLUMNS.days_after(b.since, 1)
+    detail = case((b.last >= last_day, cast(b.last, String)), (b.start > first, cast(b.start, String)),
+                  (gap > 0, cast(gap_first, String)), else_="")  # fmt: skip
     r = _fenced(
         select(
             b.client_id, b.address, b.email, b.language, b.plan_name,
-            reason.label("reason"), b.start.label("period_from"), detail.label("detail"),
+            reason.label("reason"), case((b.with_gap, gap_first), else_=b.start).label("period_from"),
+            detail.label("detail"), b.with_gap,
             invoicing.charged(b.price, b.start, spec.cycle, spec.company.prorate, COLUMNS).label("charged"),
+            case((b.with_gap, invoicing.gap_price(b.price, gap, spec.cycle)), else_=0).label("gap_charged"),
         ),
         "reasoned",
     ).c  # fmt: skip
-    action = case((r.reason.in_([Reason.NONE.value, Reason.SHORTENED.value]), Action.INVOICE.value),
-                  else_=Action.NONE.value)  # fmt: skip
-    amounts = invoicing.tax_split(r.charged, spec.company.tax_bp, spec.company.tax_mode)
+    invoiced = [Reason.NONE.value, Reason.SHORTENED.value, Reason.GAP.value, Reason.GAP_LEFT.value]
+    action = case((r.reason.in_(invoiced), Action.INVOICE.value), else_=Action.NONE.value)
+    plan = invoicing.tax_split(r.charged, spec.company.tax_bp, spec.company.tax_mode)
+    gap_amounts = invoicing.tax_split(r.gap_charged, spec.company.tax_bp, spec.company.tax_mode)
+    amounts = invoicing.Amounts(*(one + other for one, other in zip(plan, gap_amounts, strict=True)))
     return select(
         r.client_id, r.address, r.email, r.language, r.plan_name, r.period_from, r.reason, r.detail,
         action.label("action"),

@@ -98,6 +98,8 @@ REASONS: dict[str, Any] = {
     Reason.SUSPENDED_BY_HAND: _l("Suspended by hand"),
     Reason.NOT_INSTALLED: _l("Not installed yet"),
     Reason.ALREADY_BILLED: _l("The period was billed already"),
+    Reason.GAP: _l("With the days before the period that no invoice covers"),
+    Reason.GAP_LEFT: _l("Without the days before the period that no invoice covers"),
     Reason.SHORTENED: _l("The period begins later, after what was billed already"),
     Reason.NOT_DUE: _l("The invoices are not overdue yet"),
     Reason.EXCLUDED: _l("Excluded from this by its settings"),
@@ -124,6 +126,8 @@ REASONS: dict[str, Any] = {
 
 DATED: dict[str, Any] = {
     Reason.ALREADY_BILLED: _l("Already billed through %(day)s"),
+    Reason.GAP: _l("With days without an invoice, from %(day)s on"),
+    Reason.GAP_LEFT: _l("Days without an invoice, from %(day)s on, are not charged"),
     Reason.SHORTENED: _l("Invoiced from %(day)s on: what came before was billed already"),
     Reason.NOT_DUE: _l("Due on %(day)s"),
 }
@@ -165,6 +169,11 @@ REFUSALS: dict[str, Any] = {
         "Set it to day %(proposed)s or later."
     ),
     "schedules.this_month": _l("“%(value)s” is not a choice for this month: it is run or skip."),
+    "billing.gap": _l(
+        "Days without an invoice: up to %(days)s, of %(clients)s clients, %(amount)s in all. "
+        "Choose whether the next invoice charges them."
+    ),
+    "billing.gap_choice": _l("“%(value)s” is not a choice for days without an invoice: it is bill or waive."),
     "invoices.already_void": _l("The invoice %(number)s is void already."),
     "invoices.void_reason": _l("Voiding an invoice needs a reason."),
     "invoices.unknown": _l("There is no invoice %(number)s."),
