@@ -100,15 +100,16 @@ def test_a_change_of_own_billing_asks_too(app: Flask, browser: FlaskClient) -> N
 def test_days_that_nobody_bills_are_shown_before_and_after_saving(app: Flask, browser: FlaskClient) -> None:
     with app.app_context(), transaction():
         service.edit(service.find("ANA"), billed_through="2026-11-19")
-    said = "Del 20 nov 2026 al 27 nov 2026 (8 días) no se cobra nada"
+    said = "Del 20 nov 2026 al 27 nov 2026 (8 días) queda entre dos periodos"
     late = {"due_day": "28", "billing_type": "prepaid"}
     assert said in browser.get(DATES, query_string={**OWN, **late}).text
     assert said not in browser.get(DATES, query_string={**OWN, "billing_type": "prepaid", "due_day": "20"}).text
-    answer = save(browser, **late)
-    assert answer.status_code == 303
-    assert said in browser.get(PAGE).text
-    page = browser.get(PAGE).text  # the message is gone; with the zone's days nothing is left out
-    assert "no se cobra nada" not in page
+    asked = save(browser, **late)
+    assert asked.status_code == 422
+    assert "Días sin facturar: hasta 8, de 1 clientes" in asked.text
+    assert own(app) == {}
+    assert save(browser, **late, gap="bill").status_code == 303
+    assert own(app)["invoices"] == "2026-11-25"
 
 
 def test_whoever_may_not_edit_clients_is_refused(app: Flask, browser: FlaskClient) -> None:

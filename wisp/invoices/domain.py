@@ -152,9 +152,12 @@ def settled_through(billed_through: date, installed_on: date | None, before: Cyc
     is over: its invoices are made, missed, skipped or switched off, whoever was in them.
 
     Whoever was never billed (`billed_through` is date.min) and was installed on the day of that cycle's invoices or
-    later came too late for them: nothing is dealt with before its installation.
+    later came too late for them: nothing is dealt with before its installation. Whoever was there already was passed
+    over, and has no days to make up for: date.max.
     """
-    if billed_through == date.min and installed_on is not None and installed_on >= before.occurrence:
+    if billed_through == date.min:
+        if installed_on is None or installed_on < before.occurrence:
+            return date.max
         return installed_on - timedelta(days=1)
     return max(billed_through, before.period_to)
 
