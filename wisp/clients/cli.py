@@ -203,7 +203,9 @@ def _no_cut(_context: Any, _option: Any, value: str | None) -> dict[str, Any]:
 @click.option("--free", type=click.Choice(["yes", "no"]), help="Never invoiced.")
 @click.option("--no-notice", type=click.Choice(["yes", "no"]), help="Excluded from the payment notice.")
 @click.option("--no-cut", callback=_no_cut, metavar="yes|no|DATE", help="Excluded from the cut, or until a date.")
-@click.option("--gap", type=click.Choice(["bill", "waive"]), help="Days without an invoice: charge them (by itself) or not.")
+@click.option(
+    "--gap", type=click.Choice(["bill", "waive"]), help="Days without an invoice: charge them (by itself) or not."
+)
 @wait_option
 @json_option
 @command
