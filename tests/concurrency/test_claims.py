@@ -152,8 +152,8 @@ def test_an_order_that_meets_the_end_of_a_run_waits_for_it(app, monkeypatch, cap
         zone = make_zone()
         make_clients(3, zone)
         task_id = invoice_task(zone)
-        with transaction():
-            first = service.order(service.find(task_id)).id
+    with app.app_context(), clock.frozen(moment("2026-11-15 12:00")):
+        (first,) = tick.claim_due()  # its end is the task's
     ending, real, orders = threading.Event(), ledger._show_on_task, []
 
     def order():
@@ -172,7 +172,7 @@ def test_an_order_that_meets_the_end_of_a_run_waits_for_it(app, monkeypatch, cap
         real(run)
 
     monkeypatch.setattr(ledger, "_show_on_task", show)
-    with clock.frozen(moment("2026-11-10 10:00")):
+    with clock.frozen(moment("2026-11-15 12:00")):
         ended = threading.Thread(target=order)
         ended.start()
         with app.app_context():

@@ -1,6 +1,7 @@
 """Each fault of a router, while a client is cut and while it comes back, for one held by an entry and for one held by
 its own row: afterwards the router, the database and the page say the same, or the page says that it waits."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -94,8 +95,10 @@ def cut_rows(server: SimulatorServer, way: str) -> list[bool]:
 def shown(browser: FlaskClient, site: Site) -> str:
     """The client's state as its page says it, and the reason that it gives."""
     page = browser.get(f"/clientes/{site.client(site.clients[0]).code}/").text
-    found = [name for name, text in client_texts.STATES.items() if f">{text}<" in page or f"> {text}" in page]
-    assert len(found) == 1, found
+    said = re.search(r'class="wisp-state[^>]*>.*?<span>([^<]+)<', page[page.index("page-header") :], re.DOTALL)
+    assert said is not None
+    found = [name for name, text in client_texts.STATES.items() if said[1].startswith(str(text))]
+    assert len(found) == 1, (found, said[1])
     error = site.access(site.clients[0]).error
     assert escape(texts.explain(error)) in page
     return found[0]

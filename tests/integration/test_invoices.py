@@ -242,8 +242,8 @@ def test_many_balances_are_numbered_without_gaps(monkeypatch):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("es", ["Aviso de cobro A-000001", "$350.00", "25 de noviembre de 2026", "Cómo pagar"]),
-        ("en", ["Payment request A-000001", "$350.00", "November 25, 2026", "How to pay"]),
+        ("es", ["aviso de cobro A-000001", "$350.00", "25 de noviembre de 2026", "Cómo pagar"]),
+        ("en", ["payment request A-000001", "$350.00", "November 25, 2026", "How to pay"]),
     ],
 )
 def test_the_email_says_number_amount_due_date_and_how_to_pay_in_the_clients_language(language, words):

@@ -67,7 +67,7 @@ def test_the_csv_may_bring_ipv6_addresses_and_gives_them_back(ctx: Flask, tmp_pa
     assert (review.problems, review.unchanged) == ([], 2)
     problems = read(line("C", "10.0.0.1"), line("D", "2001:db8::d"), line("E", "2001:db8::d"), line("F", "2001:db8::a"))
     found = {(problem.line, problem.column, problem.reason) for problem in problems.problems}
-    assert found == {(2, "address6", "address6"), (4, "address6", "address6_twice"), (5, "address6", "address6_taken")}
+    assert found == {(2, "address6", "address6"), (4, "address6", "address6_twice"), (5, "address6", "network_taken")}
     session().rollback()
     with transaction():  # two clients swap theirs
         csvimport.apply(csvcheck.check("\n".join([header, line("A", ""), line("B", "2001:db8::a")]).encode()))
@@ -129,5 +129,5 @@ def test_a_router_says_what_is_done_on_it_for_its_clients(ctx: Flask) -> None:
             routers.edit_router(router, routers.RouterValues("T2", "10.0.0.1", 8728, "u"))
     finally:
         events.router_changed._receivers.remove(receive)
-    assert told == [{"provision", "pppoe_cut", "ppp_base"}]
+    assert told == [{"provision", "pppoe_cut", "ppp_base"}, {"name"}]
     assert isinstance(session().get_one(Router, router.id).provision, bool)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import g
+from flask import request
 from flask_babel import gettext as _
 
 from wisp.access import service as access
@@ -61,7 +61,7 @@ class Head:
 
 def of_client(client: Client) -> Head:
     """The head of a client, worked out once for a page."""
-    known: dict[int, Head] = g.setdefault("client_heads", {})
+    known: dict[int, Head] = request.environ.setdefault("wisp.client_heads", {})
     if client.id not in known:
         known[client.id] = _head(client)
     return known[client.id]
