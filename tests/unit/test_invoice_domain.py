@@ -25,11 +25,14 @@ from wisp.invoices.domain import (
     digits_of,
     due_date,
     format_number,
+    gap_days,
+    gap_price,
     is_overdue,
     period_reason,
     period_start,
     prorated,
     settle,
+    settled_through,
     state_of,
     tax_split,
 )
@@ -372,3 +375,34 @@ def test_a_number_is_found_by_its_digits_with_or_without_the_prefix(text: str, d
 def test_the_rules_need_nothing_but_the_standard_library() -> None:
     modules = {getattr(value, "__module__", "") or "" for value in vars(domain).values()}
     assert not {name for name in modules if name.startswith("wisp") and name != domain.__name__}
+
+
+# Days without an invoice -----------------------------------------------------------------------------
+
+NOVEMBER = Cycle(date(2026, 11, 1), date(2026, 11, 15), date(2026, 11, 20), date(2026, 11, 20), date(2026, 12, 19))
+
+
+@pytest.mark.parametrize(
+    ("billed_through", "installed_on", "settled"),
+    [
+        (date(2027, 1, 9), None, date(2027, 1, 9)),  # invoiced further than that cycle
+        (date(2026, 12, 9), None, date(2026, 12, 19)),  # its invoices are made, missed or skipped
+        (date(2026, 12, 19), date(2020, 1, 1), date(2026, 12, 19)),
+        (date.min, date(2026, 11, 14), date.max),  # never invoiced, and there in time: passed over
+        (date.min, date(2026, 11, 15), date(2026, 11, 14)),  # came on the day of the invoices: too late for them
+        (date.min, date(2026, 11, 30), date(2026, 11, 29)),
+        (date.min, None, date.max),
+    ],
+)
+def test_what_the_billing_so_far_has_dealt_with(billed_through: date, installed_on: date | None, settled: date) -> None:
+    assert settled_through(billed_through, installed_on, NOVEMBER) == settled
+
+
+def test_days_between_two_periods_and_their_price() -> None:
+    assert gap_days(date(2026, 12, 19), date(2026, 12, 20)) == 0
+    assert gap_days(date(2027, 1, 9), date(2027, 1, 25)) == 15
+    assert gap_days(date(2026, 12, 19), date(2026, 12, 10)) < 0
+    assert days_in(NOVEMBER.period_from, NOVEMBER.period_to) == 30
+    assert gap_price(35000, 15, NOVEMBER) == 17500
+    assert gap_price(35000, 1, NOVEMBER) == 1167  # 1166.67, half up
+    assert gap_price(10, 45, NOVEMBER) == 15

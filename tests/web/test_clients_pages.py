@@ -378,9 +378,10 @@ def test_plans(app: Flask) -> None:
     with app.app_context():
         found = session().scalars(sa.select(Plan)).one()
         assert (found.price, found.down, found.up, found.active) == (135_050, 20_000_000, 0, True)
+        plan_id = found.id
     assert "1,350.50" in browser.get("/planes/").text
-    assert 'value="20M"' in browser.get(f"/planes/{found.id}/").text
-    assert post(browser, f"/planes/{found.id}/", name="Casa", price="10", down="", up="").status_code == 303
+    assert 'value="20M"' in browser.get(f"/planes/{plan_id}/").text
+    assert post(browser, f"/planes/{plan_id}/", name="Casa", price="10", down="", up="").status_code == 303
     with app.app_context():
         assert session().scalars(sa.select(Plan.active)).one() is False
     assert browser.get("/planes/99/").status_code == 404
