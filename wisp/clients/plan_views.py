@@ -10,7 +10,7 @@ from wisp.clients import domain, plans
 from wisp.clients.forms import PlanForm
 from wisp.clients.models import Plan
 from wisp.core import money
-from wisp.core.db import session, transaction
+from wisp.core.db import read_parts, transaction
 from wisp.core.errors import Refused
 from wisp.core.permissions import Permission
 from wisp.settings.service import company, currency_is_fixed
@@ -39,7 +39,7 @@ def export() -> Response:
     """The plans that the list shows, as a CSV file."""
     head = (_("Plan"), _("Monthly price"), _("Download"), _("Upload"), _("Clients"), _("State"))
     currency = company().currency
-    rows = session().execute(plans.listing(search_text()).order_by(*SORTS["name"]))
+    rows = read_parts(plans.listing(search_text()).order_by(*SORTS["name"]))
     return csv_response(
         "planes.csv", [str(text) for text in head],
         (

@@ -58,11 +58,11 @@ def export() -> Response:
     found = session().scalars(service.listing(scope(), search_text()).order_by(*SORTS["name"]))
     return csv_response(
         "routers.csv", [str(text) for text in head],
-        (
+        [
             (router.name, texts.state(router), f"{router.host}:{router.port}", router.version, router.board,
              router.identity, "; ".join(zones.get(router.id, [])))
             for router in found
-        ),
+        ],
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def export() -> Response:
     ordered = listing.query(_filters()).order_by(*listing.SORTS["state"], StaffUser.id)
     people = listing.prepared(session().scalars(ordered).all())
     return csv_response(
-        f"personal-{settings.today()}.csv", presenters.csv_head(), presenters.csv_rows(people, names, scope())
+        f"personal-{settings.today()}.csv", presenters.csv_head(), list(presenters.csv_rows(people, names, scope()))
     )
 
 

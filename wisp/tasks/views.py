@@ -234,7 +234,8 @@ def run_export(run_id: int) -> Response:
 
     def lines() -> Iterator[list[str]]:
         while part := list(islice(rows, 1000)):
-            known = queries.looks([(item, page["run"]) for item, _client, _label in part]) if notice else {}
+            run = session().get_one(TaskRun, run_id)  # the view's own one belongs to a session that has ended by now
+            known = queries.looks([(item, run) for item, _client, _label in part]) if notice else {}
             for item, client, label in part:
                 look = known.get((client.id, run_id), Look())
                 yield [
