@@ -210,9 +210,10 @@ def test_own_billing_between_the_zones_run_and_its_own_bills_the_month_once(zone
     assert run.invoiced == 1
     mine = session().scalars(sa.select(Invoice).where(Invoice.client_id == client.id).order_by(Invoice.month)).all()
     assert [i.month for i in mine] == [NOVEMBER, DECEMBER]
-    # Each month the period of the schedule that billed it; they never overlap.
+    # Each month the period of the schedule that billed it. The days between the two belong to the later one: none is
+    # left out, and none is billed twice.
     assert [(i.period_from, i.period_to) for i in mine] == [
-        (date(2026, 11, 20), date(2026, 12, 19)), (date(2026, 12, 25), date(2027, 1, 24)),
+        (date(2026, 11, 20), date(2026, 12, 19)), (date(2026, 12, 20), date(2027, 1, 24)),
     ]  # fmt: skip
     assert count(Invoice, Invoice.client_id == other.id) == 2
 

@@ -351,6 +351,6 @@ def test_clients_suspended_in_the_earlier_system_are_suspended_here(site: Site) 
     site.sync()
     found = service.states(site.clients)
     assert [(found[i].kind, found[i].reason) for i in site.clients] == [
-        ("suspended", "debt"), ("suspended", "manual"), ("active", ""),
+        ("suspended", "imported"), ("suspended", "imported"), ("active", ""),
     ]  # fmt: skip
     site.agree()

@@ -371,7 +371,8 @@ def test_no_number_no_nul_and_no_name_in_a_request_is_our_fault(world: World) ->
             tries.append((where, {}, {404, 405}))
         for where, sent, codes in tries:
             answer = client.open(where, method=method, **{part: {**csrf, **sent}})
-            if answer.status_code >= 500 or (codes and answer.status_code not in codes):
+            silent = endpoint == "health.ready" and answer.status_code == 503  # no worker runs here, and it says so
+            if (answer.status_code >= 500 and not silent) or (codes and answer.status_code not in codes):
                 wrong.append(f"{method} {where} {sent} ({endpoint}): {answer.status_code}")
             answer.close()
     assert not wrong, "\n".join(wrong)

@@ -97,7 +97,7 @@ def test_the_dialog_says_what_would_happen_and_orders_nothing(app: Flask, indebt
     assert figure(dialog.html, "Vencido") == "$700.00"
     assert figure(dialog.html, "Correos") == "0"
     assert "1 factura, venció el 20 oct 2026" in dialog.text
-    assert "2 clientes pasan a «wisp-overdue» en Torre, por su dirección, usuario o concesión" in dialog.text
+    assert "En Torre quedan cortados 2 clientes (lista “wisp-overdue”, perfil o usuario)" in dialog.text
     assert "1 cliente de esta zona tiene facturación propia y no se toca" in dialog.text
     assert "1 no deben nada" in dialog.text
     assert "Cortar 2 clientes" in dialog.text
@@ -149,7 +149,7 @@ def test_the_same_form_twice_and_another_one_while_it_is_open_are_one_run(app: F
     client = signed_in(app)
     dialog, second = Dialog(client, indebted["cut"]), Dialog(client, indebted["cut"])
     for answer in (dialog.confirm(), dialog.confirm()):
-        assert "Ordenad" in answer.headers["HX-Trigger"]
+        assert "Se orden\\u00f3: Corte de servicio, Centro." in answer.headers["HX-Trigger"]
     assert "ya ten" in second.confirm().headers["HX-Trigger"]
     with app.app_context():
         runs = session().scalars(sa.select(TaskRun.id)).all()
@@ -169,11 +169,11 @@ def test_a_client_held_out_stays_out_on_every_page_and_of_the_run(app: Flask, in
     both = [indebted["ana"], indebted["eva"]]
     answer = dialog.post("fuera", token=dialog.token, plan=dialog.plan, shown=both, hold=[indebted["ana"]])
     assert figure(answer.text, "Cortes") == "1"
-    assert figure(answer.text, "Dejados fuera") == "1"
+    assert figure(answer.text, "Excluidos por usted") == "1"
     assert "Cortar 1 cliente" in text_of(answer.text)
     # the box of the other page is not shown now, and stays
     answer = dialog.post("fuera", token=dialog.token, plan=dialog.plan, shown=[indebted["eva"]])
-    assert figure(answer.text, "Dejados fuera") == "1"
+    assert figure(answer.text, "Excluidos por usted") == "1"
     # another simulation of the same dialog keeps it
     dialog.show(dialog.post("simular", plan=dialog.plan))
     assert re.search(rf'name="hold" value="{indebted["ana"]}"[^>]* checked', dialog.html)
