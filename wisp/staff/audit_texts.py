@@ -44,6 +44,12 @@ _STAFF = {
     "step": _l("Step"), "links": _l("Links"), "page": _l("Page"), "filter": _l("Filter"),
 }  # fmt: skip
 _CLIENT = {
+    "note": _l("Note"),
+    "coordinates": _l("Coordinates"),
+    "networks": _l("Further addresses and networks"),
+    "service_address": _l("Service address"),
+    "phone2": _l("Second phone"),
+    "bill_first_days": _l("Charge the first days of new clients"),
     "address": _l("IP address"), "address6": _l("IPv6 address or prefix"), "billed_through": _l("Billed through"),
     "connection": _l("Connection"), "fiscal_address": _l("Fiscal address"), "free": _l("Free service"),
     "installed_on": _l("Installed on"), "legal_name": _l("Legal name"), "mac": _l("MAC address"),
