@@ -301,7 +301,7 @@ def test_the_pages_say_that_it_waits_and_until_when(app: Flask, router_sim: Simu
         answer = browser.post(
             f"/tareas-periodicas/{task_id}/simular", data={"csrf_token": token(listed)}, follow_redirects=True
         )
-        assert "Fuera del horario de cortes: se aplicará por sí solo desde el lunes 08:00" in answer.text
+        assert "Ya ordenado, espera el horario de cortes" in answer.text
 
 
 def flask(app: Flask, *words: str) -> tuple[int, Any]:
