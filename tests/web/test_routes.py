@@ -285,6 +285,8 @@ def test_everybody_gets_what_the_table_says(world: World, who: str) -> None:
         answer = client.open(target, method=method, data=form if method != "GET" else None)
         wanted, found = expected(world.app, endpoint, method, who, held), answered(answer, endpoint)
         answer.close()
+        if endpoint == "health.ready" and found == "503":
+            found = "open"  # no worker runs here, and it says so to everybody
         if getattr(world.app.view_functions[endpoint], access.MARK) == access.PUBLIC and found in ("404", "log-in"):
             found = "open"  # a link that is none, a step of the log-in that is not due
         if wanted != found:
