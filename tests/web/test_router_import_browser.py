@@ -104,7 +104,7 @@ def shoot(page: Any, name: str) -> None:
 
 def test_read_correct_and_import(app: Flask, site: Site, page: Any) -> None:
     enter(page, f"/router/{site.router_id}/herramientas/")
-    page.click("[aria-label*='Importar clientes del router']")
+    page.click("a:has-text('Importar clientes del router')")
     page.wait_for_url("**/importar/")
     axe.check(page)
     shoot(page, "import-start")

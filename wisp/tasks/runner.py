@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
@@ -18,7 +19,7 @@ from wisp.core.lease import LEASE
 from wisp.outbox import service as outbox
 from wisp.schedules.domain import Kind
 from wisp.schedules.models import PeriodicTask
-from wisp.tasks import apply, ledger, locks, planning
+from wisp.tasks import apply, lateness, ledger, locks, planning
 from wisp.tasks.domain import CHUNK, FOLLOWUP, ItemState, Reason, RunState
 from wisp.tasks.models import RunItem, TaskPlan, TaskRun
 
@@ -106,7 +107,7 @@ def rehearse() -> None:
     for kind in (Kind.notice, Kind.cut):
         task = session().scalar(select(PeriodicTask).where(PeriodicTask.kind == kind).limit(1))
         if task is not None:
-            spec = planning.spec_of(task, task.next_month)
+            spec = replace(planning.spec_of(task, task.next_month), planned_at=clock.now())
             apply.whole_range(spec)
             apply.rehearse_chunk(spec)
 
@@ -287,8 +288,8 @@ def _add(run: TaskRun, chunk: apply.Chunk, move: bool = True) -> None:
 def _complete(run: TaskRun, spec: planning.Spec) -> None:
     """All is written: invoices end here; notices and cuts wait for their router's answer."""
     if spec.kind == Kind.invoices:
-        if run.invoiced and ledger.came_late(run):
-            ledger.shift_cycle(run, spec.cycle, spec.due)
+        if run.invoiced and lateness.came_late(run):
+            lateness.shift_cycle(run, spec.cycle, spec.due)
         ledger.finish(run)
         if run.mails:
             outbox.request_delivery()
