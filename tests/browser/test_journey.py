@@ -149,6 +149,12 @@ def test_a_month_of_the_demo_company(demo: tuple[str, Path], browser: Any) -> No
     again = tasks.result("Creación de facturas", "Norte", "ya facturad")
     assert "facturas creadas" not in again or number_in(again, r"([\d,]+) facturas creadas") == 0
 
+    # without the rules that act on the lists nobody would be notified or cut
+    page.goto("/router/1/reglas/")
+    page.click("button:has-text('Instalar')")
+    page.click("#confirm [value=yes]")
+    page.wait_for_selector("#rules-order:has-text('Instaladas y comprobadas')", timeout=60 * SECONDS)
+
     # notice and cut: entries on the router, beside those that somebody else has put there
     foreign = {name: listed(page, name) for name in ("wisp-notice", "wisp-overdue")}
     tasks.open()

@@ -67,13 +67,18 @@ def test_the_csv_may_bring_ipv6_addresses_and_gives_them_back(ctx: Flask, tmp_pa
     assert (review.problems, review.unchanged) == ([], 2)
     problems = read(line("C", "10.0.0.1"), line("D", "2001:db8::d"), line("E", "2001:db8::d"), line("F", "2001:db8::a"))
     found = {(problem.line, problem.column, problem.reason) for problem in problems.problems}
-    assert found == {(2, "address6", "address6"), (4, "address6", "address6_twice"), (5, "address6", "network_taken")}
+    assert found == {
+        (2, "address6", "address6"),
+        (4, "address6", "address6_twice"),
+        (5, "address6", "address6_taken"),
+        (5, "address6", "network_taken"),
+    }
     session().rollback()
     with transaction():  # two clients swap theirs
         csvimport.apply(csvcheck.check("\n".join([header, line("A", ""), line("B", "2001:db8::a")]).encode()))
     assert [clients.find(code).address6 for code in "AB"] == [None, "2001:db8::a"]
     text = "".join(csvexport.export())
-    assert text.splitlines()[0].endswith(",tax_id,address6")
+    assert ",tax_id,address6" in text.splitlines()[0]
     assert (csvcheck.check(text.encode()).unchanged, "2001:db8::a" in text) == (2, True)
     shown = ctx.test_cli_runner().invoke(args=["clients", "show", "B", "--json"])
     assert json.loads(shown.output)["address6"] == "2001:db8::a"

@@ -23,6 +23,7 @@ from wisp.demo.routeros import SimulatorServer
 from wisp.invoices import service as invoices
 from wisp.invoices.models import Invoice, Payment, Promise
 from wisp.outbox.models import Message
+from wisp.payments import promises
 from wisp.payments import service as payments
 from wisp.portal.models import PortalVisit
 from wisp.routers.models import Zone
@@ -68,7 +69,7 @@ class Story:
         with clock.frozen(self.at):
             audit.act_as(audit.Actor("staff:ana@example.com"))
             by_hand(zone, "cut")
-        self.then(lambda: payments.grant(the_client(site), clock.now().date() + timedelta(days=3)))
+        self.then(lambda: promises.grant(the_client(site), clock.now().date() + timedelta(days=3)))
         self.then(lambda: session().execute(sa.update(Promise).values(ended_at=clock.now(), outcome="broken")))
         self.then(lambda: access.want_suspended(site.clients))
         self.then(lambda: access.request_sync([site.router_id]))
