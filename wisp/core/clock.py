@@ -45,6 +45,10 @@ def is_zone(name: str) -> bool:
     return zone(name).key == name
 
 
+SLACK = timedelta(minutes=1)
+"""By so much two processes may differ in what they take for now: one may have waited for a lock since it looked."""
+
+
 def due(moment: Any, longest: timedelta, at: datetime | None = None) -> Any:
     """Whether a moment that something only waits for has come; a column gives a condition (NULL: not true).
 
@@ -52,7 +56,7 @@ def due(moment: Any, longest: timedelta, at: datetime | None = None) -> Any:
     has come, too, or the work would stand still for as long as that jump. ``at``: asked then, not now.
     """
     at = at or now()
-    return (moment <= at) | (moment > at + longest)
+    return (moment <= at) | (moment > at + longest + SLACK)
 
 
 def since(moment: Any, span: timedelta) -> Any:
