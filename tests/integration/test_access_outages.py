@@ -353,4 +353,5 @@ def test_clients_suspended_in_the_earlier_system_are_suspended_here(site: Site) 
     assert [(found[i].kind, found[i].reason) for i in site.clients] == [
         ("suspended", "imported"), ("suspended", "imported"), ("active", ""),
     ]  # fmt: skip
+    assert [site.access(i).basis for i in (first, second)] == ["open", "overdue"]  # who owes, and who does not
     site.agree()

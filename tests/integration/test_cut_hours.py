@@ -289,9 +289,16 @@ def test_the_pages_say_that_it_waits_and_until_when(app: Flask, router_sim: Simu
     with clock.frozen(SUNDAY):
         with app.app_context():
             site = provided(router_sim)
-            run_id, task_id = (run := order(site, "cut")).id, run.task_id
-            site.close()
+            task_id = session().scalars(sa.select(PeriodicTask.id).where(PeriodicTask.kind == "cut")).one()
         browser = signed_in(app)
+        listed = browser.get("/tareas-periodicas/?kind=cut").text
+        answer = browser.post(
+            f"/tareas-periodicas/{task_id}/simular", data={"csrf_token": token(listed)}, follow_redirects=True
+        )
+        assert "Fuera del horario de cortes: se aplicará por sí solo desde el lunes 08:00" in answer.text
+        with app.app_context():
+            run_id = order(site, "cut").id
+            site.close()
         page = browser.get(f"/tareas-periodicas/ejecuciones/{run_id}/").text
         assert "Fuera del horario de cortes, desde el lunes 08:00" in page
         assert "Retenido" in page

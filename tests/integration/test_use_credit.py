@@ -126,7 +126,7 @@ def test_a_run_settles_any_number_of_clients_who_paid_ahead_with_the_same_few_st
             assert dict(session().execute(states).all()) == {"paid": clients // 3 * 2, "partial": clients // 3}
             left = sa.select(sa.func.sum(Payment.remaining)).where(Payment.client_id.in_(run_clients(run.id)))
             assert session().scalar(left) == clients // 3 * 15_000
-    assert counts[1] <= counts[0] + 3  # a lease may have been renewed meanwhile
+    assert counts[1] <= counts[0]
 
 
 @contextmanager
